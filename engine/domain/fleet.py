@@ -1,0 +1,130 @@
+"""What a plan and a host run need to know of an app's place in a workspace: hosts, mounts, weights, stack, package.
+
+These are snapshots, read from the store and the balancer at one moment; nothing here changes by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.domain.states import HostState
+
+
+@dataclass(frozen=True, slots=True)
+class JumpHost:
+    """One hop of a jump chain. `host_key` is an OpenSSH public key line (`ssh-ed25519 AAAA…`) or empty: then known_hosts decides."""
+
+    name: str
+    address: str
+    ssh_port: int
+    ssh_user: str
+    host_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A server. `variables` are the values its scripts see (ports, paths); `jump_chain` is outermost first, empty = direct."""
+
+    name: str
+    address: str
+    ssh_port: int
+    ssh_user: str
+    data_centre: str
+    cell: str
+    server_id: str
+    host_key: str = ""
+    jump_chain: tuple[JumpHost, ...] = ()
+    os: str = ""
+    os_version: str = ""
+    state: HostState = HostState.READY
+    version: str = ""  # the version it runs, empty when none
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """A server group of a load balancer. `vserver_group_id` empty means the balancer's default group (it has no port)."""
+
+    region: str
+    balancer_id: str
+    vserver_group_id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.balancer_id}/{self.vserver_group_id or 'default'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host and port in a server group. `port` is 0 in a default group."""
+
+    host: str
+    server_id: str
+    server_group: ServerGroup
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MountWeight:
+    """A mount with a weight of 0–100."""
+
+    mount: Mount
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """An object in OSS. `etag` is the MD5 in upper-case hex when the object was put in one piece; `size` in bytes, -1 unknown."""
+
+    region: str
+    bucket: str
+    key: str
+    size: int = -1
+    etag: str = ""
+    crc64: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackParameter:
+    name: str
+    default: str = ""
+    required: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TechStack:
+    """A published tech stack. `scripts` maps install, configure, deploy, start, stop, restart, offline, initialise and
+    check_health to a path inside the unpacked archive. `supported_os` maps an operating system to its versions (empty = any)."""
+
+    name: str
+    version: str
+    archive: ObjectRef
+    scripts: Mapping[str, str]
+    sdk: ObjectRef | None = None
+    supported_os: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    supported_regions: tuple[str, ...] = ()
+    web_server: str = ""
+    install_list: tuple[str, ...] = ()
+    parameters: tuple[StackParameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    app: str
+    version: str
+    object: ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """An app's service instance as planning sees it: its hosts and the weights recorded at `recorded_at` (epoch seconds)."""
+
+    app: str
+    current_version: str
+    succeeded_versions: tuple[str, ...]  # newest first
+    hosts: tuple[Host, ...]
+    weights: tuple[MountWeight, ...]
+    default_floor_percent: int = 0  # of the hosts in service at the start, rounded up; 50 in production
+    recorded_at: float = 0.0

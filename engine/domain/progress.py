@@ -1,0 +1,101 @@
+"""How far an order is: its rows as frozen data, the input of every decision (what is next, what an act would mean)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.domain.fleet import Mount
+from engine.domain.orders import Plan, ReleaseSpec
+from engine.domain.problem import Problem
+from engine.domain.states import Direction, NodeState, OrderKind, OrderState, RunState, StepName, StepState, Verified
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    name: StepName
+    position: int
+    state: StepState
+    started_at: float | None = None
+    ended_at: float | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProgress:
+    key: str
+    state: NodeState
+    started_at: float | None = None
+    ended_at: float | None = None
+    confirmed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """One host in one direction. `touched`: its version may have changed, so a rollback returns it."""
+
+    host: str
+    node: str
+    state: RunState
+    attempt: int
+    from_version: str
+    to_version: str
+    touched: bool = False
+    log_offset: int = 0
+    problem: Problem | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightLine:
+    """A mount's weight within an order: recorded → intended → asked → confirmed, and whether reading back agreed.
+
+    `owned`: the order has moved it and has not given it back; no ended order may own a weight.
+    """
+
+    mount: Mount
+    recorded: int
+    intended: int | None = None
+    asked: int | None = None
+    confirmed: int | None = None
+    verified: Verified | None = None
+    confirmed_at: float | None = None
+    owned: bool = False
+    problem: Problem | None = None
+
+    @property
+    def believed(self) -> int:
+        """The weight to count with: what was last read back, else what was recorded."""
+        return self.recorded if self.confirmed is None else self.confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class OrderProgress:
+    id: int
+    workspace_id: int
+    service_instance_id: int
+    kind: OrderKind
+    title: str
+    state: OrderState
+    direction: Direction
+    spec: ReleaseSpec
+    plan: Plan | None
+    back_plan: Plan | None
+    nodes: Mapping[tuple[Direction, str], NodeProgress]
+    runs: Mapping[tuple[Direction, str], RunProgress]
+    weights: tuple[WeightLine, ...]
+    paused: bool
+    parallelism: int
+    epoch: int
+    problems: tuple[tuple[str, Problem], ...]  # (host or "", problem): what initialisation found
+    problem: Problem | None
+    reason: str
+    created_by: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+
+    @property
+    def current_plan(self) -> Plan | None:
+        return self.back_plan if self.direction is Direction.BACK else self.plan

@@ -1,0 +1,199 @@
+"""The one vocabulary of states, used by tables, screens, command line and JSON alike.
+
+A state knows whether it is `complete` (nothing follows by itself or by an act on the same row) and whether it `halts`
+(nothing goes on until a person acts), so that no caller keeps lists of states of its own.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class OrderKind(StrEnum):
+    RELEASE = "release"
+    ROLLBACK = "rollback"
+    RESTART = "restart"
+    ONLINE = "online"
+    OFFLINE = "offline"
+    INITIALISE = "initialise"
+    COMMAND = "command"
+    BLUE_GREEN = "blue_green"
+
+
+class OrderState(StrEnum):
+    DRAFT = "draft"
+    INITIALISING = "initialising"
+    INIT_FAILED = "init_failed"
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"
+    HALTED = "halted"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def complete(self) -> bool:
+        return self in (self.CANCELLED, self.ROLLED_BACK, self.SUCCEEDED, self.FAILED)
+
+    @property
+    def halts(self) -> bool:
+        return self in (self.DRAFT, self.INIT_FAILED, self.READY, self.WAITING, self.HALTED)
+
+
+class NodeKind(StrEnum):
+    INITIALISE = "initialise"
+    BETA = "beta"
+    GROUP = "group"
+    GATE = "gate"
+    FINISH = "finish"
+
+
+class NodeState(StrEnum):
+    """The state of a node of the flowchart; DOMAIN's group states, used for gates and the two ends as well."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    HALTED = "halted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def complete(self) -> bool:
+        return self in (self.SUCCEEDED, self.FAILED, self.CANCELLED)
+
+    @property
+    def halts(self) -> bool:
+        return self in (self.WAITING, self.HALTED)
+
+
+class RunState(StrEnum):
+    """The state of one host in one direction of an order."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+    @property
+    def complete(self) -> bool:
+        return self not in (self.PENDING, self.RUNNING)
+
+    @property
+    def halts(self) -> bool:
+        return self is self.FAILED
+
+
+class StepState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+    @property
+    def complete(self) -> bool:
+        return self not in (self.PENDING, self.RUNNING)
+
+    @property
+    def halts(self) -> bool:
+        return self in (self.FAILED, self.TIMED_OUT)
+
+
+class StepName(StrEnum):
+    """The steps of a host, in the order a release runs them."""
+
+    CUT_TRAFFIC = "cut_traffic"
+    CHECK_AGENT = "check_agent"
+    DOWNLOAD_SCRIPTS = "download_scripts"
+    INSTALL_SOFTWARE = "install_software"
+    CONFIGURE_ENVIRONMENT = "configure_environment"
+    DOWNLOAD_PACKAGE = "download_package"
+    DEPLOY = "deploy"
+    CHECK_HEALTH = "check_health"
+    RESTORE_TRAFFIC = "restore_traffic"
+
+
+RELEASE_STEPS: tuple[StepName, ...] = tuple(StepName)
+
+
+class Direction(StrEnum):
+    FORWARD = "forward"
+    BACK = "back"
+
+
+class Strategy(StrEnum):
+    QUICK = "quick"
+    ONE_GROUP = "one_group"
+    ONE_PER_GROUP = "one_per_group"
+    BY_CELL = "by_cell"
+
+
+class TrafficMode(StrEnum):
+    SNAPSHOT = "snapshot"
+    GRAY = "gray"
+    PRESET = "preset"
+
+
+class HostState(StrEnum):
+    UNALLOCATED = "unallocated"
+    INITIALISING = "initialising"
+    INITIALISE_FAILED = "initialise_failed"
+    READY = "ready"
+    DEPLOYING = "deploying"
+    DEPLOY_FAILED = "deploy_failed"
+    DEPLOYED = "deployed"
+    OFFLINE = "offline"
+
+
+class AppStatus(StrEnum):
+    CREATING = "creating"
+    CREATED = "created"
+    CREATE_FAILED = "create_failed"
+    DELETING = "deleting"
+    DELETE_FAILED = "delete_failed"
+
+
+class StackStatus(StrEnum):
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    DEPRECATED = "deprecated"
+
+
+class Verified(StrEnum):
+    """What reading a weight back said: the balancer shows the asked weight, shows another, or could not be read."""
+
+    YES = "yes"
+    NO = "no"
+    CANNOT_TELL = "cannot_tell"
+
+
+class Act(StrEnum):
+    """What an operator can ask of an order."""
+
+    INITIALISE = "initialise"
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CONFIRM = "confirm"
+    SET_WEIGHTS = "set_weights"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    ROLL_BACK = "roll_back"
+
+
+class CommandState(StrEnum):
+    """A command is `sent` by an operator, then `accepted` or `refused` by the engine, with a reason when refused."""
+
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"

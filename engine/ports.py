@@ -1,0 +1,204 @@
+"""What the engine asks of the world: hosts, packages, balancers and the clock. Each port has one real adapter, one in the
+simulation, and a contract test that both must pass.
+
+Every method that waits has a deadline of its own and raises only its port's error family, each with a `Problem`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from engine.domain.fleet import Host, MountWeight, ObjectRef, ServerGroup
+from engine.domain.problem import Problem, ProblemError
+from engine.domain.states import StepName
+
+# ---------------------------------------------------------------------------------------------------------------- clock
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Epoch seconds, UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+# --------------------------------------------------------------------------------------------------------------- remote
+
+
+class RemoteError(ProblemError):
+    """A host or a hop could not be used, or refused. `problem.code` says which: `jump_host_unreachable`,
+    `host_unreachable`, `host_key_unknown`, `host_key_changed`, `permission_denied`, `link_lost`, `job_epoch_refused`,
+    `job_vanished`, `disk_full`, `remote_deadline`, `host_key_unreadable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteResult:
+    """`exit_status` None: the link broke before it was known, which is never success. `output` is stdout and stderr, raw,
+    cut at `limit` bytes."""
+
+    exit_status: int | None
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStep:
+    """One step as a piece of POSIX sh, built by `engine.steps`, run by the job's runner in a subshell of its own process group.
+
+    `secrets` are values the body may use as unexported shell variables (`$secret_url`); they travel on stdin at the
+    launch and are never written to the host's disk, to an argument list or to a log.
+    """
+
+    name: StepName
+    body: str
+    deadline_s: float
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The consecutive remote steps of one host in one attempt. It lives on the host in `~/.cockpit/jobs/<order>-<host>/`.
+
+    `key` names the attempt within that folder (`forward-1`). `epoch` grows with every takeover of the order: the host refuses
+    an older one. `variables` are exported to every step.
+    """
+
+    order_id: int
+    host: Host
+    key: str
+    epoch: int
+    steps: tuple[RemoteStep, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    step: StepName
+    at: float  # the host's clock, epoch seconds
+    offset: int  # of the host's log, bytes, just behind this record
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    step: StepName
+    exit_status: int
+    timed_out: bool
+    at: float
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogBytes:
+    """Output of the running step, raw. `offset` is that of the byte behind it in the host's log."""
+
+    data: bytes
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The runner has ended: every step succeeded, or the last `StepEnded` says why not. `stopped`: it was stopped by us."""
+
+    stopped: bool
+    offset: int
+
+
+JobEvent = StepStarted | StepEnded | LogBytes | JobEnded
+
+
+class StopOutcome(StrEnum):
+    STOPPED = "stopped"  # the process group is gone, verified
+    ALREADY_ENDED = "already_ended"
+    NEVER_STARTED = "never_started"  # and it can no longer be started: its place is taken
+
+
+class Remote(Protocol):
+    async def run(
+        self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
+    ) -> RemoteResult:
+        """Run a short piece of POSIX sh that changes nothing or may be run again. Raises RemoteError."""
+        ...
+
+    def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
+        """Start the job or, if it was started before, re-attach to it, and yield what happened behind `offset` of its log, in
+        order, up to and including `JobEnded`.
+
+        A lost link is re-attached inside, with backoff, until the job's deadlines are spent; then RemoteError `link_lost`.
+        Closing the iterator leaves the job running on the host.
+        """
+        ...
+
+    async def stop(self, job: Job) -> StopOutcome:
+        """Stop the job's process group and verify that it is gone. Raises RemoteError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------------------------------- packages
+
+
+class PackagesError(ProblemError):
+    """OSS could not answer, or said no. Codes: `package_missing`, `bucket_missing`, `oss_denied`, `oss_credentials`,
+    `oss_unreachable`, `oss_failed`, `oss_clock_skew`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    size: int
+    etag: str  # without quotes
+    crc64: str  # decimal, may be empty
+    md5: str  # upper-case hex when the ETag is the content's MD5 (a Normal object), else empty
+
+
+class Packages(Protocol):
+    async def head(self, object: ObjectRef) -> ObjectFacts:
+        """The object's facts now. Raises PackagesError."""
+        ...
+
+    def signed_url(self, object: ObjectRef, expires_s: int) -> str:
+        """A V4-signed GET URL. It is a secret: it goes to curl on stdin only. Raises PackagesError `oss_credentials`."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------------------ balancers
+
+
+class BalancerError(ProblemError):
+    """A balancer call that did not end well. `request_id` and `api_code` are the service's own, empty if there was no answer."""
+
+    def __init__(self, problem: Problem, *, api_code: str = "", request_id: str = "") -> None:
+        super().__init__(problem)
+        self.api_code = api_code
+        self.request_id = request_id
+
+
+class BalancerBusy(BalancerError):
+    """A previous change is still pending (`balancer_busy`): nothing was changed; ask again in 3–5 s."""
+
+
+class BalancerThrottled(BalancerError):
+    """Too many calls (`balancer_throttled`): nothing was changed; back off and slow down."""
+
+
+class BalancerUnknown(BalancerError):
+    """5xx, a socket error, a body that cannot be read (`balancer_unknown`): it may or may not have happened; read it back."""
+
+
+class BalancerRefused(BalancerError):
+    """A definite no (`balancer_refused`, `balancer_credentials`, `balancer_denied`, `balancer_not_found`): do not repeat."""
+
+
+class Balancers(Protocol):
+    """One call, one answer: no retries in here. Retrying, pacing and reading back are the weight ledger's."""
+
+    async def read_weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]:
+        """(server id, port) → weight; port is 0 in a default group. Raises BalancerError."""
+        ...
+
+    async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:
+        """Set the weights of up to 20 servers of the group, leaving the others alone; returns the request id."""
+        ...

@@ -1,0 +1,255 @@
+"""The tables, as SQLAlchemy Core. The rows are the state: whatever an engine or a screen knows, it read here.
+
+All times are epoch seconds (UTC, float). States are the strings of `engine.domain.states`. Catalogue tables have surrogate ids
+and natural unique keys; the tables of a running order refer to hosts by name, which is unique in the order's workspace.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", BigId, primary_key=True, autoincrement=True)
+
+
+def _ref(target: str, *, nullable: bool = False, name: str | None = None) -> sa.Column[int]:
+    return sa.Column(name or f"{target}_id", sa.ForeignKey(f"{target}.id"), nullable=nullable)
+
+
+def _text(name: str, default: str | None = "") -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, default=default)
+
+
+def _json(name: str) -> sa.Column[object]:
+    return sa.Column(name, sa.JSON, nullable=False, default=dict)
+
+
+# ------------------------------------------------------------------------------------------------ catalogue: the tenant's
+
+tenant = sa.Table("tenant", metadata, _id(), _text("name", None), sa.UniqueConstraint("name"))
+
+app_group = sa.Table(
+    "app_group", metadata, _id(), _ref("tenant"), _text("name", None), _text("description"),
+    sa.UniqueConstraint("tenant_id", "name"),
+)  # fmt: skip
+
+level = sa.Table(
+    "level", metadata, _id(), _ref("tenant"), _text("name", None), _text("description"),
+    sa.Column("rank", sa.Integer, nullable=False, default=0),
+    sa.UniqueConstraint("tenant_id", "name"),
+)  # fmt: skip
+
+tech_stack = sa.Table(
+    "tech_stack", metadata, _id(), _ref("tenant"), _text("name", None), _text("version", None),
+    _text("status", "published"), _text("deprecation_reason"),
+    _json("supported_os"), _json("supported_regions"), _text("web_server"), _json("install_list"), _json("parameters"),
+    _json("scripts"), _json("archive"), sa.Column("sdk", sa.JSON, nullable=True),
+    sa.UniqueConstraint("tenant_id", "name", "version"),
+)  # fmt: skip
+
+app = sa.Table(
+    "app", metadata, _id(), _ref("tenant"), _text("name", None), _text("alias"), _text("description"),
+    _ref("app_group", nullable=True), _ref("level", nullable=True), _ref("tech_stack"),
+    _text("owner"), _text("creator"), _text("status", "created"), _json("app_metadata"),
+    sa.Column("created_at", sa.Float, nullable=False, default=0.0),
+    sa.UniqueConstraint("tenant_id", "name"),
+)  # fmt: skip
+
+package = sa.Table(
+    "package", metadata, _id(), _ref("app"), _text("version", None), _text("region"), _text("bucket", None),
+    _text("key", None), sa.Column("size", sa.BigInteger, nullable=False, default=-1), _text("etag"), _text("crc64"),
+    _text("sha256"), _text("uploaded_by"), sa.Column("uploaded_at", sa.Float, nullable=False, default=0.0),
+    sa.UniqueConstraint("app_id", "version"),
+)  # fmt: skip
+
+# --------------------------------------------------------------------------------------------- catalogue: the workspace's
+
+workspace = sa.Table(
+    "workspace", metadata, _id(), _ref("tenant"), _text("name", None),
+    sa.Column("production", sa.Boolean, nullable=False, default=False),
+    sa.Column("blue_green", sa.Boolean, nullable=False, default=False),
+    sa.Column("floor_percent", sa.Integer, nullable=False, default=0),
+    sa.Column("requires_staragent", sa.Boolean, nullable=False, default=False),
+    sa.UniqueConstraint("tenant_id", "name"),
+)  # fmt: skip
+
+region = sa.Table(
+    "region", metadata, _id(), _ref("workspace"), _text("name", None), _text("oss_endpoint"), _text("slb_endpoint"),
+    sa.UniqueConstraint("workspace_id", "name"),
+)  # fmt: skip
+
+data_centre = sa.Table(
+    "data_centre", metadata, _id(), _ref("workspace"), _ref("region"), _text("name", None),
+    sa.UniqueConstraint("workspace_id", "name"),
+)  # fmt: skip
+
+cell = sa.Table(
+    "cell", metadata, _id(), _ref("workspace"), _ref("data_centre"), _text("name", None),
+    sa.UniqueConstraint("workspace_id", "name"),
+)  # fmt: skip
+
+jump_host = sa.Table(
+    "jump_host", metadata, _id(), _ref("workspace"), _text("name", None), _text("address", None),
+    sa.Column("ssh_port", sa.Integer, nullable=False, default=22), _text("ssh_user"), _text("host_key"),
+    sa.UniqueConstraint("workspace_id", "name"),
+)  # fmt: skip
+
+host = sa.Table(
+    "host", metadata, _id(), _ref("workspace"), _ref("cell"), _text("name", None), _text("address", None),
+    sa.Column("ssh_port", sa.Integer, nullable=False, default=22), _text("ssh_user", "admin"), _text("host_key"),
+    _json("jump_chain"),  # names of jump hosts, outermost first
+    _text("server_id"), _text("os"), _text("os_version"), _json("variables"),
+    _text("state", "ready"), _text("version"),
+    sa.UniqueConstraint("workspace_id", "name"),
+)  # fmt: skip
+
+balancer = sa.Table(
+    "balancer", metadata, _id(), _ref("workspace"), _ref("region"), _text("balancer_id", None), _text("name"),
+    sa.UniqueConstraint("workspace_id", "balancer_id"),
+)  # fmt: skip
+
+service_instance = sa.Table(
+    "service_instance", metadata, _id(), _ref("workspace"), _ref("app"), _text("current_version"),
+    sa.UniqueConstraint("workspace_id", "app_id"),
+)  # fmt: skip
+
+service_instance_host = sa.Table(
+    "service_instance_host", metadata,
+    sa.Column("service_instance_id", sa.ForeignKey("service_instance.id"), primary_key=True),
+    sa.Column("host_id", sa.ForeignKey("host.id"), primary_key=True),
+)  # fmt: skip
+
+mount = sa.Table(
+    "mount", metadata, _id(), _ref("service_instance"), _ref("balancer"), _ref("host"),
+    _text("vserver_group_id"), sa.Column("port", sa.Integer, nullable=False, default=0),
+    sa.UniqueConstraint("balancer_id", "vserver_group_id", "host_id", "port"),
+)  # fmt: skip
+
+succeeded_version = sa.Table(
+    "succeeded_version", metadata, _id(), _ref("service_instance"), _text("version", None),
+    sa.Column("order_id", BigId, nullable=True), sa.Column("at", sa.Float, nullable=False),
+)  # fmt: skip
+
+operator = sa.Table("operator", metadata, _id(), _text("name", None), sa.UniqueConstraint("name"))
+
+operator_role = sa.Table(
+    "operator_role", metadata, _id(), _ref("operator"), _ref("tenant"), _ref("workspace", nullable=True),
+    _text("role", None),
+    sa.UniqueConstraint("operator_id", "tenant_id", "workspace_id"),
+)  # fmt: skip
+
+audit = sa.Table(
+    "audit", metadata, _id(), _ref("tenant", nullable=True), _ref("workspace", nullable=True),
+    sa.Column("at", sa.Float, nullable=False), _text("operator", None), _text("act", None), _text("target", None),
+    _text("reason"), sa.Column("before", sa.JSON, nullable=True), sa.Column("after", sa.JSON, nullable=True),
+)  # fmt: skip
+
+# ------------------------------------------------------------------------------------------------------ orders and journal
+
+order = sa.Table(
+    "order", metadata, _id(), _ref("workspace"), _ref("service_instance"),
+    _text("kind", None), _text("title"), _text("state", None), _text("direction", "forward"),
+    _json("spec"), sa.Column("plan", sa.JSON, nullable=True), sa.Column("back_plan", sa.JSON, nullable=True),
+    _json("problems"),  # a list of {host, problem}: what initialisation found
+    sa.Column("problem", sa.JSON, nullable=True),  # why it halted or failed
+    sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    sa.Column("parallelism", sa.Integer, nullable=False, default=50),
+    sa.Column("epoch", sa.Integer, nullable=False, default=0), _text("engine_id"),
+    _text("reason"), _text("created_by"),
+    sa.Column("created_at", sa.Float, nullable=False), sa.Column("started_at", sa.Float, nullable=True),
+    sa.Column("ended_at", sa.Float, nullable=True), sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Index(None, "workspace_id", "state"), sa.Index(None, "service_instance_id"),
+)  # fmt: skip
+
+order_node = sa.Table(
+    "order_node", metadata,
+    sa.Column("order_id", sa.ForeignKey("order.id"), primary_key=True),
+    sa.Column("direction", sa.Text, primary_key=True), sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False), _text("kind", None), _text("state", "pending"),
+    sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
+    _text("confirmed_by"),
+)  # fmt: skip
+
+host_run = sa.Table(
+    "host_run", metadata,
+    sa.Column("order_id", sa.ForeignKey("order.id"), primary_key=True),
+    sa.Column("direction", sa.Text, primary_key=True), sa.Column("host", sa.Text, primary_key=True),
+    _text("node", None), _text("state", "pending"), sa.Column("attempt", sa.Integer, nullable=False, default=1),
+    _text("from_version"), _text("to_version"),
+    sa.Column("touched", sa.Boolean, nullable=False, default=False),  # its version may have changed: rollback returns it
+    sa.Column("log_offset", sa.BigInteger, nullable=False, default=0),  # of the host's job log, journalled with step outcomes
+    sa.Column("problem", sa.JSON, nullable=True),
+    sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
+    sa.Index(None, "order_id", "node"),
+)  # fmt: skip
+
+step = sa.Table(
+    "step", metadata,
+    sa.Column("order_id", BigId, primary_key=True), sa.Column("direction", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, primary_key=True), sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True), _text("name", None), _text("state", "pending"),
+    sa.Column("epoch", sa.Integer, nullable=False, default=0),
+    sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
+    sa.Column("problem", sa.JSON, nullable=True),
+    sa.ForeignKeyConstraint(
+        ["order_id", "direction", "host"], ["host_run.order_id", "host_run.direction", "host_run.host"]
+    ),
+)  # fmt: skip
+
+weight = sa.Table(  # the weight ledger's current line for each mount an order touches
+    "weight", metadata,
+    sa.Column("order_id", sa.ForeignKey("order.id"), primary_key=True),
+    sa.Column("balancer_id", sa.Text, primary_key=True), sa.Column("vserver_group_id", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, primary_key=True), sa.Column("port", sa.Integer, primary_key=True),
+    _text("region"), _text("server_id"),
+    sa.Column("recorded", sa.Integer, nullable=False),  # when the plan was made
+    sa.Column("intended", sa.Integer, nullable=True),  # what an act wants
+    sa.Column("asked", sa.Integer, nullable=True),  # what the last call asked for
+    sa.Column("confirmed", sa.Integer, nullable=True),  # what was last read back
+    sa.Column("verified", sa.Text, nullable=True), sa.Column("confirmed_at", sa.Float, nullable=True),
+    sa.Column("owned", sa.Boolean, nullable=False, default=False),  # we moved it and have not given it back yet
+    sa.Column("problem", sa.JSON, nullable=True),
+    sa.Index(None, "owned"),
+)  # fmt: skip
+
+weight_call = sa.Table(  # the ledger's history: one row a mount and call, written before the call, completed after it
+    "weight_call", metadata, _id(), sa.Column("order_id", sa.ForeignKey("order.id"), nullable=False),
+    _text("balancer_id", None), _text("vserver_group_id"), _text("host", None),
+    sa.Column("port", sa.Integer, nullable=False, default=0),
+    sa.Column("before", sa.Integer, nullable=True), sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("read_back", sa.Integer, nullable=True), _text("verified"), _text("request_id"), _text("api_code"),
+    sa.Column("epoch", sa.Integer, nullable=False), sa.Column("at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float, nullable=True), sa.Index(None, "order_id"),
+)  # fmt: skip
+
+command = sa.Table(
+    "command", metadata, _id(), sa.Column("order_id", sa.ForeignKey("order.id"), nullable=False), _text("act", None),
+    _json("params"), _text("operator", None), _text("reason"), _text("state", "sent"),
+    sa.Column("problem", sa.JSON, nullable=True),
+    sa.Column("sent_at", sa.Float, nullable=False), sa.Column("answered_at", sa.Float, nullable=True),
+    sa.Index(None, "state"), sa.Index(None, "order_id"),
+)  # fmt: skip
+
+event = sa.Table(
+    "event", metadata, _id(), sa.Column("order_id", sa.ForeignKey("order.id"), nullable=False),
+    sa.Column("at", sa.Float, nullable=False), _text("kind", None), _json("data"),
+    sa.Index(None, "order_id", "id"),
+)  # fmt: skip
+
+engine = sa.Table(
+    "engine", metadata, sa.Column("id", sa.Text, primary_key=True), _text("machine"), sa.Column("pid", sa.Integer),
+    sa.Column("started_at", sa.Float, nullable=False), sa.Column("heartbeat_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float, nullable=True), _text("state", "standby"),  # standby | active | ended
+)  # fmt: skip

@@ -1,0 +1,297 @@
+"""View-models: what screens and the command line show of apps, orders and hosts, apart from how it is drawn.
+
+Plain frozen data, JSON-able through `to_json`, built by `engine.api` from the store; screens never see a row or a table.
+Nothing here is coloured, padded or translated: a `Message` is translated by whoever shows it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.domain.message import Message
+from engine.domain.problem import Problem
+from engine.domain.states import (
+    Act,
+    AppStatus,
+    CommandState,
+    Direction,
+    HostState,
+    NodeKind,
+    NodeState,
+    OrderKind,
+    OrderState,
+    RunState,
+    StepName,
+    StepState,
+    Strategy,
+    TrafficMode,
+    Verified,
+)
+
+
+def to_json(view: Any) -> Any:
+    """Any view-model as plain JSON data. A `Message` becomes its English sentence, a `Problem` {code, what, remedy, evidence}."""
+    if isinstance(view, Message):
+        return str(view)
+    if isinstance(view, Problem):
+        return {"code": view.code, "what": str(view.what), "remedy": str(view.remedy), "evidence": view.evidence}
+    if dataclasses.is_dataclass(view) and not isinstance(view, type):
+        return {f.name: to_json(getattr(view, f.name)) for f in dataclasses.fields(view)}
+    if isinstance(view, Mapping):
+        return {str(key): to_json(value) for key, value in view.items()}
+    if isinstance(view, (list, tuple)):
+        return [to_json(value) for value in view]
+    return view
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceView:
+    tenant: str
+    workspace: str
+    production: bool
+    apps: int
+    hosts: int
+    open_orders: int
+    waiting_orders: int  # waiting or halted: a person must act
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """An app as its tenant's catalogue has it and as it stands in this workspace. `hosts` 0: no service instance here."""
+
+    name: str
+    alias: str
+    description: str
+    group: str
+    level: str
+    stack: str
+    stack_version: str
+    owner: str
+    creator: str
+    status: AppStatus
+    metadata: Mapping[str, str]
+    version: str  # here; empty when it never succeeded here
+    hosts: int
+    deployed_hosts: int  # run `version`
+    failed_hosts: int
+    open_order: int | None
+    open_order_state: OrderState | None
+    packages: tuple[str, ...]  # versions, newest first
+    succeeded_versions: tuple[str, ...]  # here, newest first
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    name: str
+    address: str
+    ssh_port: int
+    ssh_user: str
+    data_centre: str
+    cell: str
+    jump_chain: tuple[str, ...]
+    os: str
+    os_version: str
+    state: HostState
+    version: str
+    apps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    id: int
+    kind: OrderKind
+    title: str
+    app: str
+    version: str
+    state: OrderState
+    done_hosts: int
+    failed_hosts: int
+    hosts: int
+    created_by: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    name: StepName
+    state: StepState
+    started_at: float | None
+    ended_at: float | None
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightView:
+    """A weight of a host: recorded before the order, asked last, confirmed by reading back (None: not read back yet)."""
+
+    balancer: str
+    server_group: str
+    port: int
+    recorded: int
+    asked: int | None
+    confirmed: int | None
+    verified: Verified | None
+    owned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostRunView:
+    """A host within an order. `node` is the plan node it belongs to in the order's present direction.
+
+    `log_path` is the file its present attempt's log is written to (it may not exist yet).
+    """
+
+    name: str
+    data_centre: str
+    cell: str
+    node: str
+    direction: Direction
+    state: RunState
+    attempt: int
+    version: str  # it runs now
+    from_version: str
+    to_version: str
+    step: StepName | None  # the running or failed one, else the last one that ended
+    step_started_at: float | None
+    steps: tuple[StepView, ...]
+    weights: tuple[WeightView, ...]
+    problem: Problem | None
+    started_at: float | None
+    ended_at: float | None
+    log_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node of the flowchart. `hosts` in plan order; `done` and `failed` count them."""
+
+    key: str
+    kind: NodeKind
+    number: int
+    direction: Direction
+    state: NodeState
+    needs: tuple[str, ...]
+    hosts: tuple[str, ...]
+    sliders: bool
+    done: int
+    failed: int
+    started_at: float | None
+    ended_at: float | None
+    confirmed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerView:
+    """A server group of the order: how many of its hosts take traffic now, and how many must."""
+
+    balancer: str
+    server_group: str
+    hosts: int
+    in_service: int
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What an act would do if it were asked for now: shown before it is pressed.
+
+    `lines` say it in whole sentences (hosts, traffic, floor, expected time); `refusal` says why it can't be done now.
+    `hosts` are those it would touch.
+    """
+
+    act: Act
+    allowed: bool
+    refusal: Problem | None
+    summary: Message  # a few words for the "next" line: "confirms Beta and starts group 1 (2 hosts leave the balancer, 4 of 8 stay)"
+    lines: tuple[Message, ...]
+    hosts: tuple[str, ...]
+    asks_reason: bool = False
+    type_to_confirm: str = ""  # production: the name to be typed for what can't be undone
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order as the order screen and `cockpit order show` have it: one consistent snapshot."""
+
+    id: int
+    tenant: str
+    workspace: str
+    production: bool
+    kind: OrderKind
+    title: str
+    app: str
+    version: str
+    strategy: Strategy
+    traffic: TrafficMode
+    beta: bool
+    state: OrderState
+    direction: Direction
+    paused: bool
+    reason: str
+    created_by: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    epoch: int
+    nodes: tuple[NodeView, ...]  # those of the present direction, then those of the other one
+    hosts: tuple[HostRunView, ...]
+    balancers: tuple[BalancerView, ...]
+    floor: int
+    in_service: int
+    problems: tuple[tuple[str, Problem], ...]
+    problem: Problem | None
+    next: Message  # what happens next by itself or what it waits for, one sentence
+    acts: tuple[Consequence, ...]  # every act that makes sense now, the expected one first
+    engine_alive: bool
+    last_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    id: int
+    order_id: int
+    at: float
+    kind: str  # order | node | host | step | weight | command | engine
+    data: Mapping[str, Any]
+    sentence: Message
+
+
+@dataclass(frozen=True, slots=True)
+class CommandView:
+    id: int
+    order_id: int
+    act: Act
+    state: CommandState
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityPoint:
+    """One step of the preview's capacity curve: hosts in service while `node` runs."""
+
+    node: str
+    in_service: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePreview:
+    """What a release would be, before anything is created. `problems` name everything that forbids it, all at once."""
+
+    app: str
+    version: str
+    from_version: str
+    nodes: tuple[NodeView, ...]
+    beta_hosts: tuple[str, ...]
+    capacity: tuple[CapacityPoint, ...]
+    in_service: int
+    floor: int
+    lowest_in_service: int
+    breaks_floor: bool
+    notes: tuple[Message, ...]  # e.g. cutting traffic stops only external web traffic
+    problems: tuple[Problem, ...]
