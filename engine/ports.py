@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from engine.domain.fleet import Host, MountWeight, ObjectRef, ServerGroup
+from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import StepName
 
@@ -202,3 +202,11 @@ class Balancers(Protocol):
     async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:
         """Set the weights of up to 20 servers of the group, leaving the others alone; returns the request id."""
         ...
+
+
+class Cloud(Protocol):
+    """Makes the cloud ports for a workspace, whose regions say which endpoints to talk to."""
+
+    def packages(self, regions: Sequence[Region]) -> Packages: ...
+
+    def balancers(self, regions: Sequence[Region]) -> Balancers: ...

@@ -43,6 +43,15 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A cloud region as a workspace sees it; an empty endpoint means Alibaba Cloud's public one for that region."""
+
+    name: str
+    oss_endpoint: str = ""
+    slb_endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerGroup:
     """A server group of a load balancer. `vserver_group_id` empty means the balancer's default group (it has no port)."""
 
