@@ -41,7 +41,6 @@ class RunProgress:
     from_version: str
     to_version: str
     touched: bool = False
-    log_offset: int = 0
     problem: Problem | None = None
     started_at: float | None = None
     ended_at: float | None = None

@@ -189,7 +189,6 @@ host_run = sa.Table(
     _text("node", None), _text("state", "pending"), sa.Column("attempt", sa.Integer, nullable=False, default=1),
     _text("from_version"), _text("to_version"),
     sa.Column("touched", sa.Boolean, nullable=False, default=False),  # its version may have changed: rollback returns it
-    sa.Column("log_offset", sa.BigInteger, nullable=False, default=0),  # of the host's job log, journalled with step outcomes
     sa.Column("problem", sa.JSON, nullable=True),
     sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
     sa.Index(None, "order_id", "node"),
