@@ -51,6 +51,10 @@ class NodeKind(StrEnum):
     GATE = "gate"
     FINISH = "finish"
 
+    @property
+    def runs_hosts(self) -> bool:
+        return self in (self.BETA, self.GROUP)
+
 
 class NodeState(StrEnum):
     """The state of a node of the flowchart; DOMAIN's group states, used for gates and the two ends as well."""

@@ -1,0 +1,80 @@
+"""The way back from the middle of an order: rolling back the hosts it touched, or cancelling it.
+
+Both go in groups that keep the capacity floor: hosts that take no traffic now go first and together (it costs nothing), the
+others in groups no larger than what the balancer can spare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.domain.fleet import MountWeight
+from engine.domain.orders import HostPlan, Plan, PlanNode
+from engine.domain.progress import OrderProgress, RunProgress
+from engine.domain.states import RELEASE_STEPS, Direction, NodeKind, RunState, StepName
+from engine.plan.capacity import serving_hosts
+
+GIVE_BACK: tuple[StepName, ...] = (StepName.CHECK_HEALTH, StepName.RESTORE_TRAFFIC)
+
+
+def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
+    """Return every host this order has started on to `version`, or to the version it ran. A host whose version was not
+    touched only has its health checked and its traffic given back. Needs `progress.plan`."""
+    hosts = {}
+    for run in _started(progress):
+        plan = _forward(progress).hosts[run.host]
+        steps = RELEASE_STEPS if run.touched else GIVE_BACK
+        to_version = (version or plan.from_version) if run.touched else plan.from_version
+        now_runs = plan.to_version if run.touched else plan.from_version
+        hosts[run.host] = HostPlan(run.host, now_runs, to_version, steps, plan.recorded, plan.recorded)
+    return _back_plan(progress, hosts)
+
+
+def plan_cancel(progress: OrderProgress) -> Plan:
+    """Give the recorded weights back to the hosts this order has moved, where their health allows; change no version."""
+    hosts = {}
+    moved = {line.mount.host for line in progress.weights if line.owned}
+    for run in _started(progress):
+        if run.host in moved:
+            plan = _forward(progress).hosts[run.host]
+            version = plan.to_version if run.touched else plan.from_version
+            hosts[run.host] = HostPlan(run.host, version, version, GIVE_BACK, plan.recorded, plan.recorded)
+    return _back_plan(progress, hosts)
+
+
+def _forward(progress: OrderProgress) -> Plan:
+    if progress.plan is None:
+        raise ValueError(f"order {progress.id} has no plan to go back from")
+    return progress.plan
+
+
+def _started(progress: OrderProgress) -> list[RunProgress]:
+    """Runs of the forward direction that have begun, in plan order."""
+    plan = _forward(progress)
+    runs = (
+        progress.runs.get((Direction.FORWARD, host))
+        for node in plan.nodes
+        if node.kind.runs_hosts
+        for host in node.hosts
+    )
+    return [run for run in runs if run is not None and (run.state is not RunState.PENDING or run.attempt > 1)]
+
+
+def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:
+    forward = _forward(progress)
+    now = [MountWeight(line.mount, line.believed) for line in progress.weights]
+    serving = serving_hosts(now).values()
+    idle = tuple(name for name in hosts if not any(name in group for group in serving))
+    busy = [name for name in hosts if name not in idle]
+    spare = min((len(group) - forward.floor for group in serving), default=len(busy))
+    spare += len(idle)  # they serve again before the next group leaves
+    size = max(1, spare)
+    groups = ([idle] if idle else []) + [tuple(busy[at : at + size]) for at in range(0, len(busy), size)]
+    nodes: list[PlanNode] = []
+    for number, members in enumerate(groups, 1):
+        needs = (nodes[-1].key,) if nodes else ()
+        nodes.append(PlanNode(f"back-{number}", NodeKind.GROUP, needs, members, number))
+    nodes.append(PlanNode("back-finish", NodeKind.FINISH, (nodes[-1].key,) if nodes else ()))
+    in_service = min((len(group) for group in serving), default=0)
+    lowest = in_service - max((len(set(g) & s) for g in groups for s in serving), default=0)
+    return Plan(Direction.BACK, tuple(nodes), hosts, forward.fleet_hash, forward.floor, in_service, lowest)

@@ -1,0 +1,47 @@
+"""How many hosts of each server group stay in service while a plan runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.domain.fleet import MountWeight, ServerGroup
+from engine.plan.grouping import default_floor
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Of the server group with the least to spare: hosts in service now, the fewest while the plan runs, and its floor.
+
+    `during` is the number in service while each group of hosts runs, in the plan's order."""
+
+    in_service: int
+    lowest: int
+    floor: int
+    during: tuple[int, ...]
+
+
+def serving_hosts(weights: Sequence[MountWeight]) -> Mapping[ServerGroup, frozenset[str]]:
+    """Per server group, the hosts with a weight above 0."""
+    serving: dict[ServerGroup, set[str]] = defaultdict(set)
+    for line in weights:
+        hosts = serving[line.mount.server_group]
+        if line.weight > 0:
+            hosts.add(line.mount.host)
+    return {group: frozenset(hosts) for group, hosts in serving.items()}
+
+
+def capacity(
+    weights: Sequence[MountWeight], groups: Sequence[Sequence[str]], *, floor: int | None, floor_percent: int
+) -> Capacity:
+    """Groups run one after another and every one gives its hosts' traffic back before the next starts."""
+    tightest: Capacity | None = None
+    for serving in serving_hosts(weights).values():
+        during = tuple(len(serving - set(group)) for group in groups)
+        lowest = min(during, default=len(serving))
+        must = default_floor(len(serving), floor_percent) if floor is None else floor
+        found = Capacity(len(serving), lowest, must, during)
+        if tightest is None or found.lowest - found.floor < tightest.lowest - tightest.floor:
+            tightest = found
+    return tightest or Capacity(0, 0, 0, tuple(0 for _ in groups))

@@ -1,0 +1,130 @@
+"""What is next for an order: the one decision the engine makes, as a pure function of the order's rows.
+
+Level-triggered: it may be asked at any time and gives the same answer for the same rows; nothing is remembered between calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.domain.orders import Plan, PlanNode
+from engine.domain.progress import OrderProgress, RunProgress
+from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
+
+MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED, OrderState.CANCELLING, OrderState.ROLLING_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`order` is the state the order should have, `nodes` those whose state changes, `start` the hosts to be started now."""
+
+    order: OrderState
+    nodes: Mapping[str, NodeState] = field(default_factory=dict)
+    start: tuple[str, ...] = ()
+
+
+def decide(progress: OrderProgress) -> Decision:
+    """What follows from the rows as they are. An order that no engine should move is answered with its own state."""
+    plan = progress.current_plan
+    if plan is None or progress.state not in MOVING:
+        return Decision(progress.state)
+    wanted = _node_states(progress, plan)
+    changed = {key: state for key, state in wanted.items() if state is not node_state(progress, plan, key)}
+    return Decision(_order_state(progress, plan, wanted), changed, _to_start(progress, plan, wanted))
+
+
+def node_state(progress: OrderProgress, plan: Plan, key: str) -> NodeState:
+    row = progress.nodes.get((plan.direction, key))
+    return row.state if row else NodeState.PENDING
+
+
+def runs_of(progress: OrderProgress, plan: Plan, node: PlanNode) -> list[RunProgress]:
+    rows = (progress.runs.get((plan.direction, host)) for host in node.hosts)
+    return [row for row in rows if row is not None]
+
+
+def _node_states(progress: OrderProgress, plan: Plan) -> dict[str, NodeState]:
+    states: dict[str, NodeState] = {}
+    for node in plan.nodes:
+        ready = all(states[need] is NodeState.SUCCEEDED for need in node.needs)
+        states[node.key] = _node_state(progress, plan, node) if ready else node_state(progress, plan, node.key)
+    return states
+
+
+def _node_state(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeState:
+    now = node_state(progress, plan, node.key)
+    if node.kind is NodeKind.INITIALISE:
+        return NodeState.SUCCEEDED  # nothing moves before the start, and nothing starts before it succeeded
+    if node.kind is NodeKind.GATE:
+        return now if now.complete else NodeState.WAITING
+    if node.kind is NodeKind.FINISH:
+        return _finish_state(progress, plan)
+    return _group_state(progress, plan, node)
+
+
+def _finish_state(progress: OrderProgress, plan: Plan) -> NodeState:
+    """A release that left a host behind does not end by itself: its weight would be left at zero with nobody to own it."""
+    runs = (run for node in plan.nodes for run in runs_of(progress, plan, node))
+    failed = any(run.state is RunState.FAILED for run in runs)
+    return NodeState.HALTED if failed and progress.state is not OrderState.CANCELLING else NodeState.SUCCEEDED
+
+
+def _group_state(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeState:
+    runs = runs_of(progress, plan, node)
+    if any(run.state is RunState.RUNNING for run in runs):
+        return NodeState.RUNNING
+    if _over_budget(progress, runs):
+        return NodeState.HALTED
+    if all(run.state.complete for run in runs):
+        return NodeState.SUCCEEDED
+    started = any(run.state is not RunState.PENDING for run in runs)
+    return NodeState.RUNNING if started or not progress.paused else NodeState.PENDING
+
+
+def _over_budget(progress: OrderProgress, runs: list[RunProgress]) -> bool:
+    """A cancel goes past hosts that do not pass their health check: they stay at weight 0 and are shown."""
+    if progress.state is OrderState.CANCELLING:
+        return False
+    return sum(run.state is RunState.FAILED for run in runs) > progress.spec.max_failures
+
+
+def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> tuple[str, ...]:
+    if progress.paused:
+        return ()
+    free = progress.parallelism - sum(run.state is RunState.RUNNING for run in progress.runs.values())
+    start: list[str] = []
+    for node in plan.nodes:
+        if not node.kind.runs_hosts or wanted[node.key] is not NodeState.RUNNING:
+            continue
+        runs = runs_of(progress, plan, node)
+        if _over_budget(progress, runs):
+            continue
+        start += [run.host for run in runs if run.state is RunState.PENDING]
+    return tuple(start[: max(0, free)])
+
+
+def _order_state(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> OrderState:
+    states = wanted.values()
+    if all(state is NodeState.SUCCEEDED for state in states):
+        return _end_state(progress)
+    running = any(run.state is RunState.RUNNING for run in progress.runs.values())
+    if not running and any(state is NodeState.HALTED for state in states):
+        return OrderState.HALTED
+    if not running and progress.paused:
+        return OrderState.HALTED
+    if progress.state is OrderState.CANCELLING:
+        return OrderState.CANCELLING
+    if plan.direction is Direction.BACK:
+        return OrderState.ROLLING_BACK
+    if not running and any(state is NodeState.WAITING for state in states):
+        return OrderState.WAITING
+    return OrderState.RUNNING
+
+
+def _end_state(progress: OrderProgress) -> OrderState:
+    if progress.state is OrderState.CANCELLING:
+        return OrderState.CANCELLED
+    if progress.direction is Direction.BACK:
+        return OrderState.ROLLED_BACK
+    return OrderState.SUCCEEDED
