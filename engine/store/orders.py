@@ -1,0 +1,418 @@
+"""Orders in the store: reading how far one is, and the rows each change writes. Called inside a transaction, never opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.domain.fleet import Mount, ServerGroup
+from engine.domain.message import message
+from engine.domain.orders import Plan, ReleaseSpec
+from engine.domain.problem import Problem
+from engine.domain.progress import NodeProgress, OrderProgress, RunProgress, StepProgress, WeightLine
+from engine.domain.states import (
+    Direction,
+    NodeState,
+    OrderKind,
+    OrderState,
+    RunState,
+    StepName,
+    StepState,
+    Verified,
+)
+from engine.store import tables as t
+from engine.store.encoding import decode_plan, decode_problem, decode_spec, encode_plan, encode_problem, encode_spec
+from engine.store.store import StoreError
+
+OPEN_STATES = tuple(str(state) for state in OrderState if not state.complete)
+
+
+def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
+    """How far the order is. Raises StoreError `no_such_order`."""
+    row = conn.execute(sa.select(t.order).where(t.order.c.id == order_id)).one_or_none()
+    if row is None:
+        raise StoreError(
+            Problem(
+                "no_such_order",
+                message("There is no order #{id}.", id=order_id),
+                message("List the orders of this workspace and take one of those."),
+            )
+        )
+    return OrderProgress(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        service_instance_id=row.service_instance_id,
+        kind=OrderKind(row.kind),
+        title=row.title,
+        state=OrderState(row.state),
+        direction=Direction(row.direction),
+        spec=decode_spec(row.spec),
+        plan=decode_plan(row.plan),
+        back_plan=decode_plan(row.back_plan),
+        nodes=_nodes(conn, order_id),
+        runs=_runs(conn, order_id),
+        weights=load_weights(conn, order_id),
+        paused=row.paused,
+        parallelism=row.parallelism,
+        epoch=row.epoch,
+        problems=tuple((item["host"], Problem.from_json(item["problem"])) for item in row.problems or ()),
+        problem=decode_problem(row.problem),
+        reason=row.reason,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], NodeProgress]:
+    rows = conn.execute(
+        sa.select(t.order_node).where(t.order_node.c.order_id == order_id).order_by(t.order_node.c.position)
+    )
+    return {
+        (Direction(row.direction), row.key): NodeProgress(
+            row.key, NodeState(row.state), row.started_at, row.ended_at, row.confirmed_by
+        )
+        for row in rows
+    }
+
+
+def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], RunProgress]:
+    rows = conn.execute(sa.select(t.host_run).where(t.host_run.c.order_id == order_id))
+    return {
+        (Direction(row.direction), row.host): RunProgress(
+            host=row.host,
+            node=row.node,
+            state=RunState(row.state),
+            attempt=row.attempt,
+            from_version=row.from_version,
+            to_version=row.to_version,
+            touched=row.touched,
+            problem=decode_problem(row.problem),
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+        )
+        for row in rows
+    }
+
+
+def load_weights(conn: sa.Connection, order_id: int) -> tuple[WeightLine, ...]:
+    rows = conn.execute(
+        sa.select(t.weight)
+        .where(t.weight.c.order_id == order_id)
+        .order_by(t.weight.c.host, t.weight.c.balancer_id, t.weight.c.vserver_group_id, t.weight.c.port)
+    )
+    return tuple(
+        WeightLine(
+            mount=Mount(
+                row.host, row.server_id, ServerGroup(row.region, row.balancer_id, row.vserver_group_id), row.port
+            ),
+            recorded=row.recorded,
+            intended=row.intended,
+            asked=row.asked,
+            confirmed=row.confirmed,
+            verified=None if row.verified is None else Verified(row.verified),
+            confirmed_at=row.confirmed_at,
+            owned=row.owned,
+            problem=decode_problem(row.problem),
+        )
+        for row in rows
+    )
+
+
+def load_steps(
+    conn: sa.Connection, order_id: int, direction: Direction, *, host: str | None = None
+) -> dict[tuple[str, int], tuple[StepProgress, ...]]:
+    """(host, attempt) → its steps in order."""
+    query = sa.select(t.step).where(t.step.c.order_id == order_id, t.step.c.direction == str(direction))
+    if host is not None:
+        query = query.where(t.step.c.host == host)
+    found: dict[tuple[str, int], list[StepProgress]] = {}
+    for row in conn.execute(query.order_by(t.step.c.host, t.step.c.attempt, t.step.c.position)):
+        found.setdefault((row.host, row.attempt), []).append(
+            StepProgress(
+                StepName(row.name),
+                row.position,
+                StepState(row.state),
+                row.started_at,
+                row.ended_at,
+                decode_problem(row.problem),
+            )
+        )
+    return {key: tuple(steps) for key, steps in found.items()}
+
+
+def open_orders(conn: sa.Connection) -> list[tuple[int, OrderState]]:
+    rows = conn.execute(sa.select(t.order.c.id, t.order.c.state).where(t.order.c.state.in_(OPEN_STATES)))
+    return [(row.id, OrderState(row.state)) for row in rows]
+
+
+def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, besides: int = 0) -> list[int]:
+    """Open orders that act on the service instance or on one of its hosts, other than order `besides`."""
+    hosts = sa.select(t.service_instance_host.c.host_id).where(
+        t.service_instance_host.c.service_instance_id == service_instance_id
+    )
+    instances = sa.select(t.service_instance_host.c.service_instance_id).where(
+        t.service_instance_host.c.host_id.in_(hosts)
+    )
+    rows = conn.execute(
+        sa.select(t.order.c.id).where(
+            t.order.c.state.in_(OPEN_STATES),
+            t.order.c.id != besides,
+            sa.or_(t.order.c.service_instance_id == service_instance_id, t.order.c.service_instance_id.in_(instances)),
+        )
+    )
+    return sorted(rows.scalars())
+
+
+# --------------------------------------------------------------------------------------------------------------- writing
+
+
+def add_event(conn: sa.Connection, order_id: int, at: float, kind: str, data: Mapping[str, Any]) -> None:
+    conn.execute(sa.insert(t.event).values(order_id=order_id, at=at, kind=kind, data=dict(data)))
+
+
+def insert_order(
+    conn: sa.Connection,
+    *,
+    workspace_id: int,
+    service_instance_id: int,
+    spec: ReleaseSpec,
+    title: str,
+    created_by: str,
+    now: float,
+) -> int:
+    """A new order in state `initialising`; its plan is made when it has been checked."""
+    result = conn.execute(
+        sa.insert(t.order).values(
+            workspace_id=workspace_id,
+            service_instance_id=service_instance_id,
+            kind=str(spec.kind),
+            title=title,
+            state=str(OrderState.INITIALISING),
+            spec=encode_spec(spec),
+            problems=[],
+            parallelism=spec.parallelism,
+            reason=spec.reason,
+            created_by=created_by,
+            created_at=now,
+            changed_at=now,
+        )
+    )
+    order_id = int(result.inserted_primary_key[0])
+    add_event(conn, order_id, now, "order", {"state": str(OrderState.INITIALISING), "was": ""})
+    return order_id
+
+
+def update_order(conn: sa.Connection, order_id: int, now: float, **values: Any) -> None:
+    conn.execute(sa.update(t.order).where(t.order.c.id == order_id).values(changed_at=now, **values))
+
+
+def set_order_state(
+    conn: sa.Connection, progress: OrderProgress, state: OrderState, now: float, *, problem: Problem | None = None
+) -> None:
+    values: dict[str, Any] = {"state": str(state), "problem": encode_problem(problem)}
+    if state.complete:
+        values["ended_at"] = now
+    update_order(conn, progress.id, now, **values)
+    data: dict[str, Any] = {"state": str(state), "was": str(progress.state)}
+    if problem is not None:
+        data["problem"] = problem.to_json()
+    add_event(conn, progress.id, now, "order", data)
+
+
+def insert_plan(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> None:
+    """Store the plan and its nodes and host runs, all pending; an earlier plan of the same direction is replaced."""
+    column = "plan" if plan.direction is Direction.FORWARD else "back_plan"
+    update_order(conn, order_id, now, **{column: encode_plan(plan)})
+    direction = str(plan.direction)
+    for table in (t.step, t.host_run, t.order_node):
+        conn.execute(sa.delete(table).where(table.c.order_id == order_id, table.c.direction == direction))
+    conn.execute(
+        sa.insert(t.order_node),
+        [
+            {"order_id": order_id, "direction": direction, "key": node.key, "position": at, "kind": str(node.kind)}
+            for at, node in enumerate(plan.nodes)
+        ],
+    )
+    runs = [
+        {
+            "order_id": order_id,
+            "direction": direction,
+            "host": host,
+            "node": node.key,
+            "from_version": plan.hosts[host].from_version,
+            "to_version": plan.hosts[host].to_version,
+        }
+        for node in plan.nodes
+        if node.kind.runs_hosts
+        for host in node.hosts
+    ]
+    if runs:
+        conn.execute(sa.insert(t.host_run), runs)
+
+
+def insert_weights(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> None:
+    """The ledger's lines of the order: every mount of its hosts with the weight recorded just before the plan was made."""
+    conn.execute(sa.delete(t.weight).where(t.weight.c.order_id == order_id))
+    lines = [
+        {
+            "order_id": order_id,
+            "balancer_id": line.mount.server_group.balancer_id,
+            "vserver_group_id": line.mount.server_group.vserver_group_id,
+            "host": line.mount.host,
+            "port": line.mount.port,
+            "region": line.mount.server_group.region,
+            "server_id": line.mount.server_id,
+            "recorded": line.weight,
+            "confirmed": line.weight,
+            "confirmed_at": now,
+            "verified": str(Verified.YES),
+        }
+        for host in plan.hosts.values()
+        for line in host.recorded
+    ]
+    if lines:
+        conn.execute(sa.insert(t.weight), lines)
+
+
+def set_node_state(
+    conn: sa.Connection, progress: OrderProgress, plan: Plan, key: str, state: NodeState, now: float, by: str = ""
+) -> None:
+    node = plan.node(key)
+    before = progress.nodes.get((plan.direction, key))
+    values: dict[str, Any] = {"state": str(state)}
+    if before is None or before.started_at is None:
+        values["started_at"] = now
+    values["ended_at"] = now if state.complete else None
+    if by:
+        values["confirmed_by"] = by
+    conn.execute(
+        sa.update(t.order_node)
+        .where(
+            t.order_node.c.order_id == progress.id,
+            t.order_node.c.direction == str(plan.direction),
+            t.order_node.c.key == key,
+        )
+        .values(**values)
+    )
+    was = str(before.state) if before else str(NodeState.PENDING)
+    data = {"key": key, "kind": str(node.kind), "number": node.number, "state": str(state), "was": was, "by": by}
+    add_event(conn, progress.id, now, "node", data)
+
+
+def _run_where(order_id: int, direction: Direction, host: str) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        t.host_run.c.order_id == order_id, t.host_run.c.direction == str(direction), t.host_run.c.host == host
+    )
+
+
+def start_run(
+    conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, steps: Iterable[StepName], now: float
+) -> None:
+    """The run is `running` and its steps of this attempt stand pending, before anything is done to the host."""
+    conn.execute(
+        sa.update(t.host_run)
+        .where(_run_where(order_id, direction, run.host))
+        .values(state=str(RunState.RUNNING), started_at=now, ended_at=None, problem=None)
+    )
+    conn.execute(
+        sa.insert(t.step),
+        [
+            {
+                "order_id": order_id,
+                "direction": str(direction),
+                "host": run.host,
+                "attempt": run.attempt,
+                "position": position,
+                "name": str(name),
+            }
+            for position, name in enumerate(steps)
+        ],
+    )
+    _host_event(conn, order_id, run, RunState.RUNNING, now)
+
+
+def end_run(
+    conn: sa.Connection,
+    order_id: int,
+    direction: Direction,
+    run: RunProgress,
+    state: RunState,
+    now: float,
+    problem: Problem | None = None,
+) -> None:
+    conn.execute(
+        sa.update(t.host_run)
+        .where(_run_where(order_id, direction, run.host))
+        .values(state=str(state), ended_at=now, problem=encode_problem(problem))
+    )
+    _host_event(conn, order_id, run, state, now, problem)
+
+
+def retry_run(conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, now: float) -> None:
+    conn.execute(
+        sa.update(t.host_run)
+        .where(_run_where(order_id, direction, run.host))
+        .values(state=str(RunState.PENDING), attempt=run.attempt + 1, problem=None, started_at=None, ended_at=None)
+    )
+    _host_event(conn, order_id, run, RunState.PENDING, now)
+
+
+def touch_run(conn: sa.Connection, order_id: int, direction: Direction, host: str) -> None:
+    conn.execute(sa.update(t.host_run).where(_run_where(order_id, direction, host)).values(touched=True))
+
+
+def _host_event(
+    conn: sa.Connection, order_id: int, run: RunProgress, state: RunState, now: float, problem: Problem | None = None
+) -> None:
+    data: dict[str, Any] = {
+        "host": run.host,
+        "node": run.node,
+        "state": str(state),
+        "was": str(run.state),
+        "attempt": run.attempt,
+    }
+    if problem is not None:
+        data["problem"] = problem.to_json()
+    add_event(conn, order_id, now, "host", data)
+
+
+def set_step(
+    conn: sa.Connection,
+    order_id: int,
+    direction: Direction,
+    run: RunProgress,
+    step: StepProgress,
+    state: StepState,
+    now: float,
+    *,
+    epoch: int,
+    problem: Problem | None = None,
+) -> None:
+    values: dict[str, Any] = {"state": str(state), "epoch": epoch, "problem": encode_problem(problem)}
+    if state is StepState.RUNNING:
+        values["started_at"] = now
+    elif state.complete:
+        values["ended_at"] = now
+    conn.execute(
+        sa.update(t.step)
+        .where(
+            t.step.c.order_id == order_id,
+            t.step.c.direction == str(direction),
+            t.step.c.host == run.host,
+            t.step.c.attempt == run.attempt,
+            t.step.c.position == step.position,
+        )
+        .values(**values)
+    )
+    data: dict[str, Any] = {"host": run.host, "step": str(step.name), "state": str(state), "attempt": run.attempt}
+    if problem is not None:
+        data["problem"] = problem.to_json()
+    add_event(conn, order_id, now, "step", data)
+
+
+def set_host(conn: sa.Connection, workspace_id: int, host: str, **values: Any) -> None:
+    conn.execute(sa.update(t.host).where(t.host.c.workspace_id == workspace_id, t.host.c.name == host).values(**values))
