@@ -1,0 +1,150 @@
+"""The journal: every change of an order's rows goes through one writer thread that commits whatever is waiting together.
+
+`await write(…)` returns after COMMIT, so a row that says *started* is on disk before the effect it announces begins. Each
+transaction checks, under the order's row lock, that the order still belongs to the epoch that writes: an engine that was frozen
+and wakes up late can change nothing. If a batch fails its operations are retried singly, so one bad operation harms no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+from engine.store import tables as t
+from engine.store.store import Store, StoreError
+
+T = TypeVar("T")
+BATCH_LIMIT = 500
+
+
+class StaleEpoch(ProblemError):
+    """Another engine has taken the order over: whoever gets this must stop acting on it at once."""
+
+    def __init__(self, order_id: int, epoch: int, now_epoch: int | None) -> None:
+        super().__init__(
+            Problem(
+                "stale_epoch",
+                message("Order #{id} was taken over by another engine (epoch {now}, ours {ours}).",
+                        id=order_id, now=now_epoch if now_epoch is not None else -1, ours=epoch),
+                message("Nothing to do: the other engine goes on with it."),
+            )
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Operation:
+    order_id: int | None
+    epoch: int
+    change: Callable[[sa.Connection], Any]
+    done: Callable[[Any, BaseException | None], None]
+
+
+class Journal:
+    """The only writer of an engine. Start it with `async with`; it drains what is waiting before it ends."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._closed = False
+        self.commits = 0
+        self.operations = 0
+
+    async def __aenter__(self) -> Journal:
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join, 30)
+
+    async def write(self, order_id: int | None, epoch: int, change: Callable[[sa.Connection], T]) -> T:
+        """Run `change` in a transaction and return its result after COMMIT.
+
+        With an order, raises StaleEpoch when the order's epoch is not `epoch`. Raises StoreError when the store can't take it. A
+        caller that is cancelled meanwhile does not know whether the change was written.
+        """
+        if self._closed:
+            raise StoreError(
+                Problem(
+                    "store_failed",
+                    message("The engine is ending and writes nothing more."),
+                    message("Start an engine again; it goes on from what was written."),
+                )
+            )
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        def done(result: Any, error: BaseException | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
+                loop.call_soon_threadsafe(settle, result, error)
+
+        self._waiting.put(_Operation(order_id, epoch, change, done))
+        return await future
+
+    def _run(self) -> None:
+        while True:
+            first = self._waiting.get()
+            if first is None:
+                return
+            batch, ended = [first], False
+            while len(batch) < BATCH_LIMIT:
+                try:
+                    following = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    ended = True
+                    break
+                batch.append(following)
+            self._commit(batch)
+            if ended:
+                return
+
+    def _commit(self, batch: Sequence[_Operation]) -> None:
+        self.operations += len(batch)
+        try:
+            results = self._transaction(batch)
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: whatever it is, it goes to the one who waits for it
+            if len(batch) == 1:
+                batch[0].done(None, error)
+            else:
+                for operation in batch:
+                    self._commit([operation])
+            return
+        for operation, result in zip(batch, results, strict=True):
+            operation.done(result, None)
+
+    def _transaction(self, batch: Sequence[_Operation]) -> list[Any]:
+        with self._store.writing() as conn:
+            epochs = {op.order_id: op.epoch for op in batch if op.order_id is not None}
+            if epochs:
+                self._check_epochs(conn, batch, sorted(epochs))
+            results = [operation.change(conn) for operation in batch]
+        self.commits += 1
+        return results
+
+    def _check_epochs(self, conn: sa.Connection, batch: Sequence[_Operation], order_ids: Sequence[int]) -> None:
+        query = sa.select(t.order.c.id, t.order.c.epoch).where(t.order.c.id.in_(order_ids)).order_by(t.order.c.id)
+        found: dict[int, int] = {row.id: row.epoch for row in conn.execute(query.with_for_update())}
+        for operation in batch:
+            if operation.order_id is not None and found.get(operation.order_id) != operation.epoch:
+                raise StaleEpoch(operation.order_id, operation.epoch, found.get(operation.order_id))

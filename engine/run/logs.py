@@ -1,0 +1,74 @@
+"""The log of one host's attempt: an append-only file, cleaned of control sequences and secrets on the way in.
+
+Beside it a small file remembers how far into the host's own log it reaches (`<remote offset> <local size>`), so that an engine
+that takes over goes on behind the last byte that was kept: what was written after that mark is cut off and read again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from engine.domain.clean import LogCleaner
+
+MARK_EVERY_S = 1.0
+
+
+class HostLog:
+    """Open for one run; not for use by two at once. Times in heading lines are the engine's local time."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._mark_path = path.with_suffix(".offset")
+        self.offset, size = self._read_mark()
+        self._file = path.open("ab")
+        if self._file.tell() > size and self.offset:
+            self._file.truncate(size)
+            self._file.seek(0, os.SEEK_END)
+        self._cleaner = LogCleaner()
+        self._marked_at = 0.0
+
+    def heading(self, text: str, at: float) -> None:
+        """A line of our own between the steps' output."""
+        self._write(self._cleaner.flush())
+        self._write(f"── {time.strftime('%H:%M:%S', time.localtime(at))} {text}\n")
+        self.mark()
+
+    def output(self, data: bytes, offset: int) -> None:
+        """Raw output of the host, in order; `offset` is that of the byte behind it in the host's log."""
+        self._write(self._cleaner.feed(data))
+        self.offset = offset
+        if time.monotonic() - self._marked_at >= MARK_EVERY_S:
+            self.mark()
+
+    def mark(self) -> None:
+        self._file.flush()
+        self._marked_at = time.monotonic()
+        waiting = self._mark_path.with_suffix(".offset.new")
+        waiting.write_text(f"{self.offset} {self._file.tell()}\n")
+        waiting.replace(self._mark_path)
+
+    def close(self) -> None:
+        self._write(self._cleaner.flush())
+        self.mark()
+        self._file.close()
+
+    def tail(self, limit: int = 8192) -> str:
+        """The last `limit` bytes written, as text."""
+        self._file.flush()
+        with open(self._file.name, "rb") as reader:
+            reader.seek(max(0, self._file.tell() - limit))
+            return reader.read().decode("utf-8", "replace")
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._file.write(text.encode("utf-8"))
+            self._file.flush()
+
+    def _read_mark(self) -> tuple[int, int]:
+        try:
+            offset, size = self._mark_path.read_text().split()
+            return int(offset), int(size)
+        except (OSError, ValueError):
+            return 0, 0
