@@ -1,1 +1,297 @@
-"""One store: an SQLite file or a PostgreSQL database, opened, migrated and watched. (Interface first; being filled in.)"""
+"""One store: an SQLite file or a PostgreSQL database, opened, migrated, read, written and watched.
+
+It knows connections and transactions, never what the rows mean: statements belong to the modules beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+
+from engine.domain.message import message
+from engine.store.changes import CHANNEL, Changes, PostgresChanges, SqliteChanges
+from engine.store.failures import StoreError, driver_errors, store_error
+from engine.store.file_systems import network_file_system
+from engine.store.migrations import current_revision, is_head, migrate
+
+__all__ = ["Store", "StoreError"]
+
+BUSY_S = 5.0
+CONNECT_S = 10
+STATEMENT_MS = 60_000
+MIGRATION_S = 60.0
+POOL_S = 10.0
+
+_BEGIN = "cockpit_begin"  # the execution option that says how SQLite begins
+
+
+class Store:
+    """Made by `Store.open`. Thread-safe; one connection of the pool per open block. `url` holds the password if one was given:
+    show `str(store)` instead."""
+
+    def __init__(self, url: str, engine: sa.Engine, changes: Changes, path: Path | None) -> None:
+        self.url = url
+        self.engine = engine
+        self.path = path
+        self.is_sqlite = path is not None
+        self._changes = changes
+
+    def __str__(self) -> str:
+        return _shown(self.engine.url)
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> Store:
+        """Connect and bring the tables to this version's form. `url`: `sqlite:///path` or `postgresql+psycopg://…` (the driver
+        may be left out). `create` False: a store that is not there yet is refused. Raises StoreError."""
+        try:
+            parsed = sa.make_url(url)
+        except sa.exc.ArgumentError as error:
+            raise _wrong_url(url) from error
+        if parsed.get_backend_name() == "sqlite":
+            return cls._open_sqlite(parsed, create)
+        if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+            return cls._open_postgres(parsed.set(drivername="postgresql+psycopg"), create)
+        raise _wrong_url(_shown(parsed))
+
+    @classmethod
+    def _open_sqlite(cls, url: sa.URL, create: bool) -> Store:
+        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+            raise _wrong_url(_shown(url))
+        path = Path(url.database).expanduser().absolute()
+        url = url.set(database=str(path))
+        shown = _shown(url)
+        _refuse_network_file_system(path)
+        if not path.exists():
+            if not create:
+                raise _no_store(shown)
+            _make_folder(path.parent)
+        engine = _sqlite_engine(url)
+        try:
+            with driver_errors(shown):
+                _prepare_sqlite(engine, path, shown)
+            changes = SqliteChanges(path, shown)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(url.render_as_string(hide_password=False), engine, changes, path)
+
+    @classmethod
+    def _open_postgres(cls, url: sa.URL, create: bool) -> Store:
+        shown = _shown(url)
+        engine = _postgres_engine(url)
+        try:
+            with driver_errors(shown):
+                _prepare_postgres(engine, shown, create)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(url.render_as_string(hide_password=False), engine, PostgresChanges(_conninfo(url)), None)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection whose statements all see the store as it was at the first of them. Raises StoreError."""
+        options: dict[str, Any] = (
+            {_BEGIN: "BEGIN DEFERRED"}
+            if self.is_sqlite
+            else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
+        with driver_errors(str(self)), self.engine.connect() as plain:
+            connection = plain.execution_options(**options)
+            with connection.begin() as transaction:
+                yield connection
+                transaction.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection in one transaction: committed at the end of the block, undone when it raises. On SQLite there is one
+        writer at a time, waited for at most 5 s; on PostgreSQL lock the rows you decide upon (`with_for_update`).
+
+        Raises StoreError; then nothing was written, unless the link broke during the commit itself (`store_unreachable`)."""
+        with driver_errors(str(self)), self.engine.connect() as plain:
+            connection = plain.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"} if self.is_sqlite else {})
+            with connection.begin():
+                yield connection
+                if not self.is_sqlite:
+                    connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+    def change_token(self) -> object:
+        """A value that differs from the last one when anything may have been committed, by whomever. Cheap; thread-safe."""
+        return self._changes.token()
+
+    def wait_change(self, token: object, timeout_s: float) -> object:
+        """Block until the token differs from `token`, at most `timeout_s`; returns the token of now."""
+        return self._changes.wait(token, timeout_s)
+
+    def close(self) -> None:
+        self._changes.close()
+        self.engine.dispose()
+
+
+# ----------------------------------------------------------------------------------------------------------------- SQLite
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        url, connect_args={"timeout": BUSY_S}, pool_size=8, max_overflow=24, pool_timeout=POOL_S, hide_parameters=True
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        # The driver must not begin by itself: it would begin too late for savepoints and reads, and never IMMEDIATE.
+        connection.isolation_level = None
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN DEFERRED"))
+
+    return engine
+
+
+def _prepare_sqlite(engine: sa.Engine, path: Path, shown: str) -> None:
+    """WAL and the newest tables. Whoever finds them lacking does it alone, behind a lock file; the rest wait for it."""
+    if path.exists() and path.stat().st_size > 0 and _journal_mode(engine) == "wal" and _at_head(engine, shown):
+        return
+    lock = FileLock(f"{path}.migrate.lock", timeout=MIGRATION_S)
+    try:
+        with lock:
+            _set_wal(engine)
+            with engine.connect() as plain:
+                connection = plain.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+                with connection.begin():
+                    migrate(connection, shown)
+    except Timeout as error:
+        raise store_error(
+            "store_busy",
+            message("The store {store} is still being brought up to date by another process.", store=shown),
+            message("Wait until it is done, then open it again."),
+        ) from error
+    except OSError as error:
+        raise _folder_refused(path, error) from error
+
+
+def _journal_mode(engine: sa.Engine) -> str:
+    return str(_outside_transaction(engine, "PRAGMA journal_mode"))
+
+
+def _set_wal(engine: sa.Engine) -> None:
+    if _journal_mode(engine) != "wal":
+        _outside_transaction(engine, "PRAGMA journal_mode = WAL")
+
+
+def _outside_transaction(engine: sa.Engine, statement: str) -> object:
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute(statement)
+        row = cursor.fetchone()
+        return None if row is None else row[0]
+    finally:
+        raw.close()
+
+
+def _at_head(engine: sa.Engine, shown: str) -> bool:
+    with engine.connect() as connection, connection.begin():
+        return is_head(connection, shown)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _folder_refused(folder, error) from error
+
+
+# ------------------------------------------------------------------------------------------------------------- PostgreSQL
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    limits = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={int(BUSY_S * 1000)}"
+    arguments: dict[str, Any] = {
+        "connect_timeout": CONNECT_S,
+        "application_name": "cockpit",
+        "options": limits,
+        "keepalives_idle": 20,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+    }
+    return sa.create_engine(
+        url,
+        connect_args={name: value for name, value in arguments.items() if name not in url.query},
+        pool_size=8,
+        max_overflow=24,
+        pool_timeout=POOL_S,
+        pool_pre_ping=True,  # a restarted server costs one look, not one failed act
+        isolation_level="READ COMMITTED",
+        hide_parameters=True,
+    )
+
+
+def _prepare_postgres(engine: sa.Engine, shown: str, create: bool) -> None:
+    with engine.connect() as connection, connection.begin():
+        if is_head(connection, shown):
+            return
+        if not create and current_revision(connection) is None:
+            raise _no_store(shown)
+        # Whoever comes second waits here, then finds nothing to do.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(MIGRATION_S * 1000)}")
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('cockpit.migrate'))"))
+        migrate(connection, shown)
+
+
+def _conninfo(url: sa.URL) -> str:
+    """The URL as libpq reads it, with the limits of a connection that only listens."""
+    limits = {"connect_timeout": str(CONNECT_S), "application_name": "cockpit-listen", "tcp_user_timeout": "20000"}
+    query = {**{name: value for name, value in limits.items() if name not in url.query}}
+    return url.set(drivername="postgresql").update_query_dict(query).render_as_string(hide_password=False)
+
+
+# ----------------------------------------------------------------------------------------------------------------- errors
+
+
+def _shown(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _wrong_url(url: str) -> StoreError:
+    return store_error(
+        "store_unreachable",
+        message("{url} does not name a store.", url=url),
+        message("Write sqlite:///path/to/file.db or postgresql://user@host/database in the settings."),
+    )
+
+
+def _no_store(shown: str) -> StoreError:
+    return store_error(
+        "store_unreachable",
+        message("There is no store at {store} yet.", store=shown),
+        message("Check its address in the settings, or start the cockpit once to create it."),
+    )
+
+
+def _folder_refused(path: Path, error: OSError) -> StoreError:
+    return store_error(
+        "store_unreachable",
+        message("The store's folder can't be used: {path}.", path=str(path)),
+        message("Make the folder writable for yourself, or name another store in the settings."),
+        str(error),
+    )
+
+
+def _refuse_network_file_system(path: Path) -> None:
+    kind = network_file_system(path)
+    if kind is not None:
+        raise store_error(
+            "store_network_filesystem",
+            message(
+                "{path} lies on a network file system ({kind}), where SQLite loses data.", path=str(path), kind=kind
+            ),
+            message("Name a file on a local disk, or use a PostgreSQL store to share it between machines."),
+        )
