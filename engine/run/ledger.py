@@ -54,7 +54,7 @@ class MoveResult:
     problem: Problem | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Ask:
     order_id: int
     epoch: int
@@ -70,7 +70,7 @@ class _Call:
 
     asks: list[_Ask]
     before: Mapping[tuple[str, int], int] = field(default_factory=dict)
-    rows: dict[int, int] = field(default_factory=dict)  # index of the ask → weight_call.id
+    rows: list[int] = field(default_factory=list)  # of weight_call, one an ask
     request_id: str = ""
     error: BalancerError | None = None
 
@@ -110,7 +110,7 @@ class Ledger:
         try:
             while self._asks[group]:
                 await self._clock.sleep(GATHER_S)
-                asks = _first_of_each_mount(self._asks[group])
+                asks = _next_batch(self._asks[group])
                 await self._change(group, asks)
         finally:
             del self._writers[group]
@@ -194,41 +194,36 @@ class Ledger:
         return self._paces.setdefault(group.region, Pace(self._clock, CHANGES_A_MINUTE))
 
     def _backoff_s(self, attempt: int) -> float:
-        return min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (attempt - 1)) * self._chance.uniform(0.8, 1.2)
+        doubled = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (attempt - 1))
+        return doubled * self._chance.uniform(0.8, 1.2)
 
     async def _journal_asked(self, call: _Call) -> None:
         now = self._clock.now()
+        order_id, epoch = call.asks[0].order_id, call.asks[0].epoch
 
-        def change(conn: sa.Connection, order_id: int, epoch: int) -> None:
-            for index, ask in enumerate(call.asks):
-                if ask.order_id != order_id:
-                    continue
+        def change(conn: sa.Connection) -> list[int]:
+            rows = []
+            for ask in call.asks:
                 before = call.before.get((ask.mount.server_id, ask.mount.port))
-                inserted = conn.execute(
-                    sa.insert(t.weight_call)
-                    .values(**_key(ask), before=before, asked=ask.weight, epoch=epoch, at=now)
-                    .returning(t.weight_call.c.id)
+                insert = sa.insert(t.weight_call).values(
+                    **_key(ask), before=before, asked=ask.weight, epoch=epoch, at=now
                 )
-                call.rows[index] = inserted.scalar_one()
-                conn.execute(
-                    sa.update(t.weight)
-                    .where(*_same(ask))
-                    .values(intended=ask.weight, asked=ask.weight, owned=True, verified=None)
-                )
+                rows.append(int(conn.execute(insert.returning(t.weight_call.c.id)).scalar_one()))
+                asked = {"intended": ask.weight, "asked": ask.weight, "owned": True, "verified": None}
+                conn.execute(sa.update(t.weight).where(*_same(ask)).values(**asked))
+            return rows
 
-        for order_id, epoch in _orders(call.asks):
-            await self._journal.write(order_id, epoch, lambda conn, o=order_id, e=epoch: change(conn, o, e))
+        call.rows = await self._journal.write(order_id, epoch, change)
 
     async def _journal_outcome(self, call: _Call, results: Sequence[MoveResult]) -> None:
         now = self._clock.now()
+        order_id, epoch = call.asks[0].order_id, call.asks[0].epoch
 
-        def change(conn: sa.Connection, order_id: int) -> None:
-            for index, (ask, result) in enumerate(zip(call.asks, results, strict=True)):
-                if ask.order_id == order_id:
-                    self._write_outcome(conn, ask, result, call, call.rows[index], now)
+        def change(conn: sa.Connection) -> None:
+            for ask, result, row in zip(call.asks, results, call.rows, strict=True):
+                self._write_outcome(conn, ask, result, call, row, now)
 
-        for order_id, epoch in _orders(call.asks):
-            await self._journal.write(order_id, epoch, lambda conn, o=order_id: change(conn, o))
+        await self._journal.write(order_id, epoch, change)
 
     def _write_outcome(
         self, conn: sa.Connection, ask: _Ask, result: MoveResult, call: _Call, row: int, now: float
@@ -264,22 +259,19 @@ class Ledger:
         add_event(conn, ask.order_id, now, "weight", data)
 
 
-def _first_of_each_mount(waiting: list[_Ask]) -> list[_Ask]:
-    """Take up to 20 asks off the list, at most one a mount, in order: two asks for one mount are two calls."""
+def _next_batch(waiting: list[_Ask]) -> list[_Ask]:
+    """Take up to 20 asks of one order off the list, at most one a mount, in order: two asks for one mount are two calls."""
     taken: list[_Ask] = []
     mounts: set[Mount] = set()
     for ask in list(waiting):
         if len(taken) == SERVERS_A_CALL:
             break
-        if ask.mount not in mounts:
+        if ask.order_id == waiting[0].order_id and ask.mount not in mounts:
             mounts.add(ask.mount)
             taken.append(ask)
-            waiting.remove(ask)
+    for ask in taken:
+        waiting.remove(ask)
     return taken
-
-
-def _orders(asks: Iterable[_Ask]) -> list[tuple[int, int]]:
-    return sorted({(ask.order_id, ask.epoch) for ask in asks})
 
 
 def _all_there(asks: Iterable[_Ask], weights: Mapping[tuple[str, int], int]) -> bool:

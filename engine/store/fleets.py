@@ -84,7 +84,7 @@ def load_instance(conn: sa.Connection, service_instance_id: int) -> InstanceFact
         requires_staragent=row.requires_staragent,
         current_version=row.current_version,
         succeeded_versions=succeeded_versions(conn, service_instance_id),
-        regions=_regions(conn, row.workspace_id),
+        regions=load_regions(conn, row.workspace_id),
         hosts=hosts,
         host_regions=host_regions,
         mounts=_mounts(conn, service_instance_id),
@@ -132,7 +132,7 @@ def load_stack(conn: sa.Connection, tech_stack_id: int) -> tuple[TechStack, Stac
     return stack, StackStatus(row.status)
 
 
-def _regions(conn: sa.Connection, workspace_id: int) -> tuple[Region, ...]:
+def load_regions(conn: sa.Connection, workspace_id: int) -> tuple[Region, ...]:
     rows = conn.execute(sa.select(t.region).where(t.region.c.workspace_id == workspace_id).order_by(t.region.c.id))
     return tuple(Region(row.name, row.oss_endpoint, row.slb_endpoint) for row in rows)
 

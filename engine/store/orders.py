@@ -144,9 +144,10 @@ def load_steps(
     return {key: tuple(steps) for key, steps in found.items()}
 
 
-def open_orders(conn: sa.Connection) -> list[tuple[int, OrderState]]:
-    rows = conn.execute(sa.select(t.order.c.id, t.order.c.state).where(t.order.c.state.in_(OPEN_STATES)))
-    return [(row.id, OrderState(row.state)) for row in rows]
+def open_orders(conn: sa.Connection) -> list[tuple[int, int]]:
+    """(order id, workspace id) of every order that has not ended."""
+    query = sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES))
+    return [(row.id, row.workspace_id) for row in conn.execute(query.order_by(t.order.c.id))]
 
 
 def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, besides: int = 0) -> list[int]:
@@ -185,8 +186,9 @@ def insert_order(
     now: float,
 ) -> int:
     """A new order in state `initialising`; its plan is made when it has been checked."""
-    result = conn.execute(
-        sa.insert(t.order).values(
+    inserted = conn.execute(
+        sa.insert(t.order)
+        .values(
             workspace_id=workspace_id,
             service_instance_id=service_instance_id,
             kind=str(spec.kind),
@@ -200,8 +202,9 @@ def insert_order(
             created_at=now,
             changed_at=now,
         )
+        .returning(t.order.c.id)
     )
-    order_id = int(result.inserted_primary_key[0])
+    order_id = int(inserted.scalar_one())
     add_event(conn, order_id, now, "order", {"state": str(OrderState.INITIALISING), "was": ""})
     return order_id
 

@@ -1,0 +1,1 @@
+"""Who carries out the host runs that `advance` hands out."""

@@ -1,0 +1,99 @@
+"""What an accepted act writes, inside one transaction with the answer to its command.
+
+Whether an act is acceptable is `engine.plan.what_if`'s to say, the same function that showed the operator its consequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress
+from engine.domain.states import Act, CommandState, Direction, NodeKind, NodeState, OrderState, RunState
+from engine.plan.what_if import waiting_gate
+from engine.store import orders as rows
+from engine.store import tables as t
+
+
+def carry_out(conn: sa.Connection, progress: OrderProgress, command: sa.Row[Any], now: float) -> None:
+    """The rows of an act that needs nothing but the store. `set_weights` has done its work on the balancer before."""
+    act = Act(command.act)
+    if act is Act.INITIALISE:
+        rows.set_order_state(conn, progress, OrderState.INITIALISING, now)
+    elif act is Act.START:
+        rows.update_order(conn, progress.id, now, started_at=now)
+        rows.set_order_state(conn, progress, OrderState.RUNNING, now)
+    elif act is Act.PAUSE:
+        rows.update_order(conn, progress.id, now, paused=True)
+    elif act is Act.RESUME:
+        rows.update_order(conn, progress.id, now, paused=False)
+    elif act is Act.CONFIRM:
+        _confirm(conn, progress, command.params, command.operator, now)
+    elif act is Act.RETRY:
+        _retry(conn, progress, command.params, now)
+    elif act is Act.CANCEL:
+        _cancel(conn, progress, command.reason, now)
+    elif act is Act.ROLL_BACK:
+        rows.update_order(conn, progress.id, now, reason=command.reason, paused=False)
+        rows.set_order_state(conn, progress, OrderState.ROLLING_BACK, now)
+
+
+def answer(
+    conn: sa.Connection, command: sa.Row[Any], state: CommandState, now: float, problem: Problem | None = None
+) -> None:
+    data = problem.to_json() if problem else None
+    conn.execute(
+        sa.update(t.command).where(t.command.c.id == command.id).values(state=str(state), problem=data, answered_at=now)
+    )
+    event = {"act": command.act, "operator": command.operator, "state": str(state), "reason": command.reason}
+    rows.add_event(conn, command.order_id, now, "command", event | ({"problem": data} if data else {}))
+
+
+def _confirm(
+    conn: sa.Connection, progress: OrderProgress, params: Mapping[str, Any], operator: str, now: float
+) -> None:
+    """The gate is passed, and the weights its hosts have now are what the operator wants them to be."""
+    gate = waiting_gate(progress, params.get("node"))
+    plan = progress.current_plan
+    assert gate is not None, "what_if accepted a confirm without a gate"
+    assert plan is not None, "an order without a plan has no gate"
+    rows.set_node_state(conn, progress, plan, gate.key, NodeState.SUCCEEDED, now, by=operator)
+    conn.execute(
+        sa.update(t.weight)
+        .where(t.weight.c.order_id == progress.id, t.weight.c.host.in_(gate.hosts))
+        .values(owned=False)
+    )
+
+
+def _retry(conn: sa.Connection, progress: OrderProgress, params: Mapping[str, Any], now: float) -> None:
+    wanted = set(params.get("hosts") or ())
+    for (direction, host), run in progress.runs.items():
+        if direction is progress.direction and run.state is RunState.FAILED and (not wanted or host in wanted):
+            rows.retry_run(conn, progress.id, direction, run, now)
+
+
+def _cancel(conn: sa.Connection, progress: OrderProgress, reason: str, now: float) -> None:
+    """Before the start there is nothing to give back; during a way back that halted, cancelling gives it up as it is."""
+    rows.update_order(conn, progress.id, now, reason=reason, paused=False)
+    if progress.started_at is None:
+        rows.set_order_state(conn, progress, OrderState.CANCELLED, now)
+    elif progress.direction is Direction.BACK:
+        rows.set_order_state(conn, progress, OrderState.FAILED, now, problem=progress.problem)
+    else:
+        rows.set_order_state(conn, progress, OrderState.CANCELLING, now)
+
+
+def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
+    """What had not begun on the way forward never will."""
+    plan = progress.plan
+    assert plan is not None, "an order without a plan has nothing to go back from"
+    for node in plan.nodes:
+        row = progress.nodes.get((Direction.FORWARD, node.key))
+        if row is not None and not row.state.complete and node.kind is not NodeKind.INITIALISE:
+            rows.set_node_state(conn, progress, plan, node.key, NodeState.CANCELLED, now)
+    for (direction, _), run in progress.runs.items():
+        if direction is Direction.FORWARD and run.state is RunState.PENDING:
+            rows.end_run(conn, progress.id, direction, run, RunState.CANCELLED, now)

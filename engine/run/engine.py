@@ -1,0 +1,241 @@
+"""The engine: owns a store's open orders, one reconciler each, until it is told to stop or has been idle for a while.
+
+One engine owns a store at a time; another one stands by until the first has gone. At every take-over each open order gets a new
+epoch, so whatever an earlier engine still tries to write or start is refused by the journal and by the hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import time
+import uuid
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from engine.dispatch.local import LocalDispatch
+from engine.domain.fleet import Region
+from engine.domain.problem import ProblemError
+from engine.ports import Clock, Cloud, Remote
+from engine.run.journal import Journal, StaleEpoch
+from engine.run.ledger import Ledger
+from engine.run.reconcile import OrderReconciler, Ports
+from engine.store import orders as rows
+from engine.store import tables as t
+from engine.store.fleets import load_regions
+from engine.store.ownership import Ownership, acquire
+from engine.store.store import Store, StoreError
+
+log = logging.getLogger(__name__)
+HEARTBEAT_S = 1.0
+LOOK_EVERY_S = 0.5
+STANDBY_EVERY_S = 0.25
+RETRY_STORE_S = 1.0
+
+
+class Engine:
+    """Run it with `await run()`. `idle_s` None: it never ends by itself."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        remote: Remote,
+        cloud: Cloud,
+        clock: Clock,
+        log_dir: Path,
+        idle_s: float | None,
+    ) -> None:
+        self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._store = store
+        self._remote = remote
+        self._cloud = cloud
+        self._clock = clock
+        self._log_dir = log_dir
+        self._idle_s = idle_s
+        self._stopping = asyncio.Event()
+        self._ports: dict[int, Ports] = {}
+        self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
+        self._busy_at = time.monotonic()
+
+    def stop(self) -> None:
+        """End soon; jobs on hosts go on and a successor re-attaches to them."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Own the store when it is free, until stopped or idle. A lost store is waited for and taken over again."""
+        while not self._stopping.is_set():
+            try:
+                ownership = await asyncio.to_thread(acquire, self._store)
+                if ownership is None:
+                    if self._idle():
+                        return
+                    await self._pause(STANDBY_EVERY_S)
+                    continue
+                if await self._own(ownership):
+                    return
+            except StoreError as error:
+                log.warning("%s", error)
+                await self._pause(RETRY_STORE_S)
+
+    async def _own(self, ownership: Ownership) -> bool:
+        """Run the open orders while the ownership holds. Returns True when the engine should end."""
+        dispatch = LocalDispatch()
+        log.info("engine %s owns the store", self.id)
+        try:
+            async with Journal(self._store) as journal:
+                try:
+                    await self._register(journal)
+                    return await self._look_after_orders(ownership, journal, dispatch)
+                finally:
+                    await self._let_go_of_orders()
+                    await self._unregister(journal)
+        finally:
+            await asyncio.to_thread(ownership.release)
+            log.info("engine %s let the store go", self.id)
+
+    async def _look_after_orders(self, ownership: Ownership, journal: Journal, dispatch: LocalDispatch) -> bool:
+        token = await asyncio.to_thread(self._store.change_token)
+        beat_at = 0.0
+        self._busy_at = time.monotonic()
+        while not self._stopping.is_set():
+            await self._adopt_orders(journal, dispatch)
+            self._wake_commanded(await asyncio.to_thread(self._commanded_orders))
+            if time.monotonic() - beat_at >= HEARTBEAT_S:
+                if not await asyncio.to_thread(ownership.held):
+                    log.warning("engine %s lost the store to another engine or a broken connection", self.id)
+                    return False
+                await self._beat(journal)
+                beat_at = time.monotonic()
+            if self._idle():
+                return True
+            token = await asyncio.to_thread(self._store.wait_change, token, LOOK_EVERY_S)
+        return True
+
+    # ---------------------------------------------------------------------------------------------------------- orders
+
+    async def _adopt_orders(self, journal: Journal, dispatch: LocalDispatch) -> None:
+        for order_id, (_, task) in list(self._orders.items()):
+            if task.done():
+                del self._orders[order_id]
+        for order_id, workspace_id in await asyncio.to_thread(self._open_orders):
+            if order_id not in self._orders:
+                await self._adopt(order_id, workspace_id, journal, dispatch)
+
+    def _open_orders(self) -> list[tuple[int, int]]:
+        with self._store.reading() as conn:
+            return rows.open_orders(conn)
+
+    async def _adopt(self, order_id: int, workspace_id: int, journal: Journal, dispatch: LocalDispatch) -> None:
+        """Take the order over under a new epoch: from here on nobody else can change it."""
+        ports = await self._ports_of(workspace_id, journal, dispatch)
+        epoch = await journal.write(None, 0, lambda conn: self._take_over(conn, order_id))
+        reconciler = OrderReconciler(order_id, epoch, ports)
+        task = asyncio.create_task(self._run_order(reconciler), name=f"order {order_id}")
+        self._orders[order_id] = (reconciler, task)
+
+    def _take_over(self, conn: sa.Connection, order_id: int) -> int:
+        query = sa.update(t.order).where(t.order.c.id == order_id)
+        taken = query.values(epoch=t.order.c.epoch + 1, engine_id=self.id).returning(t.order.c.epoch)
+        epoch = int(conn.execute(taken).scalar_one())
+        rows.add_event(conn, order_id, self._clock.now(), "engine", {"engine": self.id, "epoch": epoch})
+        return epoch
+
+    async def _run_order(self, reconciler: OrderReconciler) -> None:
+        try:
+            await reconciler.run()
+        except StaleEpoch as error:
+            log.warning("%s", error)
+        except ProblemError as error:
+            log.error("order %s: %s", reconciler.order_id, error)
+            await self._pause(RETRY_STORE_S)
+
+    async def _let_go_of_orders(self) -> None:
+        tasks = [task for _, task in self._orders.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._orders.clear()
+        for ports in self._ports.values():
+            await ports.ledger.close()
+        self._ports.clear()
+
+    async def _ports_of(self, workspace_id: int, journal: Journal, dispatch: LocalDispatch) -> Ports:
+        if workspace_id not in self._ports:
+            regions = await asyncio.to_thread(self._regions, workspace_id)
+            balancers = self._cloud.balancers(regions)
+            self._ports[workspace_id] = Ports(
+                store=self._store,
+                journal=journal,
+                ledger=Ledger(journal, balancers, self._clock),
+                remote=self._remote,
+                packages=self._cloud.packages(regions),
+                balancers=balancers,
+                clock=self._clock,
+                log_dir=self._log_dir,
+                dispatch=dispatch,
+            )
+        return self._ports[workspace_id]
+
+    def _regions(self, workspace_id: int) -> tuple[Region, ...]:
+        with self._store.reading() as conn:
+            return load_regions(conn, workspace_id)
+
+    def _commanded_orders(self) -> set[int]:
+        with self._store.reading() as conn:
+            return set(conn.execute(sa.select(t.command.c.order_id).where(t.command.c.state == "sent")).scalars())
+
+    def _wake_commanded(self, order_ids: set[int]) -> None:
+        for order_id in order_ids:
+            if order_id in self._orders:
+                self._orders[order_id][0].wake()
+
+    # ------------------------------------------------------------------------------------------------------------ life
+
+    def _idle(self) -> bool:
+        if any(not reconciler.quiet for reconciler, _ in self._orders.values()):
+            self._busy_at = time.monotonic()
+        return self._idle_s is not None and time.monotonic() - self._busy_at >= self._idle_s
+
+    async def _register(self, journal: Journal) -> None:
+        now = self._clock.now()
+
+        def change(conn: sa.Connection) -> None:
+            gone = sa.update(t.engine).where(t.engine.c.state == "active").values(state="ended", ended_at=now)
+            conn.execute(gone)  # whoever it was no longer owns the store: we do
+            conn.execute(sa.delete(t.engine).where(t.engine.c.id == self.id))
+            conn.execute(
+                sa.insert(t.engine).values(
+                    id=self.id,
+                    machine=platform.node(),
+                    pid=os.getpid(),
+                    started_at=now,
+                    heartbeat_at=now,
+                    state="active",
+                )
+            )
+
+        await journal.write(None, 0, change)
+
+    async def _beat(self, journal: Journal) -> None:
+        now = self._clock.now()
+        beat = sa.update(t.engine).where(t.engine.c.id == self.id).values(heartbeat_at=now)
+        await journal.write(None, 0, lambda conn: conn.execute(beat).rowcount)
+
+    async def _unregister(self, journal: Journal) -> None:
+        now = self._clock.now()
+        ended = sa.update(t.engine).where(t.engine.c.id == self.id).values(state="ended", ended_at=now)
+        try:
+            await journal.write(None, 0, lambda conn: conn.execute(ended).rowcount)
+        except StoreError as error:
+            log.warning("%s", error)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,368 @@
+"""One host through its steps, forward or back, from wherever its rows say it is.
+
+The steps on the balancer are done here through the ledger; the consecutive remote steps are one job on the host that is started
+or re-attached to. A step's *running* row is committed before its effect, its outcome after it. A failed step ends the run: the
+host keeps weight 0 until a person decides. Nothing in here decides what other hosts do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from engine.diagnose import explain
+from engine.domain.fleet import MountWeight
+from engine.domain.log_path import log_path
+from engine.domain.message import message
+from engine.domain.orders import HostPlan
+from engine.domain.problem import Problem, ProblemError
+from engine.domain.progress import RunProgress, StepProgress
+from engine.domain.states import Direction, HostState, RunState, StepName, StepState
+from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted
+from engine.run.ledger import MoveResult
+from engine.run.logs import HostLog
+from engine.run.order_context import OrderContext, job_key
+from engine.steps.context import ReleaseContext, parameter, variables
+from engine.steps.drain import drain_script
+from engine.steps.release import remote_steps
+from engine.store import orders as rows
+
+BALANCER_STEPS = (StepName.CUT_TRAFFIC, StepName.RESTORE_TRAFFIC)
+DRAIN_GRACE_S = 20.0
+DEFAULT_DRAIN_S = 10.0
+
+
+class _Failed(Exception):
+    """A step ended badly: its outcome row is written, the run ends with this problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class _Stopped(Exception):
+    """The run was told to stop and has stopped what it had running on the host."""
+
+    def __init__(self, problem: Problem | None = None) -> None:
+        super().__init__("stopped")
+        self.problem = problem
+
+
+@dataclass(slots=True, eq=False)
+class HostRun:
+    """Run it once with `await go()`; `stop()` makes it end soon, with what runs on the host stopped and verified."""
+
+    context: OrderContext
+    direction: Direction
+    run: RunProgress
+    plan: HostPlan
+    steps: list[StepProgress]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def go(self) -> None:
+        """To the end of the run, written down. Raises StaleEpoch when the order was taken over, StoreError when the store failed;
+        being cancelled leaves the rows as they are and the job running on the host: a successor goes on from there."""
+        log = HostLog(self._log_path())
+        try:
+            await self._go(log)
+        finally:
+            log.close()
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    async def _go(self, log: HostLog) -> None:
+        try:
+            await self._stop_earlier_job()
+            await self._steps(log)
+        except _Failed as failed:
+            log.heading(f"{failed.problem.what} {failed.problem.remedy}", self._now())
+            await self._end(RunState.FAILED, failed.problem)
+        except _Stopped as stopped:
+            log.heading("stopped", self._now())
+            await self._end(RunState.CANCELLED, stopped.problem)
+        else:
+            await self._end(RunState.SUCCEEDED, None)
+
+    async def _steps(self, log: HostLog) -> None:
+        at = 0
+        while at < len(self.steps):
+            if self.stopping.is_set():
+                raise _Stopped
+            step = self.steps[at]
+            if step.state.halts and step.problem is not None:
+                raise _Failed(step.problem)
+            if step.state is StepState.CANCELLED:
+                raise _Stopped(step.problem)
+            if step.state.complete:
+                at += 1
+            elif step.name in BALANCER_STEPS:
+                await self._balancer_step(step, log)
+                at += 1
+            else:
+                block = self._remote_block(at)
+                await self._remote(block, log)
+                at = block[-1].position + 1
+
+    def _remote_block(self, at: int) -> list[StepProgress]:
+        """The consecutive remote steps around `at`, those already complete included: they are one job on the host."""
+        start = at
+        while start > 0 and self.steps[start - 1].name not in BALANCER_STEPS:
+            start -= 1
+        end = at
+        while end < len(self.steps) and self.steps[end].name not in BALANCER_STEPS:
+            end += 1
+        return self.steps[start:end]
+
+    # -------------------------------------------------------------------------------------------------------- balancer
+
+    async def _balancer_step(self, step: StepProgress, log: HostLog) -> None:
+        await self._begin(step, log)
+        if step.name is StepName.CUT_TRAFFIC:
+            await self._cut(step, log)
+        elif self.plan.restore_to or not self.plan.recorded:
+            await self._move(step, log, self.plan.restore_to, owned=False)
+        else:
+            log.heading("gray: this host's weight is given by hand", self._now())
+            await self._finish(step, StepState.SKIPPED)
+            return
+        await self._finish(step, StepState.SUCCEEDED)
+
+    async def _cut(self, step: StepProgress, log: HostLog) -> None:
+        zero = tuple(MountWeight(line.mount, 0) for line in self.plan.recorded)
+        await self._move(step, log, zero, owned=True)
+        if zero:
+            await self._drain(step, log)
+
+    async def _move(self, step: StepProgress, log: HostLog, weights: Sequence[MountWeight], *, owned: bool) -> None:
+        if not weights:
+            log.heading("not mounted on a load balancer: no traffic to move", self._now())
+            return
+        results = await self.context.ledger.move(self.context.order_id, self.context.epoch, weights, owned=owned)
+        for result in results:
+            log.heading(_weight_line(result), self._now())
+        problem = next((result.problem for result in results if result.problem), None)
+        if problem is not None:
+            await self._fail(step, StepState.FAILED, problem)
+
+    async def _drain(self, step: StepProgress, log: HostLog) -> None:
+        """Give running requests time to end: the balancer has no drain timer of its own."""
+        context = self._release_context(())
+        host = context.host
+        drain_s = float(parameter(context, "drain_s", str(DEFAULT_DRAIN_S)))
+        app_port = parameter(context, "app_port", "")
+        ports = {line.mount.port for line in self.plan.recorded if line.mount.port}
+        ports |= {int(app_port)} if not ports and app_port.isdigit() else set()
+        if not ports or drain_s <= 0:
+            return
+        script = drain_script(host, sorted(ports), drain_s)
+        try:
+            result = await self.context.remote.run(host, script, deadline_s=drain_s + DRAIN_GRACE_S)
+        except RemoteError as error:
+            await self._fail(step, StepState.FAILED, error.problem)
+            return
+        log.output(result.output, log.offset)
+        if result.exit_status is None:
+            log.heading(f"the link broke while draining: waiting {drain_s:g} s instead", self._now())
+            await self.context.clock.sleep(drain_s)
+
+    # ---------------------------------------------------------------------------------------------------------- remote
+
+    async def _remote(self, block: list[StepProgress], log: HostLog) -> None:
+        first = next(step for step in block if not step.state.complete)
+        if first.state is not StepState.RUNNING:
+            await self._begin(first, log)  # the intent of the whole job: committed before anything is started
+        try:
+            job = self._job(tuple(step.name for step in block))
+        except ProblemError as error:
+            await self._fail(self._current(), StepState.FAILED, error.problem)
+            return
+        follow = asyncio.create_task(self._follow(job, log))
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            await asyncio.wait({follow, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            if not follow.done():
+                follow.cancel()
+                await asyncio.gather(follow, return_exceptions=True)
+        if follow.cancelled():
+            await self._stop_job(job)
+        else:
+            follow.result()
+
+    def _job(self, names: tuple[StepName, ...]) -> Job:
+        context = self._release_context(names)
+        return Job(
+            order_id=self.context.order_id,
+            host=context.host,
+            key=job_key(self.direction, self.run.attempt),
+            epoch=self.context.epoch,
+            steps=remote_steps(names, context),
+            variables=variables(context),
+        )
+
+    async def _follow(self, job: Job, log: HostLog) -> None:
+        try:
+            async for event in self.context.remote.follow(job, log.offset):
+                match event:
+                    case LogBytes(data, offset):
+                        log.output(data, offset)
+                    case StepStarted(name, _, offset):
+                        log.offset = max(log.offset, offset)
+                        await self._remote_step_started(name, log)
+                    case StepEnded():
+                        await self._remote_step_ended(event, log)
+                    case JobEnded(stopped, _):
+                        await self._job_ended(stopped)
+        except RemoteError as error:
+            await self._fail(self._current(), StepState.FAILED, error.problem)
+
+    async def _remote_step_started(self, name: StepName, log: HostLog) -> None:
+        step = self._named(name)
+        if step.state is StepState.PENDING:
+            await self._begin(step, log)
+
+    async def _remote_step_ended(self, event: StepEnded, log: HostLog) -> None:
+        step = self._named(event.step)
+        if not step.state.complete:
+            if event.exit_status == 0 and not event.timed_out:
+                await self._finish(step, StepState.SUCCEEDED)
+            else:
+                problem = explain(
+                    step.name,
+                    event.exit_status,
+                    event.timed_out,
+                    log.tail(),
+                    host=self.run.host,
+                    app=self.context.facts.app,
+                )
+                await self._fail(step, StepState.TIMED_OUT if event.timed_out else StepState.FAILED, problem)
+        log.offset = max(log.offset, event.offset)
+        log.mark()
+
+    async def _job_ended(self, stopped: bool) -> None:
+        remote = [step for step in self.steps if step.name not in BALANCER_STEPS]
+        if stopped:
+            raise _Stopped
+        failed = next((step for step in remote if step.state.halts), None)
+        if failed is not None and failed.problem is not None:
+            raise _Failed(failed.problem)
+        if not all(step.state.complete for step in remote):
+            await self._fail(
+                self._current(),
+                StepState.FAILED,
+                Problem(
+                    "job_incomplete",
+                    message("The job on {host} ended before all of its steps did.", host=self.run.host),
+                    message("Read the end of the host's log, then retry the host."),
+                ),
+            )
+
+    async def _stop_job(self, job: Job) -> None:
+        step = self._current()
+        try:
+            await self.context.remote.stop(job)
+        except RemoteError as error:
+            await self._finish(step, StepState.CANCELLED, error.problem)
+            raise _Stopped(error.problem) from error
+        await self._finish(step, StepState.CANCELLED)
+        raise _Stopped
+
+    async def _stop_earlier_job(self) -> None:
+        """A new attempt, or the way back, must not run beside what an earlier attempt may have left running on the host."""
+        earlier = None
+        if self.run.attempt > 1:
+            earlier = job_key(self.direction, self.run.attempt - 1)
+        elif self.direction is Direction.BACK:
+            earlier = job_key(Direction.FORWARD, await self._forward_attempt())
+        if earlier is None or any(step.state is not StepState.PENDING for step in self.steps):
+            return
+        host = self.context.host(self.run.host)
+        try:
+            await self.context.remote.stop(Job(self.context.order_id, host, earlier, self.context.epoch, ()))
+        except RemoteError as error:
+            step = self.steps[0]
+            await self._set(step, StepState.RUNNING)
+            await self._fail(self._current(), StepState.FAILED, error.problem)
+
+    async def _forward_attempt(self) -> int:
+        def read(conn: sa.Connection) -> int:
+            return rows.load_progress(conn, self.context.order_id).runs[Direction.FORWARD, self.run.host].attempt
+
+        return await self.context.journal.write(self.context.order_id, self.context.epoch, read)
+
+    # ------------------------------------------------------------------------------------------------------------ rows
+
+    async def _begin(self, step: StepProgress, log: HostLog) -> None:
+        log.heading(f"{step.name}", self._now())
+        await self._set(step, StepState.RUNNING)
+
+    async def _finish(self, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
+        await self._set(step, state, problem)
+
+    async def _fail(self, step: StepProgress, state: StepState, problem: Problem) -> None:
+        await self._set(step, state, problem)
+        raise _Failed(problem)
+
+    async def _set(self, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
+        """Commit the step's new state, with what it means for the host, then remember it."""
+        now, context = self._now(), self.context
+
+        def change(conn: sa.Connection) -> None:
+            rows.set_step(
+                conn, context.order_id, self.direction, self.run, step, state, now, epoch=context.epoch, problem=problem
+            )
+            if step.name is StepName.DEPLOY and state is StepState.RUNNING:
+                rows.touch_run(conn, context.order_id, self.direction, self.run.host)
+            if step.name is StepName.DEPLOY and state is StepState.SUCCEEDED:
+                rows.set_host(conn, context.facts.workspace_id, self.run.host, version=self.plan.to_version)
+
+        await context.journal.write(context.order_id, context.epoch, change)
+        self.steps[step.position] = replace(step, state=state, problem=problem)
+        if step.name is StepName.DEPLOY and state is StepState.RUNNING:
+            self.run = replace(self.run, touched=True)
+
+    async def _end(self, state: RunState, problem: Problem | None) -> None:
+        now, context = self._now(), self.context
+
+        def change(conn: sa.Connection) -> None:
+            rows.end_run(conn, context.order_id, self.direction, self.run, state, now, problem)
+            rows.set_host(conn, context.facts.workspace_id, self.run.host, state=str(self._host_state(state)))
+
+        await context.journal.write(context.order_id, context.epoch, change)
+
+    def _host_state(self, state: RunState) -> HostState:
+        if state is RunState.SUCCEEDED:
+            return HostState.DEPLOYED
+        if state is RunState.CANCELLED and not self.run.touched:
+            return HostState.DEPLOYED if self.plan.from_version else HostState.READY
+        return HostState.DEPLOY_FAILED
+
+    def _current(self) -> StepProgress:
+        """The running step, else the first that is not complete."""
+        running = (step for step in self.steps if step.state is StepState.RUNNING)
+        pending = (step for step in self.steps if not step.state.complete)
+        return next(running, None) or next(pending, self.steps[-1])
+
+    def _named(self, name: StepName) -> StepProgress:
+        return next(step for step in self.steps if step.name is name)
+
+    def _release_context(self, names: tuple[StepName, ...]) -> ReleaseContext:
+        return self.context.release_context(self.plan, names)
+
+    def _now(self) -> float:
+        return self.context.clock.now()
+
+    def _log_path(self) -> Path:
+        return log_path(self.context.log_dir, self.context.order_id, self.run.host, self.direction, self.run.attempt)
+
+
+def _weight_line(result: MoveResult) -> str:
+    where = f"{result.mount.server_group}" + (f":{result.mount.port}" if result.mount.port else "")
+    seen = "unknown" if result.read_back is None else str(result.read_back)
+    return f"weight in {where}: asked {result.asked}, read back {seen}, verified {result.verified}"
