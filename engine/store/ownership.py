@@ -75,10 +75,9 @@ class _SessionOwnership:
     @classmethod
     def acquire(cls, store: Store) -> _SessionOwnership | None:
         with driver_errors(str(store)):
-            connection = store.engine.connect()
+            connection = store.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             try:
                 connection.detach()  # never goes back to the pool with the lock on it
-                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
                 if connection.exec_driver_sql(_LOCK).scalar_one():
                     return cls(connection)
             except BaseException:
