@@ -20,7 +20,7 @@ from engine.domain.fleet import MountWeight, Package
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import Act, CommandState, Direction, OrderState, RunState
+from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState, RunState
 from engine.plan.back import plan_cancel, plan_rollback
 from engine.plan.next import Decision, decide
 from engine.plan.release import plan_release

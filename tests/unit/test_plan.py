@@ -1,0 +1,120 @@
+"""Planning: groups, Beta, capacity and the shape of the flowchart."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ServerGroup
+from engine.domain.orders import ReleaseSpec
+from engine.domain.states import HostState, NodeKind, Strategy, TrafficMode
+from engine.plan.capacity import capacity
+from engine.plan.grouping import default_floor, pick_beta, split_evenly, split_into_groups
+from engine.plan.release import plan_release
+
+GROUP = ServerGroup("cn-hangzhou", "lb-1", "rsp-1")
+
+
+def host(name: str, centre: str = "hz-a", cell: str = "c1", state: HostState = HostState.DEPLOYED) -> Host:
+    return Host(name, "127.0.0.1", 22, "admin", centre, cell, f"i-{name}", state=state, version="1.0.0")
+
+
+def fleet(hosts: list[Host], weight: int = 100, floor_percent: int = 50) -> Fleet:
+    weights = tuple(MountWeight(Mount(h.name, h.server_id, GROUP, 80), weight) for h in hosts)
+    return Fleet("shop", "1.0.0", ("1.0.0",), tuple(hosts), weights, floor_percent)
+
+
+def eight_hosts() -> list[Host]:
+    return [host(f"{c}-{n}", c, f"{c}-cell{n % 2}") for c in ("hz-a", "hz-b") for n in range(4)]
+
+
+@given(st.lists(st.integers(), unique=True, min_size=1, max_size=60), st.integers(1, 70))
+def test_even_groups_hold_every_host_once_and_differ_by_at_most_one(numbers: list[int], groups: int) -> None:
+    names = [str(number) for number in numbers]
+    parts = split_evenly(names, groups)
+    assert [name for part in parts for name in part] == names
+    sizes = [len(part) for part in parts]
+    assert len(parts) == min(groups, len(names))
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@given(st.sampled_from(Strategy), st.integers(1, 12), st.integers(0, 30), st.integers(1, 8))
+def test_every_strategy_places_each_host_exactly_once(strategy: Strategy, cells: int, count: int, groups: int) -> None:
+    hosts = [host(f"h{n:02}", f"dc{n % 2}", f"cell{n % cells}") for n in range(count)]
+    placed = [name for group in split_into_groups(hosts, strategy, groups) for name in group]
+    assert sorted(placed) == sorted(h.name for h in hosts)
+
+
+def test_by_cell_makes_one_group_a_cell() -> None:
+    assert [len(group) for group in split_into_groups(eight_hosts(), Strategy.BY_CELL, 2)] == [2, 2, 2, 2]
+
+
+@given(st.integers(0, 2**32))
+def test_beta_takes_one_healthy_host_of_each_data_centre(seed: int) -> None:
+    hosts = [*eight_hosts(), host("hz-a-bad", "hz-a", state=HostState.DEPLOY_FAILED)]
+    picked = pick_beta(hosts, seed)
+    assert [name[:4] for name in picked] == ["hz-a", "hz-b"]
+    assert "hz-a-bad" not in picked
+    assert pick_beta(hosts, seed) == picked
+
+
+def test_beta_goes_first_and_its_gate_stands_before_every_group() -> None:
+    plan = plan_release(ReleaseSpec("shop", "2.0.0", beta=True, seed=1), fleet(eight_hosts()))
+    assert [node.key for node in plan.nodes] == ["initialise", "beta", "beta-confirm", "group-1", "group-2", "finish"]
+    assert plan.node("group-1").needs == ("beta-confirm",)
+    beta = set(plan.node("beta").hosts)
+    assert not beta & {name for node in plan.nodes if node.kind is NodeKind.GROUP for name in node.hosts}
+
+
+def test_release_ends_with_beta_when_beta_takes_all_hosts() -> None:
+    plan = plan_release(ReleaseSpec("shop", "2.0.0", beta=True), fleet([host("a", "hz-a"), host("b", "hz-b")]))
+    assert [node.key for node in plan.nodes] == ["initialise", "beta", "beta-confirm", "finish"]
+
+
+def test_gray_gives_nothing_back_by_itself_and_gates_every_group() -> None:
+    spec = ReleaseSpec("shop", "2.0.0", traffic=TrafficMode.GRAY)
+    plan = plan_release(spec, fleet(eight_hosts()))
+    gates = [node for node in plan.nodes if node.kind is NodeKind.GATE]
+    assert [gate.key for gate in gates] == ["group-1-confirm", "group-2-confirm"]
+    assert all(gate.sliders for gate in gates)
+    assert all(host_plan.restore_to == () for host_plan in plan.hosts.values())
+
+
+def test_preset_weights_replace_the_recorded_ones() -> None:
+    hosts = eight_hosts()
+    spec = ReleaseSpec("shop", "2.0.0", traffic=TrafficMode.PRESET, preset_weights={h.name: 30 for h in hosts})
+    plan = plan_release(spec, fleet(hosts, weight=50))
+    assert {line.weight for host_plan in plan.hosts.values() for line in host_plan.restore_to} == {30}
+    assert {line.weight for host_plan in plan.hosts.values() for line in host_plan.recorded} == {50}
+
+
+def test_one_group_breaks_the_production_floor_and_quick_groups_do_not() -> None:
+    one = plan_release(ReleaseSpec("shop", "2.0.0", strategy=Strategy.ONE_GROUP), fleet(eight_hosts()))
+    assert (one.floor, one.lowest_in_service, one.breaks_floor) == (4, 0, True)
+    quick = plan_release(ReleaseSpec("shop", "2.0.0", groups=2), fleet(eight_hosts()))
+    assert (quick.floor, quick.lowest_in_service, quick.breaks_floor) == (4, 4, False)
+
+
+def test_capacity_counts_the_server_group_with_the_least_to_spare() -> None:
+    hosts = eight_hosts()
+    other = ServerGroup("cn-hangzhou", "lb-2")
+    weights = [*fleet(hosts).weights, *(MountWeight(Mount(h.name, h.server_id, other), 10) for h in hosts[:2])]
+    found = capacity(weights, [[h.name for h in hosts[:2]]], floor=None, floor_percent=50)
+    assert (found.in_service, found.lowest, found.floor) == (2, 0, 1)
+
+
+@given(st.integers(1, 500), st.integers(1, 100))
+def test_floor_is_rounded_up_and_at_least_one(in_service: int, percent: int) -> None:
+    floor = default_floor(in_service, percent)
+    assert 1 <= floor <= in_service
+    assert floor >= in_service * percent / 100
+
+
+@given(st.integers(0, 99))
+def test_a_changed_weight_changes_the_hash(weight: int) -> None:
+    spec = ReleaseSpec("shop", "2.0.0")
+    before, after = plan_release(spec, fleet(eight_hosts())), plan_release(spec, fleet(eight_hosts(), weight=weight))
+    assert before.fleet_hash != after.fleet_hash
+    assert before.fleet_hash == plan_release(spec, fleet(eight_hosts())).fleet_hash
+    assert before.fleet_hash != plan_release(spec, fleet(eight_hosts()), "another package").fleet_hash
