@@ -1,0 +1,232 @@
+"""What SLB said, turned into one of four answers: busy, throttled, unknown, refused. Which one decides what the weight ledger
+does next, so a code is never put into *refused* or *busy* unless it is certain that nothing was changed.
+
+Never holds a secret: the SDK's own text has the whole signed URL in it.
+"""
+
+from __future__ import annotations
+
+from engine.cloud.credentials import Credentials, CredentialsMissing, redact
+from engine.domain.fleet import ServerGroup
+from engine.domain.message import Message, message
+from engine.domain.problem import Problem
+from engine.ports import BalancerBusy, BalancerError, BalancerRefused, BalancerThrottled, BalancerUnknown
+
+BUSY = {
+    "BackendServer.configuring",
+    "VServerGroupProcessing",
+    "ServiceIsConfiguring",
+    "ServiceIsStopping",
+    "OperationBusy",
+    "SystemBusy",
+    "ProcessingSameRequest",
+    "OperationFailed.ListenerStatusNotSupport",
+    "OperationConflict",
+    "LastTokenProcessing",
+}
+_CREDENTIALS = {
+    "InvalidAccessKeyId.NotFound",
+    "InvalidAccessKeyId.Inactive",
+    "Forbidden.AccessKeyDisabled",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "InvalidAccessKeySecret",
+    "InvalidTimeStamp.Expired",
+    "InvalidTimeStamp.Format",
+    "SignatureNonceUsed",
+}
+_DENIED = {"Forbidden", "Forbidden.RAM", "Forbidden.SubUser", "NoPermission"}
+_NOT_FOUND = {
+    "InvalidLoadBalancerId.NotFound",
+    "InvalidServerId.NotFound",
+    "ListenerNotFound",
+    "InvalidVServerGroupId.NotFound",
+    "VServerGroupNotFound",
+    "ObtainIpFail",
+}
+
+
+def to_balancer_error(error: Exception, group: ServerGroup, credentials: Credentials, *, change: bool) -> BalancerError:
+    """Any exception of the SDK's `do_action_with_exception`."""
+    from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerException
+
+    if isinstance(error, ServerException):
+        code = str(error.get_error_code() or "")
+        said = redact(str(error.get_error_msg() or ""), credentials)
+        status = int(error.get_http_status() or 0)
+        return _answered(group, status, code, said, str(error.get_request_id() or ""), change)
+    if isinstance(error, IndexError):
+        # The SDK splits the message of a 400 SignatureDoesNotMatch at ':' and fails when there is none.
+        return _answered(group, 400, "SignatureDoesNotMatch", "", "", change)
+    if isinstance(error, ClientException) and error.get_error_code() == "SDK.InvalidRegionId":
+        return _refused(group, 0, str(error.get_error_code()), redact(str(error), credentials), "")
+    return _unknown(group, change, redact(str(error) or type(error).__name__, credentials))
+
+
+def _answered(group: ServerGroup, status: int, code: str, said: str, request_id: str, change: bool) -> BalancerError:
+    evidence = _evidence(status, code, said, request_id)
+    if code in BUSY:
+        problem = Problem(
+            "balancer_busy",
+            message(
+                "The load balancer {group} is still busy with an earlier change ({code}).", group=str(group), code=code
+            ),
+            message("Nothing was changed; the same call may be repeated in a few seconds."),
+            evidence,
+        )
+        return BalancerBusy(problem, api_code=code, request_id=request_id)
+    if code.startswith("Throttling"):
+        problem = Problem(
+            "balancer_throttled",
+            message(
+                "The load balancer's API takes no more calls for {group} just now ({code}).",
+                group=str(group),
+                code=code,
+            ),
+            message("Nothing was changed; slow down and repeat the call."),
+            evidence,
+        )
+        return BalancerThrottled(problem, api_code=code, request_id=request_id)
+    # Some of the 5xx family's codes come with other statuses; and without a code of its own it is not the service that answered.
+    if (
+        not 400 <= status < 500
+        or not code
+        or code.startswith(("SDK.", "InternalError", "InternalInvokeError", "ServiceUnavailable"))
+    ):
+        return _unknown(group, change, evidence, code, request_id)
+    return _refused(group, status, code, said, request_id)
+
+
+def _refused(group: ServerGroup, status: int, code: str, said: str, request_id: str) -> BalancerRefused:
+    problem_code, what, remedy = _refusal(group, status, code, said, request_id)
+    problem = Problem(problem_code, what, remedy, _evidence(status, code, said, request_id))
+    return BalancerRefused(problem, api_code=code, request_id=request_id)
+
+
+def _refusal(group: ServerGroup, status: int, code: str, said: str, request_id: str) -> tuple[str, Message, Message]:
+    if code in _CREDENTIALS or code.startswith("InvalidSecurityToken"):
+        skewed = code.startswith("InvalidTimeStamp")
+        return (
+            "balancer_credentials",
+            message(
+                "The load balancer's API does not accept our request for {group} ({code}).", group=str(group), code=code
+            ),
+            message("Set the clock of this machine (NTP), then try again.")
+            if skewed
+            else message("Correct the access key of this machine; a temporary one may have expired."),
+        )
+    if code in _DENIED or code.startswith("AUTH.") or (status == 403 and code.startswith("Forbidden")):
+        return (
+            "balancer_denied",
+            message("Our access key may not use the load balancer {group} ({code}).", group=str(group), code=code),
+            message(
+                "Grant it slb:Describe* and slb:{action} on acs:slb:{region}:*:loadbalancer/{balancer}.",
+                action="SetVServerGroupAttribute" if group.vserver_group_id else "SetBackendServers",
+                region=group.region,
+                balancer=group.balancer_id,
+            ),
+        )
+    if code in _NOT_FOUND or (code == "InvalidParameter" and "not exist" in said):
+        return (
+            "balancer_not_found",
+            message(
+                "The load balancer does not know {group}, or a server in it ({code}).", group=str(group), code=code
+            ),
+            message("Correct the mount in the catalogue, or add the server to the group, then initialise again."),
+        )
+    return (
+        "balancer_refused",
+        message("The load balancer refused the call for {group} ({code}).", group=str(group), code=code),
+        message(
+            "Read what it said; request {request_id} can be looked up in the error centre.",
+            request_id=request_id or "—",
+        ),
+    )
+
+
+def _unknown(
+    group: ServerGroup, change: bool, evidence: str = "", code: str = "", request_id: str = ""
+) -> BalancerUnknown:
+    what = (
+        message("It is unknown whether the weights of {group} were changed: the answer failed.", group=str(group))
+        if change
+        else message("The weights of {group} could not be read: the answer failed.", group=str(group))
+    )
+    remedy = message("Read the weights back before anything else; check the network if it lasts.")
+    return BalancerUnknown(Problem("balancer_unknown", what, remedy, evidence), api_code=code, request_id=request_id)
+
+
+def unreadable(group: ServerGroup, *, change: bool) -> BalancerUnknown:
+    """An answer that is not what the documentation promises: cut short, or a page of a proxy."""
+    return _unknown(group, change, "the answer is not the JSON of the load balancer's API")
+
+
+def unanswered(group: ServerGroup, deadline_s: float, *, change: bool) -> BalancerUnknown:
+    return _unknown(group, change, f"no answer within {deadline_s:g} s")
+
+
+def no_credentials(group: ServerGroup, missing: CredentialsMissing) -> BalancerRefused:
+    return BalancerRefused(
+        Problem(
+            "balancer_credentials",
+            message(
+                "There is no access key for the load balancer {group}. Looked in: {looked}.",
+                group=str(group),
+                looked=str(missing),
+            ),
+            message(
+                "Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or name a credentials_file in the settings."
+            ),
+        )
+    )
+
+
+def other_balancer(group: ServerGroup, owner: str, request_id: str) -> BalancerRefused:
+    return BalancerRefused(
+        Problem(
+            "balancer_not_found",
+            message(
+                "The VServer group of {group} belongs to another load balancer, {owner}.", group=str(group), owner=owner
+            ),
+            message("Correct the mount in the catalogue, then initialise again."),
+        ),
+        request_id=request_id,
+    )
+
+
+def too_many(group: ServerGroup, count: int, limit: int) -> BalancerRefused:
+    return BalancerRefused(
+        Problem(
+            "balancer_refused",
+            message(
+                "{count} servers of {group} can't be set in one call: 1 to {limit} can.",
+                count=count,
+                group=str(group),
+                limit=limit,
+            ),
+            message("This is a fault of the cockpit, nothing was changed; report it with the order's number."),
+        )
+    )
+
+
+def impossible(group: ServerGroup, server_id: str, port: int, weight: int) -> BalancerRefused:
+    return BalancerRefused(
+        Problem(
+            "balancer_refused",
+            message(
+                "Weight {weight} for server {server_id}, port {port}, can't be set in {group}: wrong group, port or weight, or named twice.",
+                weight=weight,
+                server_id=server_id,
+                port=port,
+                group=str(group),
+            ),
+            message(
+                "Nothing was changed; correct the mount in the catalogue: a VServer group needs a port, a default group has none."
+            ),
+        )
+    )
+
+
+def _evidence(status: int, code: str, said: str, request_id: str) -> str:
+    parts = (f"HTTP {status}" if status else "", code, f"request id {request_id}" if request_id else "", said)
+    return ", ".join(part for part in parts if part)
