@@ -1,0 +1,192 @@
+"""A simulated world behind the engine's ports: hosts, a balancer and OSS whose state a test can read and whose faults it sets.
+
+Fakes only: what they should show is judged by the tests, not in here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
+from engine.domain.message import message
+from engine.domain.problem import Problem
+from engine.domain.states import StepName
+from engine.ports import (
+    BalancerBusy,
+    BalancerError,
+    BalancerRefused,
+    BalancerUnknown,
+    Job,
+    JobEnded,
+    JobEvent,
+    LogBytes,
+    ObjectFacts,
+    RemoteError,
+    RemoteResult,
+    StepEnded,
+    StepStarted,
+    StopOutcome,
+)
+
+HOST_CHECK = b"""os=debian
+os_version=12
+"""
+
+
+def problem(code: str) -> Problem:
+    return Problem(code, message("simulated {code}", code=code), message("nothing to do"))
+
+
+class SimClock:
+    """Time that passes only by sleeping, and then at once."""
+
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        await asyncio.sleep(0)
+
+
+@dataclass
+class SimBalancer:
+    """(server id, port) → weight of every server group, with the calls it got and the answers it is told to give."""
+
+    weights: dict[ServerGroup, dict[tuple[str, int], int]] = field(default_factory=dict)
+    calls: list[tuple[ServerGroup, tuple[MountWeight, ...]]] = field(default_factory=list)
+    answers: list[str] = field(
+        default_factory=list
+    )  # for the next set calls: busy, lost, done_but_lost, lie, refused, ok
+    readable: bool = True
+
+    async def read_weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]:
+        await asyncio.sleep(0)
+        if not self.readable:
+            raise BalancerUnknown(problem("balancer_unknown"))
+        return dict(self.weights[group])
+
+    async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:
+        await asyncio.sleep(0)
+        assert len(weights) <= 20
+        self.calls.append((group, tuple(weights)))
+        answer = self.answers.pop(0) if self.answers else "ok"
+        if answer in ("ok", "done_but_lost"):
+            for line in weights:
+                self.weights[group][line.mount.server_id, line.mount.port] = line.weight
+        errors: dict[str, type[BalancerError]] = {
+            "busy": BalancerBusy,
+            "lost": BalancerUnknown,
+            "done_but_lost": BalancerUnknown,
+            "refused": BalancerRefused,
+        }
+        if answer in errors:
+            raise errors[answer](problem(answer), api_code=answer, request_id="R-" + answer)
+        return f"R-{len(self.calls)}"
+
+
+@dataclass
+class SimPackages:
+    etag: str = "AB" * 16
+    signed: int = 0
+
+    async def head(self, object: ObjectRef) -> ObjectFacts:
+        return ObjectFacts(10, self.etag, "1", self.etag)
+
+    def signed_url(self, object: ObjectRef, expires_s: int) -> str:
+        self.signed += 1
+        return f"http://oss.invalid/{object.bucket}/{object.key}?sig=secret"
+
+
+@dataclass
+class SimRemote:
+    """Hosts on which every step succeeds at once, unless `failing` says otherwise or `hanging` keeps one running."""
+
+    check: bytes = HOST_CHECK
+    failing: set[tuple[str, StepName]] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)
+    hanging: set[tuple[str, StepName]] = field(default_factory=set)
+    effects: Counter[tuple[str, str, StepName]] = field(default_factory=Counter)  # (host, job key, step) → times done
+    records: dict[tuple[str, str], list[JobEvent]] = field(default_factory=dict)  # what the job did, kept on the host
+    stopped: set[tuple[str, str]] = field(default_factory=set)
+    epochs: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    async def run(
+        self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
+    ) -> RemoteResult:
+        await asyncio.sleep(0)
+        if host.name in self.unreachable:
+            raise RemoteError(problem("host_unreachable"))
+        return RemoteResult(0, self.check)
+
+    async def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
+        self._accept_epoch(job)
+        record = self.records.setdefault((job.host.name, job.key), [])
+        for event in list(record):
+            yield event
+        if record and isinstance(record[-1], JobEnded):
+            return
+        done = {event.step for event in record if isinstance(event, StepEnded)}
+        for step in job.steps:
+            if step.name in done:
+                continue
+            async for event in self._do(job, step.name, record):
+                yield event
+            if isinstance(record[-1], StepEnded) and record[-1].exit_status:
+                break
+        record.append(JobEnded(False, len(record)))
+        yield record[-1]
+
+    async def _do(self, job: Job, name: StepName, record: list[JobEvent]) -> AsyncIterator[JobEvent]:
+        if not any(isinstance(event, StepStarted) and event.step is name for event in record):
+            self.effects[job.host.name, job.key, name] += 1
+            record.append(StepStarted(name, 0.0, len(record)))
+            yield record[-1]
+        while (job.host.name, name) in self.hanging:
+            await asyncio.sleep(0.001)
+        if job.host.name in self.unreachable:
+            raise RemoteError(problem("link_lost"))
+        record.append(LogBytes(f"{name} on {job.host.name}\n".encode(), len(record)))
+        yield record[-1]
+        status = 1 if (job.host.name, name) in self.failing else 0
+        record.append(StepEnded(name, status, False, 0.0, len(record)))
+        yield record[-1]
+
+    async def stop(self, job: Job) -> StopOutcome:
+        self._accept_epoch(job)
+        await asyncio.sleep(0)
+        if job.host.name in self.unreachable:
+            raise RemoteError(problem("host_unreachable"))
+        record = self.records.setdefault((job.host.name, job.key), [])
+        if record and isinstance(record[-1], JobEnded):
+            return StopOutcome.ALREADY_ENDED
+        self.stopped.add((job.host.name, job.key))
+        started = bool(record)
+        record.append(JobEnded(True, len(record)))
+        return StopOutcome.STOPPED if started else StopOutcome.NEVER_STARTED
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _accept_epoch(self, job: Job) -> None:
+        key = (job.order_id, job.host.name)
+        if self.epochs.get(key, 0) > job.epoch:
+            raise RemoteError(problem("job_epoch_refused"))
+        self.epochs[key] = job.epoch
+
+
+@dataclass
+class SimCloud:
+    balancer: SimBalancer
+    objects: SimPackages
+
+    def packages(self, regions: Sequence[Region]) -> SimPackages:
+        return self.objects
+
+    def balancers(self, regions: Sequence[Region]) -> SimBalancer:
+        return self.balancer
