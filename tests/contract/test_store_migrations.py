@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from tests.support.postgres import PostgresServer, postgres_server  # noqa: F401
 
 from engine.store.file_systems import network_file_system
 from engine.store.migrations import HEAD, REVISIONS, configuration
 from engine.store.store import Store, StoreError
 from engine.store.tables import metadata
+from tests.support.postgres import PostgresServer, postgres_server  # noqa: F401
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
