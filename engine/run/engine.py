@@ -18,7 +18,6 @@ import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
-from engine.domain.problem import ProblemError
 from engine.ports import Clock, Cloud, Remote
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
@@ -34,6 +33,7 @@ HEARTBEAT_S = 1.0
 LOOK_EVERY_S = 0.5
 STANDBY_EVERY_S = 0.25
 RETRY_STORE_S = 1.0
+BROKEN_ORDER_S = 5.0
 
 
 class Engine:
@@ -149,9 +149,10 @@ class Engine:
             await reconciler.run()
         except StaleEpoch as error:
             log.warning("%s", error)
-        except ProblemError as error:
-            log.error("order %s: %s", reconciler.order_id, error)
-            await self._pause(RETRY_STORE_S)
+        except Exception:
+            # The boundary between orders: whatever broke one must not stop the others. It is adopted again after a pause.
+            log.exception("order %s: the reconciler broke", reconciler.order_id)
+            await self._pause(BROKEN_ORDER_S)
 
     async def _let_go_of_orders(self) -> None:
         tasks = [task for _, task in self._orders.values()]

@@ -91,9 +91,9 @@ class HostRun:
     async def _steps(self, log: HostLog) -> None:
         at = 0
         while at < len(self.steps):
-            if self.stopping.is_set():
-                raise _Stopped
             step = self.steps[at]
+            if self.stopping.is_set():
+                await self._stop_here(step)
             if step.state.halts and step.problem is not None:
                 raise _Failed(step.problem)
             if step.state is StepState.CANCELLED:
@@ -191,7 +191,7 @@ class HostRun:
                 follow.cancel()
                 await asyncio.gather(follow, return_exceptions=True)
         if follow.cancelled():
-            await self._stop_job(job)
+            await self._stop_job()
         else:
             follow.result()
 
@@ -263,10 +263,16 @@ class HostRun:
                 ),
             )
 
-    async def _stop_job(self, job: Job) -> None:
+    async def _stop_here(self, step: StepProgress) -> None:
+        """Between two steps there is nothing to stop, unless an earlier engine left a job running on the host."""
+        if step.state is StepState.RUNNING and step.name not in BALANCER_STEPS:
+            await self._stop_job()
+        raise _Stopped
+
+    async def _stop_job(self) -> None:
         step = self._current()
         try:
-            await self.context.remote.stop(job)
+            await self.context.remote.stop(self._job_named(job_key(self.direction, self.run.attempt)))
         except RemoteError as error:
             await self._finish(step, StepState.CANCELLED, error.problem)
             raise _Stopped(error.problem) from error
@@ -282,13 +288,16 @@ class HostRun:
             earlier = job_key(Direction.FORWARD, await self._forward_attempt())
         if earlier is None or any(step.state is not StepState.PENDING for step in self.steps):
             return
-        host = self.context.host(self.run.host)
         try:
-            await self.context.remote.stop(Job(self.context.order_id, host, earlier, self.context.epoch, ()))
+            await self.context.remote.stop(self._job_named(earlier))
         except RemoteError as error:
             step = self.steps[0]
             await self._set(step, StepState.RUNNING)
             await self._fail(self._current(), StepState.FAILED, error.problem)
+
+    def _job_named(self, key: str) -> Job:
+        """A job by its name only, enough to stop it."""
+        return Job(self.context.order_id, self.context.host(self.run.host), key, self.context.epoch, ())
 
     async def _forward_attempt(self) -> int:
         def read(conn: sa.Connection) -> int:
