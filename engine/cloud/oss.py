@@ -71,7 +71,7 @@ class OssPackages:
                 return await self._calls.run(self._deadline_s, self._head, object)
             except TimeoutError:
                 raise
-            except Exception as error:  # the SDK's edge: OssError, raw requests errors and its own mistakes
+            except Exception as error:  # noqa: BLE001 - the SDK's edge: OssError, raw requests errors, its own bugs
                 if attempt == ATTEMPTS or not oss_errors.worth_repeating(error):
                     # from None: the SDK's text may hold the string to sign, and a traceback would print it.
                     raise oss_errors.to_packages_error(
@@ -98,7 +98,7 @@ class OssPackages:
             raise oss_errors.no_region(object)
         try:
             url = self._bucket(object).sign_url("GET", object.key, expires_s, slash_safe=True)
-        except Exception as error:  # the SDK's edge, as above
+        except Exception as error:  # noqa: BLE001 - the SDK's edge, as above
             raise oss_errors.to_packages_error(error, object, self.endpoint(object.region), credentials) from None
         return str(url)
 

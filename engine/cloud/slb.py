@@ -90,7 +90,7 @@ class SlbBalancers:
             request.set_endpoint(host)
         try:
             body = self._client(group.region, endpoint, credentials).do_action_with_exception(request)
-        except Exception as error:  # the SDK's edge: after the bytes have left, any failure leaves the outcome unknown
+        except Exception as error:  # noqa: BLE001 - the SDK's edge: once sent, any failure leaves it unknown
             # from None: the SDK's text has the signed URL in it, and a traceback would print it.
             raise slb_errors.to_balancer_error(error, group, credentials, change=change) from None
         try:

@@ -214,14 +214,14 @@ def impossible(group: ServerGroup, server_id: str, port: int, weight: int) -> Ba
         Problem(
             "balancer_refused",
             message(
-                "Weight {weight} for server {server_id}, port {port}, can't be set in {group}: wrong group, port or weight, or named twice.",
+                "Weight {weight} for server {server_id}, port {port}, is not possible in {group}.",
                 weight=weight,
                 server_id=server_id,
                 port=port,
                 group=str(group),
             ),
             message(
-                "Nothing was changed; correct the mount in the catalogue: a VServer group needs a port, a default group has none."
+                "Nothing was changed; correct the mount: a VServer group needs a port, a default group has none, no server twice."
             ),
         )
     )
