@@ -46,7 +46,7 @@ def sign(to_sign: str, secret: str) -> str:
 # ---- reading parameters, writing answers
 
 
-def namedservers(params: Params, *, has_ports: bool) -> dict[Server, int]:
+def named_servers(params: Params, *, has_ports: bool) -> dict[Server, int]:
     """The servers a change names; of one named twice the first counts."""
     try:
         rows = json.loads(params.get("BackendServers", ""))
