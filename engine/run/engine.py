@@ -12,13 +12,19 @@ import os
 import platform
 import time
 import uuid
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
+from engine.domain.message import message
+from engine.domain.problem import Problem
+from engine.domain.states import CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
+from engine.run import acts
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.reconcile import OrderReconciler, Ports
@@ -103,7 +109,7 @@ class Engine:
         self._busy_at = time.monotonic()
         while not self._stopping.is_set():
             await self._adopt_orders(journal, dispatch)
-            self._wake_commanded(await asyncio.to_thread(self._commanded_orders))
+            await self._pass_commands_on(await asyncio.to_thread(self._sent_commands), journal)
             if time.monotonic() - beat_at >= HEARTBEAT_S:
                 if not await asyncio.to_thread(ownership.held):
                     log.warning("engine %s lost the store to another engine or a broken connection", self.id)
@@ -185,14 +191,26 @@ class Engine:
         with self._store.reading() as conn:
             return load_regions(conn, workspace_id)
 
-    def _commanded_orders(self) -> set[int]:
+    def _sent_commands(self) -> list[sa.Row[Any]]:
+        """Commands nobody has answered yet, with the state of their order."""
+        query = sa.select(t.command, t.order.c.state.label("order_state")).join(t.order)
         with self._store.reading() as conn:
-            return set(conn.execute(sa.select(t.command.c.order_id).where(t.command.c.state == "sent")).scalars())
+            return list(conn.execute(query.where(t.command.c.state == str(CommandState.SENT)).order_by(t.command.c.id)))
 
-    def _wake_commanded(self, order_ids: set[int]) -> None:
-        for order_id in order_ids:
-            if order_id in self._orders:
-                self._orders[order_id][0].wake()
+    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal) -> None:
+        for command in commands:
+            if command.order_id in self._orders:
+                self._orders[command.order_id][0].wake()
+            elif OrderState(command.order_state).complete:
+                await journal.write(None, 0, partial(self._refuse_ended, command))
+
+    def _refuse_ended(self, command: sa.Row[Any], conn: sa.Connection) -> None:
+        problem = Problem(
+            "order_ended",
+            message("Order #{id} has ended ({state}).", id=command.order_id, state=command.order_state),
+            message("Create another order; a rollback after the end is an order of its own."),
+        )
+        acts.answer(conn, command, CommandState.REFUSED, self._clock.now(), problem)
 
     # ------------------------------------------------------------------------------------------------------------ life
 
