@@ -7,13 +7,16 @@ never imported from here. Nothing in here runs a release: acts are command rows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from engine.domain.message import message
 from engine.domain.orders import ReleaseSpec
-from engine.domain.problem import ProblemError
-from engine.domain.states import Act
+from engine.domain.problem import Problem, ProblemError
+from engine.domain.states import Act, CommandState
 from engine.views import (
     AppView,
     CommandView,
@@ -26,69 +29,169 @@ from engine.views import (
     WorkspaceView,
 )
 
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from engine.store.store import Store
+
+LOOK_AGAIN_S = 0.5  # a lost change notice costs a waiting command this much at most
+
 
 class ApiError(ProblemError):
     """What was asked for can't be answered: codes `store_unreachable`, `store_too_old`, `no_such_order`, `no_such_app`,
     `no_such_workspace`, `release_refused`, `no_engine`, …"""
 
 
+class ReleaseRefused(ApiError):
+    """`release_refused`: `problems` names everything that forbids the release, as the preview does."""
+
+    def __init__(self, problem: Problem, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problem)
+        self.problems = problems
+
+
 class Api:
     """One store, read and commanded on behalf of one operator."""
 
-    def __init__(self, store_url: str, *, operator: str, log_dir: Path) -> None:
-        """Opens nothing yet. `store_url` is an SQLAlchemy URL (sqlite or postgresql+psycopg); `log_dir` holds the hosts' logs."""
+    def __init__(
+        self, store_url: str, *, operator: str, log_dir: Path, now: Callable[[], float] = time.time, create: bool = True
+    ) -> None:
+        """Opens nothing yet. `store_url` is an SQLAlchemy URL (sqlite or postgresql+psycopg); `log_dir` holds the hosts' logs.
+        `now` gives epoch seconds; `create` False: a store that is not there yet is refused."""
         self.store_url = store_url
         self.operator = operator
         self.log_dir = log_dir
+        self._now = now
+        self._create = create
+        self._store: Store | None = None
 
     def open(self) -> None:
         """Connect, and create or migrate the tables when they are missing. Raises ApiError."""
-        raise NotImplementedError
+        from engine.store.store import Store
+
+        with _as_api_errors():
+            self._store = Store.open(self.store_url, create=self._create)
 
     def close(self) -> None:
-        raise NotImplementedError
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     # ---- watching
 
     def change_token(self) -> object:
         """A cheap value that differs from the last one when anything in the store may have changed (data_version, NOTIFY)."""
-        raise NotImplementedError
+        with _as_api_errors():
+            return self._opened().change_token()
+
+    def wait_change(self, token: object, *, timeout_s: float) -> object:
+        """Block until the token differs from `token`, at most `timeout_s`; returns the token of now."""
+        with _as_api_errors():
+            return self._opened().wait_change(token, timeout_s)
 
     def events(self, *, order_id: int | None = None, after: int = 0, limit: int = 500) -> tuple[EventView, ...]:
-        raise NotImplementedError
+        """Oldest first, behind event `after`."""
+        from engine.reading.events import read_events
+
+        with self._reading() as conn:
+            return read_events(conn, order_id=order_id, workspace_id=None, after=after, limit=limit)
 
     # ---- reading
 
     def workspaces(self) -> tuple[WorkspaceView, ...]:
-        raise NotImplementedError
+        """All of the store, by tenant and name."""
+        from engine.reading.catalogue import read_workspaces
+
+        with self._reading() as conn:
+            return read_workspaces(conn)
 
     def apps(self, tenant: str, workspace: str) -> tuple[AppView, ...]:
-        raise NotImplementedError
+        """The tenant's apps by name, each as it stands in the workspace. Raises ApiError `no_such_workspace`."""
+        from engine.reading.catalogue import read_apps
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            return read_apps(conn, find_scope(conn, tenant, workspace))
 
     def hosts(self, tenant: str, workspace: str, *, app: str | None = None) -> tuple[HostView, ...]:
-        raise NotImplementedError
+        """By data centre, cell and name; with `app` those of its service instance. Raises ApiError `no_such_app`."""
+        from engine.reading.catalogue import read_hosts
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            return read_hosts(conn, find_scope(conn, tenant, workspace), app)
 
     def orders(self, tenant: str, workspace: str, *, open_only: bool = False, limit: int = 200) -> tuple[OrderRow, ...]:
         """Newest first."""
-        raise NotImplementedError
+        from engine.reading.orders import read_orders
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            return read_orders(conn, find_scope(conn, tenant, workspace), open_only=open_only, limit=limit)
 
     def order(self, tenant: str, workspace: str, order_id: int) -> OrderView:
         """Raises ApiError `no_such_order` (also for an order of another tenant or workspace)."""
-        raise NotImplementedError
+        from engine.reading.orders import read_order
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            scope = find_scope(conn, tenant, workspace)
+            return read_order(conn, scope, order_id, log_dir=self.log_dir, now=self._now())
 
     def engine_alive(self) -> bool:
-        raise NotImplementedError
+        """Whether an active engine has said so within the last 5 seconds."""
+        from engine.reading.orders import read_engine_alive
+
+        with self._reading() as conn:
+            return read_engine_alive(conn, self._now())
 
     # ---- releasing
 
     def preview(self, tenant: str, workspace: str, spec: ReleaseSpec) -> ReleasePreview:
         """What the release would be. Weights are counted as recorded last; nothing is written. Raises ApiError `no_such_app`."""
-        raise NotImplementedError
+        from engine.reading.preview import read_preview
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            return read_preview(conn, find_scope(conn, tenant, workspace), spec).view
 
     def create_release(self, tenant: str, workspace: str, spec: ReleaseSpec) -> int:
         """Create the order (state `initialising`; the engine checks it next) and return its id. Raises ApiError `release_refused`
         with every problem named; nothing is written then."""
-        raise NotImplementedError
+        from engine.reading.preview import read_preview
+        from engine.reading.scope import find_scope, lock_instance
+        from engine.store.commands import write_audit
+        from engine.store.encoding import encode_spec
+        from engine.store.orders import insert_order
+
+        now = self._now()
+        with self._writing() as conn:
+            scope = find_scope(conn, tenant, workspace)
+            lock_instance(conn, scope, spec.app)  # two releases of one app are decided one after the other
+            found = read_preview(conn, scope, spec)
+            if found.service_instance_id is None or found.view.problems:
+                raise _refused(spec, found.view.problems)
+            order_id = insert_order(
+                conn,
+                workspace_id=scope.workspace_id,
+                service_instance_id=found.service_instance_id,
+                spec=spec,
+                title=spec.title,
+                created_by=self.operator,
+                now=now,
+            )
+            write_audit(
+                conn,
+                tenant_id=scope.tenant_id,
+                workspace_id=scope.workspace_id,
+                at=now,
+                operator=self.operator,
+                act=f"create_{spec.kind}",
+                target=f"order #{order_id}",
+                reason=spec.reason or spec.override_reason,
+                after=encode_spec(spec),
+            )
+        return order_id
 
     # ---- acting
 
@@ -96,7 +199,12 @@ class Api:
         self, tenant: str, workspace: str, order_id: int, act: Act, params: Mapping[str, Any] | None = None
     ) -> Consequence:
         """What the act would do now. For `set_weights` params are {"weights": {host: weight}}; for `roll_back` {"version": …}."""
-        raise NotImplementedError
+        from engine.reading.orders import read_consequence
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            scope = find_scope(conn, tenant, workspace)
+            return read_consequence(conn, scope, order_id, act, params or {}, now=self._now())
 
     def send(
         self,
@@ -110,12 +218,135 @@ class Api:
     ) -> int:
         """Write a command row and return its id at once. The engine accepts or refuses it: see `command`.
 
-        params: set_weights {"weights": {host: 0–100}}; retry {"hosts": [...]} (empty: all failed); confirm {"node": key}."""
-        raise NotImplementedError
+        params: set_weights {"weights": {host: 0–100}}; retry {"hosts": [...]} (empty: all failed); confirm {"node": key}.
+        Raises ApiError: `no_such_order`; `order_ended` (a rollback of an ended order is created with `create_release`);
+        `reason_missing` for an act that asks for one; `no_weights_given`. Nothing is written then."""
+        from engine.reading.orders import read_consequence, read_order_state
+        from engine.reading.scope import find_scope
+        from engine.store.commands import insert_command, write_audit
+
+        now = self._now()
+        wanted = dict(params or {})
+        with self._writing() as conn:
+            scope = find_scope(conn, tenant, workspace)
+            state = read_order_state(conn, scope, order_id)
+            if state.complete:
+                raise ApiError(_order_ended(order_id, str(state)))
+            if act is Act.SET_WEIGHTS and not wanted.get("weights"):
+                raise ApiError(_no_weights_given())
+            meaning = read_consequence(conn, scope, order_id, act, wanted, now=now)
+            if meaning.asks_reason and not reason.strip():
+                raise ApiError(_reason_missing(act))
+            command_id = insert_command(
+                conn, order_id=order_id, act=act, params=wanted, operator=self.operator, reason=reason, now=now
+            )
+            write_audit(
+                conn,
+                tenant_id=scope.tenant_id,
+                workspace_id=scope.workspace_id,
+                at=now,
+                operator=self.operator,
+                act=str(act),
+                target=f"order #{order_id}",
+                reason=reason,
+                before={"state": str(state)},
+                after={"command": command_id, "params": wanted},
+            )
+        return command_id
 
     def command(self, command_id: int) -> CommandView:
-        raise NotImplementedError
+        """Raises ApiError `no_such_command`."""
+        from engine.reading.orders import read_command
+
+        with self._reading() as conn:
+            return read_command(conn, command_id)
 
     def wait_command(self, command_id: int, *, timeout_s: float = 10.0) -> CommandView:
         """Wait for the engine's answer. Raises ApiError `no_engine` when none came in time."""
-        raise NotImplementedError
+        deadline = time.monotonic() + timeout_s
+        while True:
+            token = self.change_token()
+            view = self.command(command_id)
+            if view.state is not CommandState.SENT:
+                return view
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise ApiError(_no_answer(command_id, timeout_s))
+            self.wait_change(token, timeout_s=min(left_s, LOOK_AGAIN_S))
+
+    # ---- the store
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise ApiError(
+                Problem(
+                    "store_unreachable",
+                    message("The store is not open."),
+                    message("Open it before anything is asked of it."),
+                )
+            )
+        return self._store
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with _as_api_errors(), self._opened().reading() as conn:
+            yield conn
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with _as_api_errors(), self._opened().writing() as conn:
+            yield conn
+
+
+@contextmanager
+def _as_api_errors() -> Iterator[None]:
+    """Callers know one error family: the store's and the readers' problems leave as ApiError."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except ProblemError as error:
+        raise ApiError(error.problem) from error
+
+
+def _refused(spec: ReleaseSpec, problems: tuple[Problem, ...]) -> ReleaseRefused:
+    named = " ".join(str(problem.what) for problem in problems)
+    remedies = " ".join(dict.fromkeys(str(problem.remedy) for problem in problems))
+    return ReleaseRefused(
+        Problem(
+            "release_refused",
+            message(
+                "{app} {version} can't be released: {problems}", app=spec.app, version=spec.version, problems=named
+            ),
+            message("{remedies}", remedies=remedies),
+        ),
+        problems,
+    )
+
+
+def _order_ended(order_id: int, state: str) -> Problem:
+    return Problem(
+        "order_ended",
+        message("Order #{id} has ended ({state}): no act changes it any more.", id=order_id, state=state),
+        message("To go back to an earlier version, create a rollback order."),
+    )
+
+
+def _no_weights_given() -> Problem:
+    return Problem("no_weights_given", message("No host and weight was given."), message("Name a host and its weight."))
+
+
+def _reason_missing(act: Act) -> Problem:
+    return Problem(
+        "reason_missing",
+        message("{act} needs a reason.", act=str(act)),
+        message("Say why in a few words; it is kept in the audit."),
+    )
+
+
+def _no_answer(command_id: int, timeout_s: float) -> Problem:
+    return Problem(
+        "no_engine",
+        message("No engine answered command {id} within {timeout_s} s.", id=command_id, timeout_s=timeout_s),
+        message("Start an engine with `cockpit engine`; the command waits and is answered then."),
+    )

@@ -1,0 +1,68 @@
+"""How many hosts of a balancer take traffic, now and after an act: the arithmetic behind every capacity sentence. Pure.
+
+It counts with what was last read back of a weight (`WeightLine.believed`), never with what was merely asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from engine.domain.fleet import ServerGroup
+from engine.domain.progress import OrderProgress, WeightLine
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """A server group before and after an act, in hosts: `mounted` in it, `before` taking traffic now, `leaving` because of the
+    act, `staying` at the lowest point. `mounted` 0: no host of the order stands behind a balancer."""
+
+    mounted: int
+    before: int
+    leaving: int
+    staying: int
+    floor: int
+
+    @property
+    def breaks_floor(self) -> bool:
+        """The act itself goes below the floor; raising a weight is never to blame for what something else has broken."""
+        return self.leaving > 0 and self.staying < self.floor
+
+
+def server_groups(progress: OrderProgress) -> Mapping[ServerGroup, tuple[WeightLine, ...]]:
+    """The order's weights by server group, in the order they are stored."""
+    groups: dict[ServerGroup, list[WeightLine]] = {}
+    for line in progress.weights:
+        groups.setdefault(line.mount.server_group, []).append(line)
+    return {group: tuple(lines) for group, lines in groups.items()}
+
+
+def in_service(lines: Collection[WeightLine]) -> int:
+    """Hosts of one server group with weight > 0 (a host with two ports counts once)."""
+    return len({line.mount.host for line in lines if line.believed > 0})
+
+
+def floor_of(progress: OrderProgress) -> int:
+    plan = progress.current_plan or progress.plan
+    return 0 if plan is None else plan.floor
+
+
+def crossing(
+    progress: OrderProgress, *, leaving: Collection[str] = (), weights: Mapping[str, int] | None = None
+) -> Traffic:
+    """The tightest server group while `leaving` have weight 0 all at once, or after `weights` (host → weight) are set."""
+    wanted = {**dict.fromkeys(leaving, 0), **(weights or {})}
+    floor = floor_of(progress)
+    crossings = [_crossing(lines, wanted, floor) for lines in server_groups(progress).values()]
+    if not crossings:
+        return Traffic(0, 0, 0, 0, 0)
+    return min(crossings, key=lambda one: (one.leaving == 0, one.staying - one.floor))
+
+
+def _crossing(lines: Collection[WeightLine], wanted: Mapping[str, int], floor: int) -> Traffic:
+    hosts = {line.mount.host for line in lines}
+    before = {line.mount.host for line in lines if line.believed > 0}
+    after = {line.mount.host for line in lines if wanted.get(line.mount.host, line.believed) > 0}
+    # While weights change one after another the hosts that leave may be gone before others come.
+    staying = len(before & after)
+    return Traffic(len(hosts), len(before), len(before - after), max(staying, 0), floor)

@@ -1,0 +1,457 @@
+"""What an act would do if it were asked for now, and why it can't be done when it can't.
+
+The one place that decides whether an act is acceptable: screens show the answer before the key is pressed, the engine asks the same
+question before it obeys, so the two agree by construction. Pure: no clock, no I/O, nothing is changed by asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.domain.message import Message, message
+from engine.domain.orders import Plan, PlanNode
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress, RunProgress
+from engine.domain.states import Act, Direction, NodeKind, NodeState, OrderState, RunState
+from engine.plan import what_if_words as words
+from engine.plan.back import plan_cancel, plan_rollback
+from engine.plan.in_service import crossing
+from engine.plan.next import node_state
+from engine.plan.what_if_words import named
+from engine.views import Consequence
+
+MAX_WEIGHT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An act as it was asked, with everything its consequence depends on."""
+
+    progress: OrderProgress
+    act: Act
+    params: Mapping[str, Any]
+    succeeded_versions: tuple[str, ...]
+    production: bool
+    now: float
+
+    @property
+    def app(self) -> str:
+        return self.progress.spec.app
+
+
+def consequence(
+    progress: OrderProgress,
+    act: Act,
+    params: Mapping[str, Any],
+    *,
+    succeeded_versions: tuple[str, ...],
+    production: bool,
+    now: float,
+) -> Consequence:
+    """What `act` would do to the order now. `allowed` false: the engine refuses it for `refusal`.
+
+    `succeeded_versions` are the app's in this workspace, newest first, as far as their packages are still there; `now` in epoch
+    seconds. params as in `Api.send`: set_weights {"weights": {host: 0–100}} (left out: which hosts could be set), retry
+    {"hosts": [...]} (empty or left out: all failed), confirm {"node": key} (left out: the gate that waits), roll_back
+    {"version": v} (left out: the earlier version of each host).
+
+    A rollback of an ended order is an order of its own: it is allowed here, and no command of the ended one.
+    """
+    return _ANSWERS[act](Asked(progress, act, params, succeeded_versions, production, now))
+
+
+def sensible_acts(
+    progress: OrderProgress, *, succeeded_versions: tuple[str, ...], production: bool, now: float
+) -> tuple[Consequence, ...]:
+    """The consequence of every act that makes sense now, the expected one first. An act that would make sense but is refused
+    (a gate whose host takes no traffic yet) is among them, behind those that are allowed."""
+    answers = [
+        consequence(progress, act, {}, succeeded_versions=succeeded_versions, production=production, now=now)
+        for act in _worth_showing(progress)
+    ]
+    return tuple(sorted(answers, key=lambda answer: not answer.allowed))
+
+
+def healthy(progress: OrderProgress, host: str) -> bool:
+    """Whether the host's health check passed in its last run of this order, so that it may take traffic."""
+    run = latest_run(progress, host)
+    return run is not None and run.state is RunState.SUCCEEDED
+
+
+def latest_run(progress: OrderProgress, host: str) -> RunProgress | None:
+    """The host's run in the present direction once it has begun, else its run forward."""
+    run = progress.runs.get((progress.direction, host))
+    if run is None or run.state is RunState.PENDING:
+        return progress.runs.get((Direction.FORWARD, host), run)
+    return run
+
+
+def failed_hosts(progress: OrderProgress) -> tuple[str, ...]:
+    """Hosts that failed in the present direction."""
+    return tuple(
+        run.host
+        for (direction, _), run in progress.runs.items()
+        if direction is progress.direction and run.state is RunState.FAILED
+    )
+
+
+def started_hosts(progress: OrderProgress) -> tuple[str, ...]:
+    """Hosts the order has begun with, those it would return in a rollback, in plan order."""
+    return () if progress.plan is None else tuple(plan_rollback(progress).hosts)
+
+
+def touched_hosts(progress: OrderProgress) -> tuple[str, ...]:
+    """Hosts whose version the order may have changed, in plan order."""
+    return tuple(host for host in started_hosts(progress) if progress.runs[Direction.FORWARD, host].touched)
+
+
+def settable_hosts(progress: OrderProgress) -> tuple[str, ...]:
+    """Hosts whose weight a person may set now: they passed their health check, and the order stands at a gate or is halted."""
+    if progress.state not in _MOVING:
+        return ()
+    gate = waiting_gate(progress)
+    if gate is None and progress.state is not OrderState.HALTED:
+        return ()
+    mounted = dict.fromkeys(line.mount.host for line in progress.weights)
+    candidates = gate.hosts if gate is not None else tuple(mounted)
+    return tuple(host for host in candidates if host in mounted and healthy(progress, host))
+
+
+def waiting_gate(progress: OrderProgress, key: str | None = None) -> PlanNode | None:
+    """The gate that waits for a confirmation; with `key` that one, if it waits."""
+    plan = progress.current_plan
+    if plan is None:
+        return None
+    for node in plan.nodes:
+        if (
+            node.kind is NodeKind.GATE
+            and key in (None, node.key)
+            and node_state(progress, plan, node.key) is NodeState.WAITING
+        ):
+            return node
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------- the acts, one by one
+
+
+def _initialise(asked: Asked) -> Consequence:
+    progress, summary = asked.progress, message("initialises again")
+    if progress.state not in (OrderState.INIT_FAILED, OrderState.READY):
+        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+    lines = [message("checks every host, the package and the balancer and makes the plan anew; no host is changed")]
+    if progress.problems:
+        lines.append(message("problems found last time: {count}", count=len(progress.problems)))
+    return _allowed(asked, summary, lines, _all_hosts(progress))
+
+
+def _start(asked: Asked) -> Consequence:
+    progress, plan = asked.progress, asked.progress.plan
+    if progress.state is not OrderState.READY or plan is None:
+        return _refused(asked, message("starts the order"), words.wrong_state(asked.act, progress.state))
+    opened = _opened_by(plan, {node.key for node in plan.nodes if node.kind is NodeKind.INITIALISE})
+    hosts = _hosts_of(opened)
+    traffic = crossing(progress, leaving=hosts)
+    summary = words.starts(opened, traffic)
+    if plan.breaks_floor and not progress.spec.override_reason:
+        return _refused(asked, summary, words.floor_broken(plan.lowest_in_service, plan.floor), hosts)
+    return _allowed(asked, summary, [*words.starting(opened), *words.traffic_lines(traffic, progress)], hosts)
+
+
+def _confirm(asked: Asked) -> Consequence:
+    progress, plan = asked.progress, asked.progress.current_plan
+    gate = waiting_gate(progress, asked.params.get("node"))
+    if plan is None or gate is None or progress.state not in _MOVING:
+        return _refused(asked, message("confirms the gate"), words.nothing_to_confirm(asked.params.get("node")))
+    opened = _opened_by(plan, {gate.key})
+    hosts = _hosts_of(opened)
+    traffic = crossing(progress, leaving=hosts)
+    summary = words.confirms(gate, opened, traffic)
+    idle = _without_traffic(progress, gate) if gate.sliders else ()
+    if idle:
+        return _refused(asked, summary, words.gate_without_traffic(idle), hosts)
+    if traffic.breaks_floor and not progress.spec.override_reason:
+        return _refused(asked, summary, words.floor_broken_now(traffic), hosts)
+    lines = [*words.starting(opened), *words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
+    if progress.paused:
+        lines.append(words.still_paused())
+    return _allowed(asked, summary, lines, hosts)
+
+
+def _set_weights(asked: Asked) -> Consequence:
+    progress = asked.progress
+    settable = settable_hosts(progress)
+    if not settable:
+        return _refused(asked, message("sets weights"), words.no_weights_now(progress.state))
+    if "weights" not in asked.params:
+        summary = message("sets weights of {hosts}", hosts=named(settable))
+        return _allowed(asked, summary, words.weights_now(progress, settable), settable)
+    wanted: Mapping[str, int] = asked.params["weights"]
+    summary = message("sets weights of {hosts}", hosts=named(tuple(wanted)) or "-")
+    problem = _bad_weights(wanted, settable)
+    if problem is not None:
+        return _refused(asked, summary, problem, tuple(wanted))
+    traffic = crossing(progress, weights=wanted)
+    if traffic.breaks_floor and not progress.spec.override_reason:
+        return _refused(asked, summary, words.floor_broken_now(traffic), tuple(wanted))
+    lines = [*words.weight_changes(progress, wanted), *words.traffic_lines(traffic, progress)]
+    return _allowed(asked, summary, lines, tuple(wanted))
+
+
+def _pause(asked: Asked) -> Consequence:
+    progress, summary = asked.progress, message("pauses the order")
+    if progress.paused:
+        return _refused(asked, summary, words.already_paused())
+    if progress.state not in (OrderState.RUNNING, OrderState.WAITING, OrderState.ROLLING_BACK):
+        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+    running = _hosts_in(progress, RunState.RUNNING)
+    lines = [message("no further host starts until the order is resumed")]
+    if running:
+        lines.append(message("hosts that are running finish all their steps: {hosts}", hosts=named(running)))
+    return _allowed(asked, summary, lines, running)
+
+
+def _resume(asked: Asked) -> Consequence:
+    progress, summary = asked.progress, message("resumes the order")
+    if progress.state not in (*_MOVING, OrderState.ROLLING_BACK):
+        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+    if not progress.paused:
+        return _refused(asked, summary, words.not_paused())
+    hosts = _pending_in_open_groups(progress)
+    traffic = crossing(progress, leaving=hosts)
+    if traffic.breaks_floor and not progress.spec.override_reason:
+        return _refused(asked, summary, words.floor_broken_now(traffic), hosts)
+    lines = [message("hosts that may start now: {hosts}", hosts=named(hosts))] if hosts else []
+    failed = failed_hosts(progress)
+    if failed:
+        lines.append(message("failed hosts still have to be decided: {hosts}", hosts=named(failed)))
+    lines += [*words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
+    return _allowed(asked, summary, lines, hosts)
+
+
+def _retry(asked: Asked) -> Consequence:
+    progress, failed = asked.progress, failed_hosts(asked.progress)
+    hosts = tuple(dict.fromkeys(asked.params.get("hosts") or failed))
+    summary = message("retries {hosts}", hosts=named(hosts) or "-")
+    if progress.state not in (*_MOVING, OrderState.ROLLING_BACK):
+        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+    others = tuple(host for host in hosts if host not in failed)
+    if others or not hosts:
+        return _refused(asked, summary, words.not_failed(others), hosts)
+    traffic = crossing(progress, leaving=hosts)
+    if traffic.breaks_floor and not progress.spec.override_reason:
+        return _refused(asked, summary, words.floor_broken_now(traffic), hosts)
+    lines = [
+        message(
+            "{host}: attempt {attempt}, from its first step",
+            host=host,
+            attempt=progress.runs[progress.direction, host].attempt + 1,
+        )
+        for host in hosts[: words.SHOWN_HOSTS]
+    ]
+    if progress.paused:
+        lines.append(words.still_paused())
+    lines += [*words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
+    return _allowed(asked, summary, lines, hosts)
+
+
+def _cancel(asked: Asked) -> Consequence:
+    progress, summary = asked.progress, message("cancels the order")
+    if progress.state.complete or progress.state in (OrderState.CANCELLING, OrderState.ROLLING_BACK, OrderState.DRAFT):
+        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+    if progress.direction is Direction.BACK:
+        return _give_up_rollback(asked)
+    if progress.plan is None or not started_hosts(progress):
+        lines = [message("nothing was changed yet: no host and no weight is touched, the order ends at once")]
+        return _allowed(asked, summary, lines, (), asks_reason=True)
+    back = plan_cancel(progress)
+    hosts = tuple(back.hosts)
+    lines = words.cancelling(progress, hosts, _hosts_in(progress, RunState.RUNNING))
+    return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+
+
+def _give_up_rollback(asked: Asked) -> Consequence:
+    """Cancelling a way back that halted: it ends as it stands. Nothing may be running then."""
+    progress = asked.progress
+    summary = message("gives the rollback up: the order ends as failed")
+    running = _hosts_in(progress, RunState.RUNNING)
+    if running:
+        return _refused(asked, summary, words.wrong_state(asked.act, OrderState.ROLLING_BACK), running)
+    left = tuple(dict.fromkeys(line.mount.host for line in progress.weights if line.owned))
+    return _allowed(asked, summary, words.giving_up(progress, left), left, asks_reason=True, final=True)
+
+
+def _roll_back(asked: Asked) -> Consequence:
+    progress = asked.progress
+    if progress.state.complete:
+        return _roll_back_afterwards(asked)
+    hosts = started_hosts(progress)
+    summary = words.rolls_back(hosts)
+    if progress.direction is Direction.BACK or progress.state in (OrderState.CANCELLING, OrderState.DRAFT):
+        return _refused(asked, summary, words.wrong_state(asked.act, progress.state), hosts)
+    if not asked.succeeded_versions:
+        return _refused(asked, summary, words.never_succeeded(asked.app), hosts)
+    if not hosts:
+        return _refused(asked, summary, words.nothing_to_roll_back())
+    version = asked.params.get("version")
+    back = plan_rollback(progress, version)
+    unknown = _versions_not_in(back, asked.succeeded_versions, touched_hosts(progress))
+    if unknown:
+        return _refused(
+            asked, summary, words.version_never_succeeded(asked.app, unknown, asked.succeeded_versions), hosts
+        )
+    lines = words.rolling_back(progress, back, touched_hosts(progress))
+    lines += _time_line(asked, len(hosts), len([n for n in back.nodes if n.kind.runs_hosts]))
+    return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+
+
+def _roll_back_afterwards(asked: Asked) -> Consequence:
+    progress = asked.progress
+    hosts = _all_hosts(progress)
+    choices = tuple(version for version in asked.succeeded_versions if version != progress.spec.version)
+    version = str(asked.params.get("version") or (choices[0] if choices else ""))
+    summary = message("makes a rollback order to {version}", version=version or "-")
+    if not choices:
+        return _refused(asked, summary, words.never_succeeded(asked.app), hosts)
+    if version not in choices:
+        return _refused(asked, summary, words.version_never_succeeded(asked.app, version, choices), hosts)
+    lines = [
+        message("this order has ended: the rollback is an order of its own, checked before it starts"),
+        message("versions that succeeded here: {versions}", versions=", ".join(choices)),
+    ]
+    return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+
+
+_MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED)
+
+_ANSWERS: Mapping[Act, Callable[[Asked], Consequence]] = {
+    Act.INITIALISE: _initialise,
+    Act.START: _start,
+    Act.CONFIRM: _confirm,
+    Act.SET_WEIGHTS: _set_weights,
+    Act.PAUSE: _pause,
+    Act.RESUME: _resume,
+    Act.RETRY: _retry,
+    Act.CANCEL: _cancel,
+    Act.ROLL_BACK: _roll_back,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------ their parts
+
+
+def _allowed(
+    asked: Asked,
+    summary: Message,
+    lines: Sequence[Message],
+    hosts: tuple[str, ...],
+    *,
+    asks_reason: bool = False,
+    final: bool = False,
+) -> Consequence:
+    typed = asked.app if final and asked.production else ""
+    return Consequence(asked.act, True, None, summary, tuple(lines), hosts, asks_reason, typed)
+
+
+def _refused(asked: Asked, summary: Message, problem: Problem, hosts: tuple[str, ...] = ()) -> Consequence:
+    return Consequence(asked.act, False, problem, summary, (), hosts)
+
+
+def _worth_showing(progress: OrderProgress) -> list[Act]:
+    """The acts that belong to the order's state, the expected one first."""
+    state = progress.state
+    if state is OrderState.INITIALISING:
+        return [Act.CANCEL]
+    if state is OrderState.INIT_FAILED:
+        return [Act.INITIALISE, Act.CANCEL]
+    if state is OrderState.READY:
+        return [Act.START, Act.INITIALISE, Act.CANCEL]
+    if state.complete:
+        return [Act.ROLL_BACK]
+    if state in (OrderState.DRAFT, OrderState.CANCELLING):
+        return []
+    acts = [Act.CONFIRM] if waiting_gate(progress) else []
+    acts += [Act.RETRY] if failed_hosts(progress) else []
+    acts += [Act.SET_WEIGHTS] if settable_hosts(progress) else []
+    if progress.paused:
+        acts.insert(0, Act.RESUME)
+    elif state is not OrderState.HALTED:
+        acts.append(Act.PAUSE)
+    turned = progress.direction is Direction.BACK or state is OrderState.ROLLING_BACK
+    acts += [Act.ROLL_BACK] if not turned and started_hosts(progress) else []
+    return acts if state is OrderState.ROLLING_BACK else [*acts, Act.CANCEL]
+
+
+def _opened_by(plan: Plan, done: set[str]) -> tuple[PlanNode, ...]:
+    """The nodes that come right after `done`."""
+    return tuple(node for node in plan.nodes if done.intersection(node.needs))
+
+
+def _hosts_of(nodes: Sequence[PlanNode]) -> tuple[str, ...]:
+    return tuple(host for node in nodes if node.kind.runs_hosts for host in node.hosts)
+
+
+def _all_hosts(progress: OrderProgress) -> tuple[str, ...]:
+    return () if progress.plan is None else tuple(progress.plan.hosts)
+
+
+def _hosts_in(progress: OrderProgress, state: RunState) -> tuple[str, ...]:
+    return tuple(
+        run.host
+        for (direction, _), run in progress.runs.items()
+        if direction is progress.direction and run.state is state
+    )
+
+
+def _pending_in_open_groups(progress: OrderProgress) -> tuple[str, ...]:
+    """Hosts that have not begun in groups whose turn it is: everything before them succeeded."""
+    plan = progress.current_plan
+    if plan is None:
+        return ()
+    done = {node.key for node in plan.nodes if node_state(progress, plan, node.key) is NodeState.SUCCEEDED}
+    turn = (
+        node for node in plan.nodes if node.kind.runs_hosts and node.key not in done and done.issuperset(node.needs)
+    )
+    pending = set(_hosts_in(progress, RunState.PENDING))
+    return tuple(host for node in turn for host in node.hosts if host in pending)
+
+
+def _without_traffic(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
+    """Hosts of the gate that took traffic before, passed their health check and take none now."""
+    idle = {line.mount.host for line in progress.weights if line.recorded > 0 and line.believed == 0}
+    return tuple(host for host in gate.hosts if host in idle and healthy(progress, host))
+
+
+def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Problem | None:
+    strange = tuple(host for host in wanted if host not in settable)
+    if strange:
+        return words.weights_not_settable(strange, settable)
+    wrong = {host: value for host, value in wanted.items() if not _is_weight(value)}
+    if wrong:
+        return words.weights_out_of_range(wrong)
+    return None if wanted else words.no_weights_given()
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_WEIGHT
+
+
+def _versions_not_in(plan: Plan, succeeded: tuple[str, ...], touched: tuple[str, ...]) -> str:
+    """The first version the way back would deploy that never succeeded here, or empty."""
+    wanted = (plan.hosts[host].to_version for host in touched if host in plan.hosts)
+    return next((version or "-" for version in wanted if version not in succeeded), "")
+
+
+def _time_line(asked: Asked, hosts: int, waves: int = 1) -> list[Message]:
+    """The expected time from the hosts this order is done with; nothing when there are none yet."""
+    took = [
+        run.ended_at - run.started_at
+        for run in asked.progress.runs.values()
+        if run.state is RunState.SUCCEEDED and run.started_at is not None and run.ended_at is not None
+    ]
+    if not took or not hosts:
+        return []
+    waves = max(waves, -(-hosts // max(1, asked.progress.parallelism)))
+    return [words.expected_time(sum(took) / len(took) * waves, len(took))]

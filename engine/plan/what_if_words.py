@@ -1,0 +1,358 @@
+"""The sentences of `engine.plan.what_if`: what an act does, and why it is refused. Wording only: nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.domain.fleet import ServerGroup
+from engine.domain.message import Message, message
+from engine.domain.orders import Plan, PlanNode
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress, WeightLine
+from engine.domain.states import Act, NodeKind, OrderState, RunState
+from engine.plan.in_service import Traffic, server_groups
+
+SHOWN_HOSTS = 6  # a sentence names this many hosts and counts the others
+
+
+def named(hosts: Sequence[str]) -> str:
+    """`hz-01, hz-02`, cut to a length a line can hold: `hz-01, …, hz-06, +14`."""
+    shown = ", ".join(hosts[:SHOWN_HOSTS])
+    return shown if len(hosts) <= SHOWN_HOSTS else f"{shown}, +{len(hosts) - SHOWN_HOSTS}"
+
+
+def duration(seconds: float) -> str:
+    """`02:31`, from an hour on `1:02:31`."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+# ---------------------------------------------------------------------------------------------------------- a few words
+
+
+def starts(opened: Sequence[PlanNode], traffic: Traffic) -> Message:
+    node = opened[0] if opened else None
+    what = {"number": node.number if node else 0, **_counts(traffic)}
+    if node is None or not node.kind.runs_hosts:
+        return message("starts the order")
+    if node.kind is NodeKind.BETA:
+        if traffic.leaving == 1:
+            return message("starts Beta (1 host leaves the balancer, {staying} of {mounted} stay)", **what)
+        if traffic.leaving:
+            return message("starts Beta ({leaving} hosts leave the balancer, {staying} of {mounted} stay)", **what)
+        return message("starts Beta (no traffic moves)")
+    if traffic.leaving == 1:
+        return message("starts group {number} (1 host leaves the balancer, {staying} of {mounted} stay)", **what)
+    if traffic.leaving:
+        return message(
+            "starts group {number} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)", **what
+        )
+    return message("starts group {number} (no traffic moves)", number=node.number)
+
+
+def confirms(gate: PlanNode, opened: Sequence[PlanNode], traffic: Traffic) -> Message:
+    following = next((node for node in opened if node.kind.runs_hosts), None)
+    what = {"gate": gate.number, "number": following.number if following else 0, **_counts(traffic)}
+    if gate.number == 0:
+        return _confirms_beta(following, traffic, what)
+    if following is None:
+        return message("confirms group {gate} and ends the order", **what)
+    if traffic.leaving == 1:
+        return message(
+            "confirms group {gate} and starts group {number} (1 host leaves the balancer, {staying} of {mounted} stay)",
+            **what,
+        )
+    if traffic.leaving:
+        return message(
+            "confirms group {gate} and starts group {number} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)",
+            **what,
+        )
+    return message("confirms group {gate} and starts group {number} (no traffic moves)", **what)
+
+
+def _confirms_beta(following: PlanNode | None, traffic: Traffic, what: Mapping[str, int]) -> Message:
+    if following is None:
+        return message("confirms Beta and ends the order")
+    if traffic.leaving == 1:
+        return message(
+            "confirms Beta and starts group {number} (1 host leaves the balancer, {staying} of {mounted} stay)", **what
+        )
+    if traffic.leaving:
+        return message(
+            "confirms Beta and starts group {number} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)",
+            **what,
+        )
+    return message("confirms Beta and starts group {number} (no traffic moves)", **what)
+
+
+def _counts(traffic: Traffic) -> dict[str, int]:
+    return {"leaving": traffic.leaving, "staying": traffic.staying, "mounted": traffic.mounted}
+
+
+def rolls_back(hosts: Sequence[str]) -> Message:
+    if len(hosts) == 1:
+        return message("rolls back {host}", host=hosts[0])
+    return message("rolls back {count} hosts", count=len(hosts))
+
+
+# ----------------------------------------------------------------------------------------------------------- whole lines
+
+
+def starting(opened: Sequence[PlanNode]) -> list[Message]:
+    lines = []
+    for node in opened:
+        if node.kind is NodeKind.BETA:
+            lines.append(message("Beta: {hosts}", hosts=named(node.hosts)))
+        elif node.kind is NodeKind.GROUP:
+            lines.append(message("group {number}: {hosts}", number=node.number, hosts=named(node.hosts)))
+        elif node.kind is NodeKind.FINISH:
+            lines.append(message("the order succeeds: nothing is left to do"))
+    return lines
+
+
+def traffic_lines(traffic: Traffic, progress: OrderProgress) -> list[Message]:
+    if not traffic.mounted:
+        return [message("no host of this order stands behind a balancer: no traffic moves")]
+    if not traffic.leaving:
+        return []
+    lines = [
+        message(
+            "in service: {before} → {staying} of {mounted}, floor {floor}",
+            before=traffic.before,
+            staying=traffic.staying,
+            mounted=traffic.mounted,
+            floor=traffic.floor,
+        )
+    ]
+    if traffic.breaks_floor and progress.spec.override_reason:
+        lines.append(message("below the floor, overridden: {reason}", reason=progress.spec.override_reason))
+    return lines
+
+
+def expected_time(seconds: float, done: int) -> Message:
+    return message(
+        "expected time {duration} (mean of the hosts done so far: {done})", duration=duration(seconds), done=done
+    )
+
+
+def still_paused() -> Message:
+    return message("the order is paused: nothing starts before it is resumed")
+
+
+def weights_now(progress: OrderProgress, hosts: Sequence[str]) -> list[Message]:
+    lines = [line for line in progress.weights if line.mount.host in hosts]
+    return [
+        message(
+            "{host} in {group}: weight {weight}, recorded {recorded}",
+            host=line.mount.host,
+            group=str(line.mount.server_group),
+            weight=line.believed,
+            recorded=line.recorded,
+        )
+        for line in lines[:SHOWN_HOSTS]
+    ]
+
+
+def weight_changes(progress: OrderProgress, wanted: Mapping[str, int]) -> list[Message]:
+    """Each host's weight and its share of its server group, before and after."""
+    lines = []
+    for group, mounts in server_groups(progress).items():
+        before = sum(line.believed for line in mounts)
+        after = sum(wanted.get(line.mount.host, line.believed) for line in mounts)
+        lines += [
+            _weight_change(group, line, wanted[line.mount.host], before, after)
+            for line in mounts
+            if line.mount.host in wanted
+        ]
+    return lines
+
+
+def _weight_change(group: ServerGroup, line: WeightLine, weight: int, before: int, after: int) -> Message:
+    return message(
+        "{host} in {group}: weight {was} → {weight}, share of its traffic {share_was}% → {share}%",
+        host=line.mount.host,
+        group=str(group),
+        was=line.believed,
+        weight=weight,
+        share_was=_percent(line.believed, before),
+        share=_percent(weight, after),
+    )
+
+
+def _percent(part: int, whole: int) -> int:
+    return round(100 * part / whole) if whole else 0
+
+
+def cancelling(progress: OrderProgress, hosts: Sequence[str], running: Sequence[str]) -> list[Message]:
+    lines = []
+    if running:
+        lines.append(message("stopped on the host, their step ends as cancelled: {hosts}", hosts=named(running)))
+    if hosts:
+        lines.append(
+            message("get their recorded weight back once their health check passes: {hosts}", hosts=named(hosts))
+        )
+        lines.append(message("a host whose health check fails keeps weight 0 and is shown"))
+    changed = [run.host for run in progress.runs.values() if run.touched]
+    if changed:
+        lines.append(message("keep the version they run now, cancel is not rollback: {hosts}", hosts=named(changed)))
+    return lines
+
+
+def giving_up(progress: OrderProgress, left: Sequence[str]) -> list[Message]:
+    lines = [message("every host stays as it is now; nothing more is undone")]
+    if left:
+        lines.append(message("keep the weight they have now, not the recorded one: {hosts}", hosts=named(left)))
+    failed = [run.host for run in progress.runs.values() if run.state is RunState.FAILED]
+    if failed:
+        lines.append(message("failed and left behind: {hosts}", hosts=named(failed)))
+    return lines
+
+
+def rolling_back(progress: OrderProgress, back: Plan, touched: Sequence[str]) -> list[Message]:
+    lines = []
+    by_version: dict[tuple[str, str], list[str]] = {}
+    for host in touched:
+        plan = back.hosts[host]
+        by_version.setdefault((plan.from_version, plan.to_version), []).append(host)
+    for (was, version), hosts in by_version.items():
+        lines.append(message("{was} → {version} on {hosts}", was=was, version=version, hosts=named(hosts)))
+    others = [host for host in back.hosts if host not in touched]
+    if others:
+        lines.append(message("only checked and given their traffic back: {hosts}", hosts=named(others)))
+    groups = [node for node in back.nodes if node.kind.runs_hosts]
+    if progress.weights:
+        lines.append(
+            message(
+                "groups: {groups}; in service: {in_service}, at least {lowest} while it runs, floor {floor}",
+                groups=len(groups),
+                in_service=back.in_service,
+                lowest=back.lowest_in_service,
+                floor=back.floor,
+            )
+        )
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------------------- why it is not
+
+
+def wrong_state(act: Act, state: OrderState) -> Problem:
+    return Problem(
+        "wrong_state",
+        message("{act} is not possible while the order is {state}.", act=str(act), state=str(state)),
+        message("Look at what the order waits for and at the acts it offers now."),
+    )
+
+
+def floor_broken(lowest: int, floor: int) -> Problem:
+    return Problem(
+        "floor_broken",
+        message("The plan leaves {lowest} hosts in service, below the floor of {floor}.", lowest=lowest, floor=floor),
+        message("Cancel it and create the release with smaller groups, or with a reason for breaking the floor."),
+    )
+
+
+def floor_broken_now(traffic: Traffic) -> Problem:
+    return Problem(
+        "floor_broken",
+        message("It would leave {staying} of {mounted} hosts in service, below the floor of {floor}.",
+                staying=traffic.staying, mounted=traffic.mounted, floor=traffic.floor),
+        message("Bring failed hosts back or give other hosts their weight first."),
+    )  # fmt: skip
+
+
+def nothing_to_confirm(key: str | None) -> Problem:
+    if key is None:
+        return Problem(
+            "nothing_to_confirm",
+            message("No gate of this order waits for a confirmation."),
+            message("Wait until a group is done, or decide its failed hosts."),
+        )
+    return Problem(
+        "nothing_to_confirm",
+        message("Gate {gate} does not wait for a confirmation.", gate=key),
+        message("Look at the flowchart: it may have been confirmed already, or its group is not done."),
+    )
+
+
+def gate_without_traffic(hosts: Sequence[str]) -> Problem:
+    if len(hosts) == 1:
+        what = message("{host} still takes no traffic: set its weight first.", host=hosts[0])
+    else:
+        what = message("{hosts} still take no traffic: set their weights first.", hosts=named(hosts))
+    return Problem("gate_without_traffic", what, message("Move the slider of the group, then confirm."))
+
+
+def no_weights_now(state: OrderState) -> Problem:
+    return Problem(
+        "no_weights_now",
+        message("No weight can be set by hand while the order is {state}.", state=str(state)),
+        message("Weights are set at a gate, or when the order is halted, on hosts whose health check passed."),
+    )
+
+
+def no_weights_given() -> Problem:
+    return Problem("no_weights_given", message("No host and weight was given."), message("Name a host and its weight."))
+
+
+def weights_not_settable(strange: Sequence[str], settable: Sequence[str]) -> Problem:
+    return Problem(
+        "weights_not_settable",
+        message("{hosts} can't take traffic by hand now: not mounted, not of this gate, or its health check did not pass.",
+                hosts=named(strange)),
+        message("Set the weights of these only: {hosts}.", hosts=named(settable)),
+    )  # fmt: skip
+
+
+def weights_out_of_range(wrong: Mapping[str, object]) -> Problem:
+    host, value = next(iter(wrong.items()))
+    return Problem(
+        "weights_out_of_range",
+        message("{value} is not a weight for {host}.", value=str(value), host=host),
+        message("A weight is a whole number from 0 to 100."),
+    )
+
+
+def already_paused() -> Problem:
+    return Problem("already_paused", message("The order is paused already."), message("Resume it to go on."))
+
+
+def not_paused() -> Problem:
+    return Problem("not_paused", message("The order is not paused."), message("There is nothing to resume."))
+
+
+def not_failed(others: Sequence[str]) -> Problem:
+    if not others:
+        return Problem(
+            "nothing_failed", message("No host of this order has failed."), message("There is nothing to retry.")
+        )
+    return Problem(
+        "not_failed",
+        message("Not failed in this order: {hosts}.", hosts=named(others)),
+        message("Retry failed hosts only."),
+    )
+
+
+def never_succeeded(app: str) -> Problem:
+    return Problem(
+        "rollback_never_succeeded",
+        message("{app} has no earlier version that succeeded in this workspace.", app=app),
+        message("Release a version that works, or cancel: hosts that fail their check keep weight 0."),
+    )
+
+
+def version_never_succeeded(app: str, version: str, choices: Sequence[str]) -> Problem:
+    return Problem(
+        "rollback_never_succeeded",
+        message("{app} {version} never succeeded in this workspace, or its package is gone.", app=app, version=version),
+        message("Choose one of: {versions}.", versions=", ".join(choices)),
+    )
+
+
+def nothing_to_roll_back() -> Problem:
+    return Problem(
+        "rollback_nothing_touched",
+        message("This order has not begun with any host: there is nothing to roll back."),
+        message("Cancel the order instead."),
+    )

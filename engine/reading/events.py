@@ -1,0 +1,146 @@
+"""The journal's events with a sentence each: what happened, in order, for whoever watches or comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.domain.message import Message, message
+from engine.store import tables as t
+from engine.views import EventView
+
+Data = Mapping[str, Any]
+
+# Ids are given before transactions commit, so on PostgreSQL a smaller id may become visible after a greater one. Only rows of
+# transactions that ended before every one still running are shown: then nothing can appear behind a reader's back.
+_SETTLED = sa.text("age(event.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)")
+
+
+def read_events(
+    conn: sa.Connection, *, order_id: int | None, workspace_id: int | None, after: int, limit: int
+) -> tuple[EventView, ...]:
+    """Events behind `after`, oldest first; of one order, of one workspace, or of all."""
+    query = sa.select(t.event).where(t.event.c.id > after).order_by(t.event.c.id).limit(limit)
+    if order_id is not None:
+        query = query.where(t.event.c.order_id == order_id)  # one writer at a time: its ids are in the order of commits
+    elif conn.dialect.name == "postgresql":
+        query = query.where(_SETTLED)
+    if workspace_id is not None:
+        query = query.join(t.order, t.order.c.id == t.event.c.order_id).where(t.order.c.workspace_id == workspace_id)
+    return tuple(
+        EventView(row.id, row.order_id, row.at, row.kind, row.data, sentence(row.kind, row.data))
+        for row in conn.execute(query)
+    )
+
+
+def sentence(kind: str, data: Data) -> Message:
+    """What an event says. A kind this version does not know is named, never dropped."""
+    say = _SENTENCES.get(kind)
+    return say(data) if say else message("event {kind}", kind=kind)
+
+
+def _order(data: Data) -> Message:
+    said = _ORDER.get(data["state"])
+    if data.get("was") == data["state"]:
+        return message("the order is {state}", state=data["state"])
+    return said or message("the order is {state}", state=data["state"])
+
+
+_ORDER = {
+    "initialising": message("the order is being checked"),
+    "init_failed": message("the check found problems"),
+    "ready": message("the check succeeded: the order can be started"),
+    "running": message("the order runs"),
+    "waiting": message("the order waits for a confirmation"),
+    "halted": message("the order is halted: a person must decide"),
+    "cancelling": message("the order is being cancelled"),
+    "cancelled": message("the order is cancelled"),
+    "rolling_back": message("the order is being rolled back"),
+    "rolled_back": message("the order is rolled back"),
+    "succeeded": message("the order succeeded"),
+    "failed": message("the order failed"),
+}
+
+
+def _node(data: Data) -> Message:
+    state, number = data["state"], data.get("number", 0)
+    if data["kind"] == "gate":
+        if state == "succeeded":
+            return message("{gate}: confirmed by {by}", gate=data["key"], by=data.get("by") or "-")
+        return message("{gate}: {state}", gate=data["key"], state=state)
+    if data["kind"] == "group":
+        return message("group {number}: {state}", number=number, state=state)
+    if data["kind"] == "beta":
+        return message("Beta: {state}", state=state)
+    return message("{node}: {state}", node=data["key"], state=state)
+
+
+def _host(data: Data) -> Message:
+    if "problem" in data:
+        return message("{host} failed: {problem}", host=data["host"], problem=_what(data["problem"]))
+    if data["state"] == "pending":
+        return message("{host} will be tried again (attempt {attempt})", host=data["host"], attempt=data["attempt"] + 1)
+    if data["state"] == "running":
+        return message("{host} starts (attempt {attempt})", host=data["host"], attempt=data["attempt"])
+    return message("{host}: {state}", host=data["host"], state=data["state"])
+
+
+def _step(data: Data) -> Message:
+    what = {"host": data["host"], "step": data["step"], "state": data["state"]}
+    if "problem" in data:
+        return message("{host}, {step}: {state}: {problem}", problem=_what(data["problem"]), **what)
+    return message("{host}, {step}: {state}", **what)
+
+
+def _weight(data: Data) -> Message:
+    what = {
+        "host": data["host"],
+        "group": data["server_group"],
+        "before": _or_dash(data["before"]),
+        "asked": data["asked"],
+    }
+    if data["verified"] == "yes":
+        return message("{host} in {group}: weight {before} → {asked}, verified", **what)
+    if data["verified"] == "no":
+        return message(
+            "{host} in {group}: weight {asked} was asked, the balancer shows {read_back}",
+            read_back=_or_dash(data["read_back"]),
+            **what,
+        )
+    return message("{host} in {group}: weight {asked} was asked and could not be read back", **what)
+
+
+def _command(data: Data) -> Message:
+    what = {"operator": data["operator"], "act": data["act"]}
+    if data["state"] == "refused":
+        return message("{operator}: {act} refused: {problem}", problem=_what(data.get("problem")), **what)
+    if data["state"] == "sent":
+        return message("{operator} asks for: {act}", **what)
+    if data.get("reason"):
+        return message("{operator}: {act} accepted ({reason})", reason=data["reason"], **what)
+    return message("{operator}: {act} accepted", **what)
+
+
+def _engine(data: Data) -> Message:
+    return message("engine {engine} took the order over (epoch {epoch})", engine=data["engine"], epoch=data["epoch"])
+
+
+def _what(problem: Mapping[str, Any] | None) -> str:
+    return "-" if problem is None else str(Message.from_json(problem["what"]))
+
+
+def _or_dash(value: object) -> object:
+    return "-" if value is None else value
+
+
+_SENTENCES: Mapping[str, Callable[[Data], Message]] = {
+    "order": _order,
+    "node": _node,
+    "host": _host,
+    "step": _step,
+    "weight": _weight,
+    "command": _command,
+    "engine": _engine,
+}

@@ -1,0 +1,128 @@
+"""The one sentence that says what an order does next by itself, or what it waits for and since when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from engine.domain.message import Message, message
+from engine.domain.orders import PlanNode
+from engine.domain.progress import OrderProgress
+from engine.domain.states import Direction, NodeKind, OrderState, RunState
+from engine.plan.next import node_state
+from engine.plan.what_if import failed_hosts, waiting_gate
+from engine.plan.what_if_words import named
+
+_ENDED = {
+    OrderState.SUCCEEDED: message("succeeded: nothing is left to do"),
+    OrderState.CANCELLED: message("cancelled: this order does nothing more"),
+    OrderState.ROLLED_BACK: message("rolled back: this order does nothing more"),
+    OrderState.FAILED: message("failed: this order does nothing more"),
+}
+
+
+def next_line(progress: OrderProgress, *, engine_alive: bool, changed_at: float) -> Message:
+    """`changed_at`: when the order's row changed last, the time its state is counted from where nothing nearer is known."""
+    state = progress.state
+    if state in _ENDED:
+        return _ENDED[state]
+    if not state.halts and not engine_alive:
+        return message("nothing happens: no engine is running; start one with `cockpit engine`")
+    if state in (OrderState.RUNNING, OrderState.ROLLING_BACK, OrderState.CANCELLING):
+        return _running(progress)
+    since = at(_since(progress, changed_at))
+    if state is OrderState.WAITING:
+        return _waiting(progress, since)
+    if state is OrderState.HALTED:
+        return _halted(progress, since)
+    if state is OrderState.INITIALISING:
+        return message(
+            "hosts, package and balancer are being checked since {since}; then it waits for the start", since=since
+        )
+    if state is OrderState.INIT_FAILED:
+        count = len(progress.problems)
+        return message(
+            "waits since {since}: {count} problems found; solve them and initialise again", since=since, count=count
+        )
+    if state is OrderState.READY:
+        return message("checked; waits since {since} for a person to start it", since=since)
+    return message("a draft: waits for a person to submit it")
+
+
+def at(time: float) -> str:
+    """A time of day in the reader's zone, with the date when it is not the same day's business."""
+    return datetime.fromtimestamp(time).astimezone().strftime("%H:%M:%S")
+
+
+def _since(progress: OrderProgress, changed_at: float) -> float:
+    gate = waiting_gate(progress)
+    if progress.state is OrderState.WAITING and gate is not None:
+        started = progress.nodes[progress.direction, gate.key].started_at
+        return changed_at if started is None else started
+    if progress.state is OrderState.HALTED:
+        ends = [run.ended_at for run in progress.runs.values() if run.state is RunState.FAILED and run.ended_at]
+        return max(ends, default=changed_at)
+    return changed_at
+
+
+def _waiting(progress: OrderProgress, since: str) -> Message:
+    gate = waiting_gate(progress)
+    if gate is None:
+        return message("waits since {since} for a person", since=since)
+    if gate.number == 0:
+        return message("waits since {since} for a person to confirm Beta", since=since)
+    return message("waits since {since} for a person to confirm group {number}", since=since, number=gate.number)
+
+
+def _halted(progress: OrderProgress, since: str) -> Message:
+    failed = failed_hosts(progress)
+    if failed:
+        return message(
+            "halted since {since}: {hosts} failed; retry, roll back or cancel", since=since, hosts=named(failed)
+        )
+    if progress.paused:
+        return message("paused since {since}: nothing starts before it is resumed", since=since)
+    return message("halted since {since}: a person must decide how it goes on", since=since)
+
+
+def _running(progress: OrderProgress) -> Message:
+    running = tuple(run.host for run in progress.runs.values() if run.state is RunState.RUNNING)
+    if progress.state is OrderState.CANCELLING:
+        if running:
+            return message("cancelling: {hosts} come to an end, then weights are given back", hosts=named(running))
+        return message("cancelling: weights are given back where health allows, then it ends")
+    if progress.paused and running:
+        return message("paused: {hosts} come to an end, then nothing starts before it is resumed", hosts=named(running))
+    group, following = _current_and_following(progress)
+    if group is None:
+        return message("the order comes to its end by itself")
+    return _then(progress, group, following)
+
+
+def _then(progress: OrderProgress, group: PlanNode, following: PlanNode | None) -> Message:
+    runs = [progress.runs[progress.direction, host] for host in group.hosts]
+    counts = {"number": group.number, "done": sum(run.state is RunState.SUCCEEDED for run in runs), "hosts": len(runs)}
+    if group.kind is NodeKind.BETA:
+        return message("Beta runs ({done} of {hosts} hosts done), then waits for a confirmation", **counts)
+    if progress.direction is Direction.BACK:
+        return message("rolling back, group {number} runs ({done} of {hosts} hosts done)", **counts)
+    if following is not None and following.kind is NodeKind.GATE:
+        return message("group {number} runs ({done} of {hosts} hosts done), then waits for a confirmation", **counts)
+    if following is not None and following.kind is NodeKind.GROUP:
+        following_number = following.number
+        return message(
+            "group {number} runs ({done} of {hosts} hosts done), then group {following} starts by itself",
+            following=following_number,
+            **counts,
+        )
+    return message("group {number} runs ({done} of {hosts} hosts done), then the order ends", **counts)
+
+
+def _current_and_following(progress: OrderProgress) -> tuple[PlanNode | None, PlanNode | None]:
+    """The first group that is not complete, and the node after it."""
+    plan = progress.current_plan
+    if plan is None:
+        return None, None
+    for node in plan.nodes:
+        if node.kind.runs_hosts and not node_state(progress, plan, node.key).complete:
+            return node, next((other for other in plan.nodes if node.key in other.needs), None)
+    return None, None

@@ -1,0 +1,408 @@
+"""Orders as rows of a list and as the whole picture of the order screen, from one snapshot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.domain.log_path import log_path
+from engine.domain.message import message
+from engine.domain.orders import Plan, PlanNode
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress, RunProgress, StepProgress, WeightLine
+from engine.domain.states import (
+    Act,
+    CommandState,
+    Direction,
+    NodeKind,
+    NodeState,
+    OrderKind,
+    OrderState,
+    RunState,
+    StepState,
+)
+from engine.plan.in_service import floor_of, in_service, server_groups
+from engine.plan.next import node_state
+from engine.plan.what_if import consequence, sensible_acts
+from engine.reading.next_line import next_line
+from engine.reading.scope import NotThere, Scope, check_order
+from engine.store import tables as t
+from engine.store.encoding import decode_problem
+from engine.store.fleets import succeeded_versions
+from engine.store.orders import OPEN_STATES, load_progress, load_steps
+from engine.views import (
+    BalancerView,
+    CommandView,
+    Consequence,
+    HostRunView,
+    NodeView,
+    OrderRow,
+    OrderView,
+    StepView,
+    WeightView,
+)
+
+ENGINE_SILENT_S = 5.0  # an engine that has said nothing for so long is not counted on
+Steps = Mapping[tuple[str, int], tuple[StepProgress, ...]]
+
+
+def read_orders(conn: sa.Connection, scope: Scope, *, open_only: bool, limit: int) -> tuple[OrderRow, ...]:
+    query = (
+        sa.select(
+            t.order.c.id,
+            t.order.c.kind,
+            t.order.c.title,
+            t.order.c.state,
+            t.order.c.direction,
+            t.order.c.spec,
+            t.order.c.service_instance_id,
+            t.order.c.created_by,
+            t.order.c.created_at,
+            t.order.c.started_at,
+            t.order.c.ended_at,
+            t.order.c.changed_at,
+        )
+        .where(t.order.c.workspace_id == scope.workspace_id)
+        .order_by(t.order.c.id.desc())
+        .limit(limit)
+    )
+    if open_only:
+        query = query.where(t.order.c.state.in_(OPEN_STATES))
+    rows = conn.execute(query).all()
+    counts = _run_counts(conn, [row.id for row in rows])
+    return tuple(_order_row(row, counts[row.id, row.direction]) for row in rows)
+
+
+def _run_counts(conn: sa.Connection, order_ids: list[int]) -> Mapping[tuple[int, str], dict[str, int]]:
+    run = t.host_run.c
+    rows = conn.execute(
+        sa.select(run.order_id, run.direction, run.state, sa.func.count().label("hosts"))
+        .where(run.order_id.in_(order_ids))
+        .group_by(run.order_id, run.direction, run.state)
+    )
+    counts: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        counts[row.order_id, row.direction][row.state] = row.hosts
+    return counts
+
+
+def _order_row(row: Any, counts: Mapping[str, int]) -> OrderRow:
+    return OrderRow(
+        id=row.id,
+        kind=OrderKind(row.kind),
+        title=row.title,
+        app=row.spec["app"],
+        version=row.spec["version"],
+        state=OrderState(row.state),
+        done_hosts=counts.get(RunState.SUCCEEDED, 0),
+        failed_hosts=counts.get(RunState.FAILED, 0),
+        hosts=sum(counts.values()),
+        created_by=row.created_by,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        changed_at=row.changed_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a host stands and what it runs now."""
+
+    data_centre: str
+    cell: str
+    version: str
+
+
+def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, log_dir: Path, now: float) -> OrderView:
+    """Raises NotThere `no_such_order`, for an order of another workspace as well."""
+    check_order(conn, scope, order_id)
+    progress = load_progress(conn, order_id)
+    places = _places(conn, progress)
+    steps = {direction: load_steps(conn, order_id, direction) for direction in _directions(progress)}
+    alive = read_engine_alive(conn, now)
+    changed_at, last_event = _last(conn, order_id)
+    lines = _weights_by_host(progress.weights)
+    spec = progress.spec
+    return OrderView(
+        id=order_id,
+        tenant=scope.tenant,
+        workspace=scope.workspace,
+        production=scope.production,
+        kind=progress.kind,
+        title=progress.title,
+        app=spec.app,
+        version=spec.version,
+        strategy=spec.strategy,
+        traffic=spec.traffic,
+        beta=spec.beta,
+        state=progress.state,
+        direction=progress.direction,
+        paused=progress.paused,
+        reason=progress.reason,
+        created_by=progress.created_by,
+        created_at=progress.created_at,
+        started_at=progress.started_at,
+        ended_at=progress.ended_at,
+        epoch=progress.epoch,
+        nodes=_nodes(progress),
+        hosts=tuple(
+            _host_run_view(progress, host, place, steps, lines.get(host, ()), log_dir) for host, place in places.items()
+        ),
+        balancers=_balancers(progress),
+        floor=floor_of(progress),
+        in_service=min((in_service(lines) for lines in server_groups(progress).values()), default=0),
+        problems=progress.problems,
+        problem=progress.problem,
+        next=next_line(progress, engine_alive=alive, changed_at=changed_at),
+        acts=sensible_acts(
+            progress, succeeded_versions=deployable_versions(conn, progress), production=scope.production, now=now
+        ),
+        engine_alive=alive,
+        last_event=last_event,
+    )
+
+
+def deployable_versions(conn: sa.Connection, progress: OrderProgress) -> tuple[str, ...]:
+    """Versions that succeeded here and whose package is still in the catalogue, newest first."""
+    packages = set(
+        conn.execute(
+            sa.select(t.package.c.version)
+            .join(t.service_instance, t.service_instance.c.app_id == t.package.c.app_id)
+            .where(t.service_instance.c.id == progress.service_instance_id)
+        ).scalars()
+    )
+    return tuple(v for v in succeeded_versions(conn, progress.service_instance_id) if v in packages)
+
+
+def read_engine_alive(conn: sa.Connection, now: float) -> bool:
+    engine = t.engine.c
+    found = conn.execute(
+        sa.select(engine.id).where(engine.state == "active", engine.heartbeat_at > now - ENGINE_SILENT_S).limit(1)
+    )
+    return found.first() is not None
+
+
+def _directions(progress: OrderProgress) -> tuple[Direction, ...]:
+    return (Direction.FORWARD,) if progress.direction is Direction.FORWARD else (Direction.FORWARD, Direction.BACK)
+
+
+def _last(conn: sa.Connection, order_id: int) -> tuple[float, int]:
+    """When the order's row changed last, and its newest event."""
+    newest = sa.select(sa.func.max(t.event.c.id)).where(t.event.c.order_id == order_id).scalar_subquery()
+    row = conn.execute(sa.select(t.order.c.changed_at, newest.label("event")).where(t.order.c.id == order_id)).one()
+    return row.changed_at, row.event or 0
+
+
+def _places(conn: sa.Connection, progress: OrderProgress) -> dict[str, _Place]:
+    """The order's hosts in plan order; before there is a plan, those of the service instance. A host that has left the
+    workspace since keeps its line, without a place."""
+    host = t.host.c
+    query = (
+        sa.select(host.name, host.version, t.cell.c.name.label("cell"), t.data_centre.c.name.label("data_centre"))
+        .join(t.cell, t.cell.c.id == host.cell_id)
+        .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
+        .join(t.service_instance_host, t.service_instance_host.c.host_id == host.id)
+        .where(t.service_instance_host.c.service_instance_id == progress.service_instance_id)
+        .order_by(t.data_centre.c.name, t.cell.c.name, host.name)
+    )
+    found = {row.name: _Place(row.data_centre, row.cell, row.version) for row in conn.execute(query)}
+    if progress.plan is None:
+        return found
+    planned = [name for node in progress.plan.nodes if node.kind.runs_hosts for name in node.hosts]
+    return {name: found.get(name, _Place("", "", "")) for name in planned}
+
+
+# ------------------------------------------------------------------------------------------------------------------ nodes
+
+
+def _nodes(progress: OrderProgress) -> tuple[NodeView, ...]:
+    """Those of the present direction, then those of the other one."""
+    if progress.plan is None:
+        return (_initialise_node(progress, PlanNode("initialise", NodeKind.INITIALISE, ())),)
+    plans = [progress.current_plan, progress.plan if progress.direction is Direction.BACK else None]
+    return tuple(_node_view(progress, plan, node) for plan in plans if plan is not None for node in plan.nodes)
+
+
+def _node_view(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeView:
+    if node.kind is NodeKind.INITIALISE:
+        return _initialise_node(progress, node)
+    row = progress.nodes.get((plan.direction, node.key))
+    states = [run.state for host in node.hosts if (run := progress.runs.get((plan.direction, host)))]
+    return NodeView(
+        key=node.key,
+        kind=node.kind,
+        number=node.number,
+        direction=plan.direction,
+        state=node_state(progress, plan, node.key),
+        needs=node.needs,
+        hosts=node.hosts,
+        sliders=node.sliders,
+        done=sum(state in (RunState.SUCCEEDED, RunState.SKIPPED) for state in states),
+        failed=states.count(RunState.FAILED),
+        started_at=row.started_at if row else None,
+        ended_at=row.ended_at if row else None,
+        confirmed_by=row.confirmed_by if row else "",
+    )
+
+
+def _initialise_node(progress: OrderProgress, node: PlanNode) -> NodeView:
+    """Initialisation comes before the plan's rows, so the order's own state says how far it is."""
+    row = progress.nodes.get((Direction.FORWARD, node.key))
+    return NodeView(
+        key=node.key,
+        kind=node.kind,
+        number=0,
+        direction=Direction.FORWARD,
+        state=_initialise_state(progress),
+        needs=node.needs,
+        hosts=(),
+        sliders=False,
+        done=0,
+        failed=0,
+        started_at=row.started_at if row else progress.created_at,
+        ended_at=row.ended_at if row else None,
+        confirmed_by="",
+    )
+
+
+def _initialise_state(progress: OrderProgress) -> NodeState:
+    if progress.state is OrderState.DRAFT:
+        return NodeState.PENDING
+    if progress.state is OrderState.INITIALISING:
+        return NodeState.RUNNING
+    if progress.state is OrderState.INIT_FAILED:
+        return NodeState.FAILED
+    if progress.plan is None:
+        return NodeState.CANCELLED
+    return NodeState.SUCCEEDED
+
+
+# ------------------------------------------------------------------------------------------------------------------ hosts
+
+
+def _host_run_view(
+    progress: OrderProgress,
+    host: str,
+    place: _Place,
+    steps: Mapping[Direction, Steps],
+    lines: Iterable[WeightLine],
+    log_dir: Path,
+) -> HostRunView:
+    direction, run = _present_run(progress, host)
+    done = steps.get(direction, {}).get((host, run.attempt), ())
+    current = _current_step(done)
+    return HostRunView(
+        name=host,
+        data_centre=place.data_centre,
+        cell=place.cell,
+        node=run.node,
+        direction=direction,
+        state=run.state,
+        attempt=run.attempt,
+        version=place.version,
+        from_version=run.from_version,
+        to_version=run.to_version,
+        step=current.name if current else None,
+        step_started_at=current.started_at if current else None,
+        steps=tuple(StepView(step.name, step.state, step.started_at, step.ended_at, step.problem) for step in done),
+        weights=tuple(_weight_view(line) for line in lines),
+        problem=run.problem,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        log_path=str(log_path(log_dir, progress.id, host, direction, run.attempt)),
+    )
+
+
+def _present_run(progress: OrderProgress, host: str) -> tuple[Direction, RunProgress]:
+    """The host's run in the present direction, or the one forward when the way back leaves it out."""
+    back = progress.runs.get((Direction.BACK, host))
+    if progress.direction is Direction.BACK and back is not None:
+        return Direction.BACK, back
+    pending = RunProgress(host, "", RunState.PENDING, 1, "", progress.spec.version)
+    return Direction.FORWARD, progress.runs.get((Direction.FORWARD, host), pending)
+
+
+def _current_step(steps: tuple[StepProgress, ...]) -> StepProgress | None:
+    """The running or failed one, else the last one that ended."""
+    for step in steps:
+        if step.state is StepState.RUNNING or step.state.halts:
+            return step
+    return next((step for step in reversed(steps) if step.state.complete), None)
+
+
+def _weights_by_host(weights: Iterable[WeightLine]) -> Mapping[str, list[WeightLine]]:
+    found: dict[str, list[WeightLine]] = defaultdict(list)
+    for line in weights:
+        found[line.mount.host].append(line)
+    return found
+
+
+def _weight_view(line: WeightLine) -> WeightView:
+    return WeightView(
+        balancer=line.mount.server_group.balancer_id,
+        server_group=line.mount.server_group.vserver_group_id,
+        port=line.mount.port,
+        recorded=line.recorded,
+        asked=line.asked,
+        confirmed=line.confirmed,
+        verified=line.verified,
+        owned=line.owned,
+    )
+
+
+def _balancers(progress: OrderProgress) -> tuple[BalancerView, ...]:
+    return tuple(
+        BalancerView(
+            balancer=group.balancer_id,
+            server_group=group.vserver_group_id,
+            hosts=len({line.mount.host for line in lines}),
+            in_service=in_service(lines),
+            floor=floor_of(progress),
+        )
+        for group, lines in server_groups(progress).items()
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- acts and commands
+
+
+def read_order_state(conn: sa.Connection, scope: Scope, order_id: int) -> OrderState:
+    """Raises NotThere `no_such_order`."""
+    check_order(conn, scope, order_id)
+    return OrderState(conn.execute(sa.select(t.order.c.state).where(t.order.c.id == order_id)).scalar_one())
+
+
+def read_consequence(
+    conn: sa.Connection, scope: Scope, order_id: int, act: Act, params: Mapping[str, Any], *, now: float
+) -> Consequence:
+    """Raises NotThere `no_such_order`."""
+    check_order(conn, scope, order_id)
+    progress = load_progress(conn, order_id)
+    return consequence(
+        progress,
+        act,
+        params,
+        succeeded_versions=deployable_versions(conn, progress),
+        production=scope.production,
+        now=now,
+    )
+
+
+def read_command(conn: sa.Connection, command_id: int) -> CommandView:
+    """Raises NotThere `no_such_command`."""
+    row = conn.execute(sa.select(t.command).where(t.command.c.id == command_id)).one_or_none()
+    if row is None:
+        raise NotThere(
+            Problem(
+                "no_such_command",
+                message("There is no command {id}.", id=command_id),
+                message("Look at the order's events for what became of it."),
+            )
+        )
+    return CommandView(row.id, row.order_id, Act(row.act), CommandState(row.state), decode_problem(row.problem))

@@ -1,0 +1,452 @@
+"""A fixed fleet and orders in given situations, written through the real tables at frozen times.
+
+    seed_fleet(store)                                    # tenants acme and globex, their workspaces, apps, hosts, balancer
+    order_id = seed_order(store, "waiting_at_beta_gate")  # see SITUATIONS
+    seed_engine(store)                                   # an engine that is alive at NOW
+    api = Api(store.url, operator="alice", log_dir=…, now=lambda: NOW)
+
+acme / prod / trade-core: hosts hz-01 … hz-04 in data centre hz-a, hz-05 … hz-08 in hz-b, all behind one VServer group with weight
+100, version 1.0.0 everywhere, packages 1.0.0, 2.0.0 and 3.0.0. ledger never succeeded anywhere. globex / prod has an app
+trade-core of its own with hosts of the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from engine.domain.message import message
+from engine.domain.orders import Plan, ReleaseSpec
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress, StepProgress
+from engine.domain.states import (
+    Direction,
+    NodeState,
+    OrderKind,
+    OrderState,
+    RunState,
+    StepName,
+    StepState,
+    TrafficMode,
+    Verified,
+)
+from engine.plan.back import plan_cancel, plan_rollback
+from engine.plan.release import plan_release
+from engine.reading.preview import fleet_with, known_weights
+from engine.reading.scope import find_app, find_instance, find_scope
+from engine.store import orders as rows
+from engine.store import tables as t
+from engine.store.fleets import load_instance
+from engine.store.store import Store
+
+NOW = 1_795_436_400.0  # 2026-11-23 12:20:00 UTC: when the tests look
+CREATED = NOW - 600.0
+STEP_S = 5.0
+APP, VERSION = "trade-core", "2.0.0"
+HOSTS = tuple(f"hz-{number:02}" for number in range(1, 9))
+BALANCER, SERVER_GROUP = "lb-2zelab01", "rsp-2zelab01"
+
+
+# ------------------------------------------------------------------------------------------------------------------ fleet
+
+
+def seed_fleet(store: Store, *, hosts: int = 8) -> None:
+    """The catalogue. `hosts` of acme / prod / trade-core, half of them in each data centre."""
+    with store.writing() as conn:
+        _seed_tenant(conn, "acme", ("dev", "test", "prod"), hosts, with_ledger=True)
+        _seed_tenant(conn, "globex", ("prod",), 2, with_ledger=False)
+
+
+def seed_engine(store: Store, *, at: float = NOW) -> None:
+    with store.writing() as conn:
+        values = {"id": "engine-1", "machine": "jump-1", "pid": 4711, "started_at": at - 3600, "heartbeat_at": at}
+        conn.execute(sa.insert(t.engine).values(**values, state="active"))
+
+
+def _insert(conn: sa.Connection, table: sa.Table, **values: object) -> int:
+    return int(conn.execute(sa.insert(table).values(**values).returning(table.c.id)).scalar_one())
+
+
+def _seed_tenant(conn: sa.Connection, name: str, workspaces: Iterable[str], hosts: int, *, with_ledger: bool) -> None:
+    tenant = _insert(conn, t.tenant, name=name)
+    group = _insert(conn, t.app_group, tenant_id=tenant, name="trading", description="")
+    level = _insert(conn, t.level, tenant_id=tenant, name="core", rank=1)
+    archive = {"region": "cn-hangzhou", "bucket": "lab", "key": "stacks/python-web-1.0.tar.gz"}
+    stack = _insert(
+        conn, t.tech_stack, tenant_id=tenant, name="python-web", version="1.0", archive=archive, supported_os={},
+        supported_regions=[], install_list=[], parameters=[], scripts={"deploy": "bin/deploy.sh"},
+    )  # fmt: skip
+    apps = {APP: ("交易核心", ("1.0.0", "2.0.0", "3.0.0"))} | ({"ledger": ("总账", ("1.0.0",))} if with_ledger else {})
+    ids = {}
+    for app, (alias, versions) in apps.items():
+        ids[app] = _insert(
+            conn, t.app, tenant_id=tenant, name=app, alias=alias, app_group_id=group, level_id=level, tech_stack_id=stack,
+            owner="alice", creator="alice", app_metadata={"team": "trading"}, created_at=CREATED - 86_400,
+        )  # fmt: skip
+        for at, version in enumerate(versions):
+            key = f"packages/{app}-{version}.tar.gz"
+            _insert(
+                conn, t.package, app_id=ids[app], version=version, region="cn-hangzhou", bucket="lab", key=key, size=1000,
+                uploaded_by="alice", uploaded_at=CREATED - 3600 + at,
+            )  # fmt: skip
+    for workspace in workspaces:
+        production = workspace == "prod"
+        id_ = _insert(
+            conn, t.workspace, tenant_id=tenant, name=workspace, production=production,
+            floor_percent=50 if production else 0,
+        )  # fmt: skip
+        if production:
+            _seed_production(conn, id_, ids, hosts)
+
+
+def _seed_production(conn: sa.Connection, workspace: int, apps: dict[str, int], count: int) -> None:
+    region = _insert(conn, t.region, workspace_id=workspace, name="cn-hangzhou")
+    balancer = _insert(conn, t.balancer, workspace_id=workspace, region_id=region, balancer_id=BALANCER, name="public")
+    _insert(conn, t.jump_host, workspace_id=workspace, name="jump-1", address="192.0.2.1", ssh_user="ops")
+    instance = _insert(conn, t.service_instance, workspace_id=workspace, app_id=apps[APP], current_version="1.0.0")
+    at = CREATED - 7 * 86_400
+    _insert(conn, t.succeeded_version, service_instance_id=instance, version="1.0.0", at=at)
+    half = -(-count // 2)
+    for number in range(1, count + 1):
+        room = "hz-a" if number <= half else "hz-b"
+        host = _seed_host(conn, workspace, region, room, number)
+        conn.execute(sa.insert(t.service_instance_host).values(service_instance_id=instance, host_id=host))
+        _insert(
+            conn, t.mount, service_instance_id=instance, balancer_id=balancer, host_id=host,
+            vserver_group_id=SERVER_GROUP, port=8080,
+        )  # fmt: skip
+    if "ledger" in apps:
+        ledger = _insert(conn, t.service_instance, workspace_id=workspace, app_id=apps["ledger"], current_version="")
+        host = _seed_host(conn, workspace, region, "hz-b", 99, version="", state="ready")
+        conn.execute(sa.insert(t.service_instance_host).values(service_instance_id=ledger, host_id=host))
+
+
+def _seed_host(
+    conn: sa.Connection,
+    workspace: int,
+    region: int,
+    room: str,
+    number: int,
+    *,
+    version: str = "1.0.0",
+    state: str = "deployed",
+) -> int:
+    centre = _found_or_made(conn, t.data_centre, workspace_id=workspace, region_id=region, name=room)
+    cell = _found_or_made(conn, t.cell, workspace_id=workspace, data_centre_id=centre, name=f"{room}-{1 + number % 2}")
+    return _insert(
+        conn, t.host, workspace_id=workspace, cell_id=cell, name=f"hz-{number:02}", address=f"198.51.100.{number % 250}",
+        jump_chain=["jump-1"], server_id=f"i-hz{number:02}", os="debian", os_version="12", variables={"app_port": "8080"},
+        state=state, version=version,
+    )  # fmt: skip
+
+
+def _found_or_made(conn: sa.Connection, table: sa.Table, **values: object) -> int:
+    named = (table.c.workspace_id == values["workspace_id"], table.c.name == values["name"])
+    found = conn.execute(sa.select(table.c.id).where(*named)).scalar_one_or_none()
+    return int(found) if found is not None else _insert(conn, table, **values)
+
+
+# ------------------------------------------------------------------------------------------------------------------ orders
+
+
+def health_problem(host: str) -> Problem:
+    return Problem(
+        "health_not_passed",
+        message("The health check of {app} on {host} did not pass.", app=APP, host=host),
+        message("Read the health log and the error log, then retry or roll back."),
+        "passed:false\ndb: connection refused",
+    )
+
+
+class OrderStory:
+    """Writes an order's rows as the engine would, event by event; every call takes some seconds of the order's own time."""
+
+    def __init__(self, conn: sa.Connection, spec: ReleaseSpec, *, tenant: str = "acme", by: str = "alice") -> None:
+        self.conn, self.by, self.at = conn, by, CREATED
+        self.scope = find_scope(conn, tenant, "prod")
+        instance = find_instance(conn, self.scope, find_app(conn, self.scope, spec.app))
+        assert instance is not None
+        self.instance = instance
+        self.id = rows.insert_order(
+            conn, workspace_id=self.scope.workspace_id, service_instance_id=instance, spec=spec, title=spec.title,
+            created_by=by, now=self.at,
+        )  # fmt: skip
+
+    @property
+    def progress(self) -> OrderProgress:
+        return rows.load_progress(self.conn, self.id)
+
+    def pass_time(self, seconds: float) -> None:
+        self.at += seconds
+
+    def state(self, state: OrderState, problem: Problem | None = None) -> None:
+        rows.set_order_state(self.conn, self.progress, state, self.at, problem=problem)
+
+    def check_fails(self, *problems: tuple[str, Problem]) -> None:
+        self.pass_time(4)
+        found = [{"host": host, "problem": problem.to_json()} for host, problem in problems]
+        rows.update_order(self.conn, self.id, self.at, problems=found)
+        self.state(OrderState.INIT_FAILED, problems[0][1])
+
+    def check_succeeds(self) -> Plan:
+        self.pass_time(4)
+        facts = load_instance(self.conn, self.instance)
+        weights, _ = known_weights(self.conn, self.scope, facts.mounts)
+        plan = plan_release(self.progress.spec, fleet_with(facts, weights))
+        rows.insert_plan(self.conn, self.id, plan, self.at)
+        rows.insert_weights(self.conn, self.id, plan, self.at)
+        rows.set_node_state(self.conn, self.progress, plan, "initialise", NodeState.SUCCEEDED, self.at)
+        self.state(OrderState.READY)
+        return plan
+
+    def start(self) -> None:
+        self.pass_time(10)
+        rows.update_order(self.conn, self.id, self.at, started_at=self.at)
+        self.state(OrderState.RUNNING)
+
+    def node(self, key: str, state: NodeState, by: str = "") -> None:
+        progress = self.progress
+        assert progress.current_plan is not None
+        rows.set_node_state(self.conn, progress, progress.current_plan, key, state, self.at, by=by)
+
+    def run_group(self, key: str) -> None:
+        """The whole group, from its start to its end."""
+        self.begin_group(key)
+        for host in self._plan.node(key).hosts:
+            self.run_host(host)
+        self.node(key, NodeState.SUCCEEDED)
+
+    def begin_group(self, key: str) -> None:
+        self.pass_time(1)
+        self.node(key, NodeState.RUNNING)
+
+    def wait_at(self, gate: str) -> None:
+        self.node(gate, NodeState.WAITING)
+        self.state(OrderState.WAITING)
+
+    def confirm(self, gate: str, by: str = "bob") -> None:
+        self.pass_time(30)
+        self.node(gate, NodeState.SUCCEEDED, by=by)
+        self.state(OrderState.RUNNING)
+
+    def run_host(self, host: str, *, upto: StepName | None = None, fails: Problem | None = None) -> None:
+        """Through its steps: all of them, or until `upto` runs, or until `upto` fails with `fails`."""
+        direction, began = self.progress.direction, self.at
+        run = self.progress.runs[direction, host]
+        plan = self._plan.hosts[host]
+        rows.start_run(self.conn, self.id, direction, run, plan.steps, self.at)
+        rows.set_host(self.conn, self.scope.workspace_id, host, state="deploying")
+        for position, name in enumerate(plan.steps):
+            step = StepProgress(name, position, StepState.PENDING)
+            self._step(host, step, StepState.RUNNING)
+            if name is upto and fails is None:
+                self.at = began + 1
+                return
+            self.pass_time(STEP_S)
+            if name is upto:
+                self._step(host, step, StepState.FAILED, fails)
+                self._end(host, RunState.FAILED, fails)
+                return
+            self._step(host, step, self._outcome(name))
+            self._effect(host, name)
+        self._end(host, RunState.SUCCEEDED)
+
+    def _outcome(self, name: StepName) -> StepState:
+        gray = name is StepName.RESTORE_TRAFFIC and self.progress.spec.traffic is TrafficMode.GRAY
+        return StepState.SKIPPED if gray and self.progress.direction is Direction.FORWARD else StepState.SUCCEEDED
+
+    def _step(self, host: str, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
+        direction = self.progress.direction
+        run = self.progress.runs[direction, host]
+        rows.set_step(self.conn, self.id, direction, run, step, state, self.at, epoch=1, problem=problem)
+        if step.name is StepName.DEPLOY and state is StepState.RUNNING:
+            rows.touch_run(self.conn, self.id, direction, host)
+
+    def _effect(self, host: str, name: StepName) -> None:
+        plan = self._plan.hosts[host]
+        if name is StepName.CUT_TRAFFIC:
+            self.set_weight(host, 0, owned=True)
+        elif name is StepName.DEPLOY:
+            rows.set_host(self.conn, self.scope.workspace_id, host, version=plan.to_version)
+        elif name is StepName.RESTORE_TRAFFIC and plan.restore_to:
+            self.set_weight(host, plan.restore_to[0].weight, owned=False)
+
+    def _end(self, host: str, state: RunState, problem: Problem | None = None) -> None:
+        direction = self.progress.direction
+        rows.end_run(self.conn, self.id, direction, self.progress.runs[direction, host], state, self.at, problem)
+        deployed = "deployed" if state is RunState.SUCCEEDED else "deploy_failed"
+        rows.set_host(self.conn, self.scope.workspace_id, host, state=deployed)
+
+    def set_weight(self, host: str, weight: int, *, owned: bool) -> None:
+        line = next(line for line in self.progress.weights if line.mount.host == host)
+        values = {"intended": weight, "asked": weight, "confirmed": weight, "confirmed_at": self.at, "owned": owned}
+        key = (t.weight.c.order_id == self.id, t.weight.c.host == host)
+        conn = self.conn
+        conn.execute(sa.update(t.weight).where(*key).values(**values, verified=str(Verified.YES)))
+        group = str(line.mount.server_group)
+        data = {"host": host, "server_group": group, "before": line.believed, "asked": weight, "read_back": weight}
+        rows.add_event(conn, self.id, self.at, "weight", {**data, "verified": str(Verified.YES)})
+
+    def turn_back(self, state: OrderState, reason: str) -> Plan:
+        """A rollback or a cancel: its plan stands, nothing of it has run yet."""
+        self.pass_time(20)
+        rows.update_order(self.conn, self.id, self.at, reason=reason)
+        self.state(state)
+        plan = plan_cancel(self.progress) if state is OrderState.CANCELLING else plan_rollback(self.progress)
+        rows.insert_plan(self.conn, self.id, plan, self.at)
+        rows.update_order(self.conn, self.id, self.at, direction=str(Direction.BACK))
+        return plan
+
+    def succeed(self) -> None:
+        self.node("finish", NodeState.SUCCEEDED)
+        self.state(OrderState.SUCCEEDED)
+        instance = t.service_instance.c.id == self.instance
+        version = self.progress.spec.version
+        self.conn.execute(sa.update(t.service_instance).where(instance).values(current_version=version))
+        _insert(
+            self.conn, t.succeeded_version, service_instance_id=self.instance, version=version, order_id=self.id, at=self.at
+        )  # fmt: skip
+
+    @property
+    def _plan(self) -> Plan:
+        plan = self.progress.current_plan
+        assert plan is not None
+        return plan
+
+
+def _initialising(story: OrderStory) -> None:
+    story.pass_time(1)
+
+
+def _init_failed(story: OrderStory) -> None:
+    unreachable = Problem(
+        "host_unreachable",
+        message("{host} can't be reached: connection refused at hop {hop}.", host="hz-03", hop="jump-1"),
+        message("Check the host and its jump chain, then initialise again."),
+        "ssh: connect to host 198.51.100.3 port 22: Connection refused",
+    )
+    missing = Problem(
+        "package_missing",
+        message("{key} is not in bucket {bucket}.", key="packages/trade-core-2.0.0.tar.gz", bucket="lab"),
+        message("Upload it again, then initialise again."),
+    )
+    story.check_fails(("", missing), ("hz-03", unreachable))
+
+
+def _ready(story: OrderStory) -> None:
+    story.check_succeeds()
+
+
+def _beta_running(story: OrderStory) -> None:
+    plan = story.check_succeeds()
+    story.start()
+    story.begin_group("beta")
+    first, second = plan.node("beta").hosts
+    story.run_host(first)
+    story.run_host(second, upto=StepName.DEPLOY)
+
+
+def _waiting_at_beta_gate(story: OrderStory) -> None:
+    story.check_succeeds()
+    story.start()
+    story.run_group("beta")
+    story.wait_at("beta-confirm")
+
+
+def _group_running(story: OrderStory) -> None:
+    _waiting_at_beta_gate(story)
+    story.confirm("beta-confirm")
+    story.begin_group("group-1")
+    first, second, third = story.progress.plan.node("group-1").hosts  # type: ignore[union-attr]
+    story.run_host(first)
+    story.run_host(second, upto=StepName.DOWNLOAD_PACKAGE)
+    story.run_host(third, upto=StepName.CHECK_HEALTH)
+
+
+def _halted(story: OrderStory) -> None:
+    _waiting_at_beta_gate(story)
+    story.confirm("beta-confirm")
+    story.begin_group("group-1")
+    hosts = story.progress.plan.node("group-1").hosts  # type: ignore[union-attr]
+    for host in hosts[:-1]:
+        story.run_host(host)
+    problem = health_problem(hosts[-1])
+    story.run_host(hosts[-1], upto=StepName.CHECK_HEALTH, fails=problem)
+    story.node("group-1", NodeState.HALTED)
+    story.state(OrderState.HALTED, problem)
+
+
+def _paused(story: OrderStory) -> None:
+    _waiting_at_beta_gate(story)
+    story.pass_time(5)
+    rows.update_order(story.conn, story.id, story.at, paused=True)
+    story.state(OrderState.HALTED)
+
+
+def _rolling_back(story: OrderStory) -> None:
+    _halted(story)
+    plan = story.turn_back(OrderState.ROLLING_BACK, "health does not pass on 2.0.0")
+    first = next(node for node in plan.nodes if node.kind.runs_hosts)
+    story.begin_group(first.key)
+    story.run_host(first.hosts[0], upto=StepName.DEPLOY)
+
+
+def _rolled_back(story: OrderStory) -> None:
+    _halted(story)
+    plan = story.turn_back(OrderState.ROLLING_BACK, "health does not pass on 2.0.0")
+    for node in plan.nodes:
+        if node.kind.runs_hosts:
+            story.run_group(node.key)
+    story.node("back-finish", NodeState.SUCCEEDED)
+    story.state(OrderState.ROLLED_BACK)
+
+
+def _cancelled(story: OrderStory) -> None:
+    _waiting_at_beta_gate(story)
+    story.turn_back(OrderState.CANCELLING, "the wrong version")
+    story.node("back-finish", NodeState.SUCCEEDED)
+    story.state(OrderState.CANCELLED)
+
+
+def _succeeded(story: OrderStory) -> None:
+    _waiting_at_beta_gate(story)
+    story.confirm("beta-confirm")
+    story.run_group("group-1")
+    story.run_group("group-2")
+    story.succeed()
+
+
+SITUATIONS: dict[str, Callable[[OrderStory], None]] = {
+    "initialising": _initialising,
+    "init_failed": _init_failed,
+    "ready": _ready,
+    "beta_running": _beta_running,
+    "waiting_at_beta_gate": _waiting_at_beta_gate,
+    "waiting_at_gray_gate": _waiting_at_beta_gate,  # in gray mode: no host of Beta has its weight back
+    "group_running": _group_running,
+    "halted": _halted,
+    "paused": _paused,
+    "rolling_back": _rolling_back,
+    "rolled_back": _rolled_back,
+    "cancelled": _cancelled,
+    "succeeded": _succeeded,
+}
+
+
+def release_spec(**values: object) -> ReleaseSpec:
+    """The release of trade-core 2.0.0 with Beta on hz-01 and hz-05 and two groups of three."""
+    spec = ReleaseSpec(app=APP, version=VERSION, title="release 2.0.0", beta=True, beta_hosts=("hz-01", "hz-05"))
+    return replace(spec, **values)  # type: ignore[arg-type]
+
+
+def seed_order(store: Store, situation: str, spec: ReleaseSpec | None = None) -> int:
+    """An order of acme / prod / trade-core in one of SITUATIONS (`seed_fleet` comes first); returns its id."""
+    traffic = TrafficMode.GRAY if situation == "waiting_at_gray_gate" else TrafficMode.SNAPSHOT
+    with store.writing() as conn:
+        story = OrderStory(conn, spec or release_spec(traffic=traffic))
+        SITUATIONS[situation](story)
+        if story.progress.kind is OrderKind.RELEASE:
+            rows.update_order(conn, story.id, story.at, epoch=1, engine_id="engine-1")
+        return story.id
