@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.domain.fleet import MountWeight
+from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.orders import HostPlan, Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import RELEASE_STEPS, Direction, NodeKind, RunState, StepName
@@ -63,11 +63,12 @@ def _started(progress: OrderProgress) -> list[RunProgress]:
 def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:
     forward = _forward(progress)
     now = [MountWeight(line.mount, line.believed) for line in progress.weights]
-    serving = serving_hosts(now).values()
-    idle = tuple(name for name in hosts if not any(name in group for group in serving))
+    serving = serving_hosts(now)
+    idle = tuple(name for name in hosts if not any(name in group for group in serving.values()))
     busy = [name for name in hosts if name not in idle]
-    spare = min((len(group) - forward.floor for group in serving), default=len(busy))
-    spare += len(idle)  # they serve again before the next group leaves
+    # The idle ones that took traffic before serve again before the next group leaves.
+    returning = _returning(progress, idle)
+    spare = min((len(group | returning[at]) - forward.floor for at, group in serving.items()), default=len(busy))
     size = max(1, spare)
     groups = ([idle] if idle else []) + [tuple(busy[at : at + size]) for at in range(0, len(busy), size)]
     nodes: list[PlanNode] = []
@@ -75,6 +76,13 @@ def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:
         needs = (nodes[-1].key,) if nodes else ()
         nodes.append(PlanNode(f"back-{number}", NodeKind.GROUP, needs, members, number))
     nodes.append(PlanNode("back-finish", NodeKind.FINISH, (nodes[-1].key,) if nodes else ()))
-    in_service = min((len(group) for group in serving), default=0)
-    lowest = in_service - max((len(set(g) & s) for g in groups for s in serving), default=0)
+    in_service = min((len(group) for group in serving.values()), default=0)
+    during = [len((at_rest | returning[at]) - set(g)) for at, at_rest in serving.items() for g in groups if g != idle]
+    lowest = min([in_service, *during])
     return Plan(Direction.BACK, tuple(nodes), hosts, forward.fleet_hash, forward.floor, in_service, lowest)
+
+
+def _returning(progress: OrderProgress, idle: tuple[str, ...]) -> Mapping[ServerGroup, frozenset[str]]:
+    """Per server group, those of the idle hosts that get a weight back."""
+    recorded = [MountWeight(line.mount, line.recorded) for line in progress.weights]
+    return {group: hosts.intersection(idle) for group, hosts in serving_hosts(recorded).items()}
