@@ -1,0 +1,196 @@
+"""A job on a host: started once, followed from wherever it was left, stopped for certain.
+
+The host decides: one atomic `mkdir` says who starts it, the epoch says who may, its log and its records say what happened. This
+side only asks again, so it may be killed at any time. Never starts a step by itself and never takes a broken link for an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from engine.ports import Job, JobEnded, JobEvent, RemoteError, StopOutcome
+from engine.remote import channels, problems, program
+from engine.remote.channels import Process, open_channel, read
+from engine.remote.connections import Connections
+from engine.remote.hops import Hop, route_to
+from engine.remote.log_events import LastWord, LogEvents
+
+_log = logging.getLogger(__name__)
+
+_GREETING_LIMIT = 65_536  # bytes of talk by a login shell before attach.sh answers
+_ANSWER_S = 30.0  # for attach.sh to answer, beyond opening the channel
+_EXIT_VANISHED = 71
+_EXIT_DISK_FULL = 73
+# What may pass by itself; everything else needs somebody.
+_TRANSIENT = frozenset({"link_lost", "host_unreachable", "jump_host_unreachable"})
+
+
+class JobRun:
+    """One `follow` of one job."""
+
+    def __init__(self, connections: Connections, job: Job, offset: int) -> None:
+        self._connections = connections
+        self._job = job
+        self._hop: Hop = route_to(job.host)[-1]
+        self._offset = offset
+        self._exists = offset > 0  # seen on the host: it must not be started again
+        self._asked = self._exists  # it may have been started, even if the answer was lost
+        settings = connections.settings
+        self._until = (
+            time.monotonic() + sum(step.deadline_s for step in job.steps) + 15 * len(job.steps) + settings.job_grace_s
+        )
+
+    async def events(self) -> AsyncGenerator[JobEvent, None]:
+        failures = 0
+        while True:
+            before = self._offset
+            try:
+                async with aclosing(self._attach()) as events:
+                    async for event in events:
+                        self._offset = event.offset
+                        yield event
+                        if isinstance(event, JobEnded):
+                            return
+            except RemoteError as error:
+                failures = 0 if self._offset > before else failures + 1
+                await self._bear(error, failures)
+
+    async def _bear(self, error: RemoteError, failures: int) -> None:
+        """Wait before the next attempt, or raise if there is no use in one."""
+        if error.problem.code not in _TRANSIENT or not self._asked:
+            raise error
+        settings = self._connections.settings
+        wait_s = settings.reattach_backoff_s * 2 ** min(max(failures - 1, 0), 10) * random.uniform(0.7, 1.3)
+        wait_s = min(wait_s, settings.reattach_backoff_max_s)
+        if time.monotonic() + wait_s >= self._until:
+            raise problems.link_lost(self._hop, str(error.problem.what)) from error
+        _log.info("%s: attaching again in %.1f s: %s", self._hop.name, wait_s, error.problem.what)
+        await asyncio.sleep(wait_s)
+
+    async def _attach(self) -> AsyncGenerator[JobEvent, None]:
+        """Attach once and yield until the end of the job or of the link."""
+        job, token, nonce = self._job, secrets.token_hex(16), secrets.token_hex(16)
+        may_start = not self._exists
+        command = program.attach_command(
+            job,
+            token=token,
+            nonce=nonce,
+            offset=self._offset,
+            may_start=may_start,
+            keep_days=self._connections.settings.job_keep_days,
+        )
+        async with open_channel(self._connections, job.host, command) as process:
+            if may_start:
+                self._asked = True
+                process.stdin.write(program.attach_input(job, token=token, nonce=nonce))
+            words, rest = await _answer(process, self._hop, token)
+            nonce = self._nonce(words)
+            self._exists = True
+            log = LogEvents(nonce, self._offset)
+            while True:
+                for event in log.feed(rest):
+                    if isinstance(event, LastWord):
+                        yield self._ended(event)
+                        return
+                    yield event
+                rest = await self._more(process)
+
+    async def _more(self, process: Process) -> bytes:
+        try:
+            async with asyncio.timeout(max(1.0, self._until - time.monotonic())):
+                data = await read(process, self._hop)
+                if not data:
+                    await process.wait_closed()
+        except TimeoutError as error:
+            raise problems.remote_deadline(self._hop, sum(step.deadline_s for step in self._job.steps)) from error
+        if data:
+            return data
+        if process.exit_status == _EXIT_VANISHED:
+            raise problems.job_vanished(self._hop, self._job)
+        if process.exit_status == _EXIT_DISK_FULL:
+            raise problems.disk_full(self._hop, "~/.cockpit/jobs")
+        raise problems.link_lost_once(self._hop, "the connection ended")
+
+    def _nonce(self, words: list[str]) -> str:
+        match words:
+            case ["attached", nonce]:
+                return nonce
+            case _:
+                raise _refusal(self._hop, self._job, words)
+
+    def _ended(self, last: LastWord) -> JobEnded:
+        if last.word == "full":
+            raise problems.disk_full(self._hop, "~/.cockpit/jobs")
+        return JobEnded(last.word == "stopped", last.offset)
+
+
+async def stop(connections: Connections, job: Job) -> StopOutcome:
+    """As `Remote.stop`."""
+    hop = route_to(job.host)[-1]
+    token = secrets.token_hex(16)
+    command = program.stop_command(job, token=token, nonce=secrets.token_hex(16))
+    deadline_s = connections.settings.stop_deadline_s
+    result = await channels.run(connections, job.host, command, stdin=b"", deadline_s=deadline_s, limit=_GREETING_LIMIT)
+    words = _words_behind(result.output, token)
+    if words is None:
+        if result.exit_status is None:
+            raise problems.link_lost_once(hop, "the connection ended before the stop was verified")
+        raise problems.program_refused(hop, result.output[-500:].decode("utf-8", "replace"))
+    match words[0]:
+        case ["stopped"]:
+            return StopOutcome.STOPPED
+        case ["already_ended"]:
+            return StopOutcome.ALREADY_ENDED
+        case ["never_started"]:
+            return StopOutcome.NEVER_STARTED
+        case ["still_running", group]:
+            raise problems.still_running(hop, group)
+        case other:
+            raise _refusal(hop, job, other)
+
+
+async def _answer(process: Process, hop: Hop, token: str) -> tuple[list[str], bytes]:
+    """The words of attach.sh's first line and what came behind it."""
+    seen = b""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            while len(seen) < _GREETING_LIMIT:
+                found = _words_behind(seen, token)
+                if found is not None:
+                    return found
+                data = await read(process, hop)
+                if not data:
+                    await process.wait_closed()
+                    break
+                seen += data
+    except TimeoutError as error:
+        raise problems.link_lost_once(hop, f"no answer within {_ANSWER_S:.0f} s") from error
+    if process.exit_status is None:
+        raise problems.link_lost_once(hop, "the connection ended")
+    raise problems.program_refused(hop, seen[-500:].decode("utf-8", "replace") or f"exit status {process.exit_status}")
+
+
+def _words_behind(output: bytes, token: str) -> tuple[list[str], bytes] | None:
+    _, mark, behind = output.partition(b"\x1e" + token.encode() + b" ")
+    line, newline, rest = behind.partition(b"\n")
+    return (line.decode("utf-8", "replace").split(), rest) if mark and newline else None
+
+
+def _refusal(hop: Hop, job: Job, words: list[str]) -> RemoteError:
+    match words:
+        case ["epoch_refused", seen]:
+            return problems.epoch_refused(hop, job, seen)
+        case ["disk_full", *path]:
+            return problems.disk_full(hop, " ".join(path))
+        case ["unwritable", *why]:
+            return problems.folder_unwritable(hop, " ".join(why))
+        case ["vanished"]:
+            return problems.job_vanished(hop, job)
+        case _:
+            return problems.program_refused(hop, " ".join(words))

@@ -1,0 +1,226 @@
+"""The sentences of RemoteError: which hop, what happened there, what to do next. Makes errors, raises none."""
+
+from __future__ import annotations
+
+from engine.domain.clean import clean_text
+from engine.domain.message import Message, message
+from engine.domain.problem import Problem
+from engine.ports import Job, RemoteError
+from engine.remote.hops import Hop
+
+
+def _error(code: str, what: Message, remedy: Message, evidence: str = "") -> RemoteError:
+    return RemoteError(Problem(code, what, remedy, clean_text(evidence)[:2000]))
+
+
+def unreachable(hop: Hop, cause: str, via: Hop | None) -> RemoteError:
+    facts = {"name": hop.name, "address": hop.address, "port": hop.port, "cause": clean_text(cause)}
+    if hop.is_jump:
+        return _error(
+            "jump_host_unreachable",
+            message("jump host {name} ({address}:{port}) cannot be reached: {cause}.", **facts),
+            message("Check the network to it and its SSH service; every host behind it waits for it."),
+        )
+    if via is None:
+        return _error(
+            "host_unreachable",
+            message("host {name} ({address}:{port}) cannot be reached: {cause}.", **facts),
+            message("Check that it is up, its address and port, and its SSH service; then retry."),
+        )
+    return _error(
+        "host_unreachable",
+        message(
+            "host {name} ({address}:{port}) cannot be reached from jump host {jump}: {cause}.", **facts, jump=via.name
+        ),
+        message("Check that it is up and that {jump} may connect to its SSH port; then retry.", jump=via.name),
+    )
+
+
+def forwarding_refused(hop: Hop, via: Hop, cause: str) -> RemoteError:
+    return _error(
+        "jump_host_unreachable",
+        message(
+            "jump host {jump} refuses to connect to {name} ({address}:{port}): {cause}.",
+            jump=via.name,
+            name=hop.name,
+            address=hop.address,
+            port=hop.port,
+            cause=clean_text(cause),
+        ),
+        message(
+            "Allow TCP forwarding for {user} on {jump} (AllowTcpForwarding, PermitOpen).", user=via.user, jump=via.name
+        ),
+    )
+
+
+def host_key_unknown(hop: Hop, algorithm: str, fingerprint: str) -> RemoteError:
+    return _error(
+        "host_key_unknown",
+        message(
+            "{name} ({address}:{port}) showed a host key nobody has vouched for: {algorithm} {fingerprint}.",
+            name=hop.name,
+            address=hop.address,
+            port=hop.port,
+            algorithm=algorithm,
+            fingerprint=fingerprint,
+        ),
+        message(
+            "Compare the fingerprint with the one on the machine itself, then record the key in the catalogue or in known_hosts."
+        ),
+    )
+
+
+def host_key_changed(hop: Hop, expected: str, algorithm: str, fingerprint: str) -> RemoteError:
+    return _error(
+        "host_key_changed",
+        message(
+            "{name} ({address}:{port}) showed another host key than the recorded one: {algorithm} {fingerprint}; "
+            "recorded: {expected}.",
+            name=hop.name,
+            address=hop.address,
+            port=hop.port,
+            algorithm=algorithm,
+            fingerprint=fingerprint,
+            expected=expected,
+        ),
+        message(
+            "Find out why before anything else: a reinstalled machine, or somebody in between. Record the new key only "
+            "after comparing it on the machine itself."
+        ),
+    )
+
+
+def host_key_unreadable(hop: Hop, cause: str) -> RemoteError:
+    return _error(
+        "host_key_unreadable",
+        message("the recorded host key of {name} cannot be read: {cause}.", name=hop.name, cause=clean_text(cause)),
+        message("Record it as one OpenSSH public key line (ssh-ed25519 AAAA…), as ssh-keyscan prints it."),
+    )
+
+
+def permission_denied(hop: Hop, cause: str) -> RemoteError:
+    return _error(
+        "permission_denied",
+        message("{name} did not let {user} in: {cause}.", name=hop.name, user=hop.user, cause=clean_text(cause)),
+        message(
+            "Check that the key is loaded in your agent or named in the settings, and that {user} on {name} accepts it.",
+            user=hop.user,
+            name=hop.name,
+        ),
+    )
+
+
+def identity_unusable(cause: str) -> RemoteError:
+    return _error(
+        "permission_denied",
+        message("an SSH identity of the settings cannot be used: {cause}.", cause=clean_text(cause)),
+        message("Load it into your SSH agent (ssh-add) or name another identity file in the settings."),
+    )
+
+
+def certificate_expired(hop: Hop, identity: str, expired_at: str) -> RemoteError:
+    return _error(
+        "permission_denied",
+        message(
+            "{name} did not let {user} in; the user certificate of {identity} expired at {at}.",
+            name=hop.name,
+            user=hop.user,
+            identity=identity,
+            at=expired_at,
+        ),
+        message("Get a new certificate from whoever signs them, then retry."),
+    )
+
+
+def folder_unwritable(hop: Hop, cause: str) -> RemoteError:
+    return _error(
+        "permission_denied",
+        message(
+            "{user} on {name} may not write its job folder: {cause}.",
+            user=hop.user,
+            name=hop.name,
+            cause=clean_text(cause),
+        ),
+        message("Make ~/.cockpit writable for {user} on {name}.", user=hop.user, name=hop.name),
+    )
+
+
+def link_lost(hop: Hop, cause: str) -> RemoteError:
+    return _error(
+        "link_lost",
+        message(
+            "the link to {name} was lost and did not come back: {cause}. What runs there runs on.",
+            name=hop.name,
+            cause=clean_text(cause),
+        ),
+        message("Check the network and the jump hosts, then retry: it is found again where it is."),
+    )
+
+
+def link_lost_once(hop: Hop, cause: str) -> RemoteError:
+    return _error(
+        "link_lost",
+        message("the link to {name} was lost: {cause}.", name=hop.name, cause=clean_text(cause)),
+        message("Retry; if it happens again, check the network and the jump hosts."),
+    )
+
+
+def remote_deadline(hop: Hop, seconds: float) -> RemoteError:
+    return _error(
+        "remote_deadline",
+        message("{name} did not answer within {seconds:.0f} s.", name=hop.name, seconds=seconds),
+        message("Check the load of {name}, then retry.", name=hop.name),
+    )
+
+
+def still_running(hop: Hop, group: str) -> RemoteError:
+    return _error(
+        "remote_deadline",
+        message("process group {group} on {name} survived SIGKILL.", group=group, name=hop.name),
+        message(
+            "It hangs in the kernel (a dead disk or network mount?): look at it on {name}, then retry.", name=hop.name
+        ),
+    )
+
+
+def epoch_refused(hop: Hop, job: Job, seen: str) -> RemoteError:
+    return _error(
+        "job_epoch_refused",
+        message(
+            "{name} refused order {order}: it has been taken over (epoch {seen}, ours is {epoch}).",
+            name=hop.name,
+            order=job.order_id,
+            seen=seen,
+            epoch=job.epoch,
+        ),
+        message("Nothing was changed. Another engine runs this order now; watch it there."),
+    )
+
+
+def job_vanished(hop: Hop, job: Job) -> RemoteError:
+    return _error(
+        "job_vanished",
+        message(
+            "the job {key} of order {order} on {name} is gone without a last word (a reboot, a kill, a deleted folder).",
+            key=job.key,
+            order=job.order_id,
+            name=hop.name,
+        ),
+        message("Look at the host, then retry the step; what it was doing may be half done."),
+    )
+
+
+def disk_full(hop: Hop, path: str) -> RemoteError:
+    return _error(
+        "disk_full",
+        message("no space left on {name} for {path}.", name=hop.name, path=clean_text(path)),
+        message("Free some space on {name}, then retry.", name=hop.name),
+    )
+
+
+def program_refused(hop: Hop, cause: str) -> RemoteError:
+    return _error(
+        "job_vanished",
+        message("the job could not be set up on {name}: {cause}.", name=hop.name, cause=clean_text(cause)),
+        message("See that the login shell of {user} runs commands with sh, then retry.", user=hop.user),
+    )

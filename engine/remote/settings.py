@@ -1,0 +1,30 @@
+"""What can be set about SSH, in one frozen object. Reads nothing by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """Without `identity_files` the usual ones in ~/.ssh are tried, after the agent's. `known_hosts` is asked for hosts whose
+    object has no host key; None: only the objects count."""
+
+    identity_files: tuple[Path, ...] = ()
+    agent: bool = True
+    known_hosts: Path | None = Path("~/.ssh/known_hosts")
+    connect_timeout_s: float = 10.0  # for one hop, from the first packet to the SSH greeting
+    login_timeout_s: float = 20.0  # for one hop's key exchange and login
+    keepalive_s: float = 15.0
+    keepalive_count: int = 3
+    max_handshakes_per_server: int = 10  # OpenSSH drops logins beyond MaxStartups 10:30:100
+    handshake_attempts: int = 4  # when the server resets the connection before the login
+    max_channels_per_connection: int = 8  # OpenSSH allows MaxSessions 10
+    connection_idle_s: float = 60.0
+    reattach_backoff_s: float = 0.5  # first wait after a lost link; doubles up to the next
+    reattach_backoff_max_s: float = 15.0
+    job_grace_s: float = 60.0  # added to the sum of a job's deadlines
+    job_keep_days: int = 30  # older job folders are cleaned on the host after a job; 0: never
+    stop_deadline_s: float = 60.0
+    window_bytes: int = 512 * 1024  # of one channel: what a slow reader lets pile up

@@ -1,0 +1,77 @@
+# Starts the job unless it was started before, then shows its log from an offset until standard input is closed.
+# Arguments behind the common ones: <offset> <may start: 0 or 1> <keep days>. Standard input, if it may start: the
+# program, a line with the token, the secrets, a line with the token; then it stays open.
+# Exit 71: the runner is gone without a last record; 73: and the disk is full.
+offset=$1 may_start=$2 keep_days=$3
+newline='
+'
+
+read_part() {
+    part=
+    while IFS= read -r p_line; do
+        [ "$p_line" = "$token" ] && return 0
+        part=$part$p_line$newline
+    done
+    exit 74
+}
+
+start() {
+    prepare "$program" || refuse_unwritable "$order"
+    umask "$login_umask"
+    (
+        cd "$HOME" || exit 1
+        printf '%s\n' "$secrets" | setsid sh "$job/script" run "$job" "$keep_days" >>"$job/log" 2>&1 3<&- &
+    )
+    umask 077
+}
+
+attach() {
+    read_nonce || refuse vanished
+    [ "$(wc -c <"$job/log")" -ge "$offset" ] || refuse vanished
+    answer attached "$nonce"
+    exec 2>/dev/null
+    tail -c "+$((offset + 1))" -f "$job/log" 3<&- &
+    show=$!
+    (
+        cat <&3
+        kill "$show"
+    ) >/dev/null &
+    exec 3<&-
+    silent=0
+    while kill -0 "$show"; do
+        if runner_alive || ended; then
+            silent=0
+        else
+            silent=$((silent + 1))
+            # The runner may not have come as far as to write its number down.
+            [ "$silent" -lt 4 ] || vanished
+        fi
+        sleep 1
+    done
+}
+
+vanished() {
+    kill "$show"
+    v_why=$({ printf '%-8192s' x | LC_ALL=C tee "$job/.probe" >/dev/null; } 2>&1)
+    rm -f "$job/.probe"
+    case $v_why in *'o space left'* | *uota*) exit 73 ;; esac
+    exit 71
+}
+
+login_umask=$(umask)
+umask 077
+if [ "$may_start" = 1 ]; then
+    read_part
+    program=$part
+    read_part
+    secrets=$part
+fi
+exec 3<&0
+raise_epoch
+if [ "$may_start" = 1 ] && mkdir "$job" 2>/dev/null; then
+    start
+elif [ ! -d "$job" ]; then
+    [ "$may_start" = 1 ] || refuse vanished
+    refuse_unwritable "$order"
+fi
+attach

@@ -1,0 +1,60 @@
+# What a process is: known by its number, its start and the boot it belongs to, so that a number used again is never
+# taken for ours. Without /proc only the number counts. Sets f_state f_group f_start f_boot.
+facts() {
+    f_state=- f_group=- f_start=- f_boot=- f_line=
+    { read -r f_line; } 2>/dev/null <"/proc/$1/stat" || return 0
+    facts_of ${f_line##*) }
+    { read -r f_boot; } 2>/dev/null </proc/sys/kernel/random/boot_id || f_boot=-
+}
+
+facts_of() {
+    f_state=$1 f_group=$3 f_start=${20}
+}
+
+identity() {
+    facts "$1"
+    printf '%-12s %-20s %s\n' "$1" "$f_start" "$f_boot"
+}
+
+# alive <pid> <start> <boot>: that very process, and not merely its remains.
+alive() {
+    case ${1-} in '' | *[!0-9]*) return 1 ;; esac
+    kill -0 "$1" 2>/dev/null || return 1
+    facts "$1"
+    [ "$f_state" = Z ] && return 1
+    [ "$2" = - ] || [ "$2 $3" = "$f_start $f_boot" ]
+}
+
+# group_alive <group>: a zombie that nobody collects (a container without an init) does not count.
+group_alive() {
+    kill -0 -- "-$1" 2>/dev/null || return 1
+    [ -r /proc/self/stat ] || return 0
+    for f_dir in /proc/[0-9]*; do
+        { read -r f_line; } 2>/dev/null <"$f_dir/stat" || continue
+        facts_of ${f_line##*) }
+        [ "$f_group" = "$1" ] && [ "$f_state" != Z ] && [ "$f_state" != X ] && return 0
+    done
+    return 1
+}
+
+# Not every sleep knows fractions.
+nap() {
+    sleep 0.2 2>/dev/null || sleep 1
+}
+
+# kill_group <group>: TERM, five seconds of grace, KILL; true when nothing of it is left.
+kill_group() {
+    kill -s TERM -- "-$1" 2>/dev/null
+    k_until=$(($(date +%s) + 5))
+    while group_alive "$1"; do
+        [ "$(date +%s)" -lt "$k_until" ] || break
+        nap
+    done
+    group_alive "$1" || return 0
+    kill -s KILL -- "-$1" 2>/dev/null
+    k_until=$(($(date +%s) + 5))
+    while group_alive "$1"; do
+        [ "$(date +%s)" -lt "$k_until" ] || return 1
+        nap
+    done
+}

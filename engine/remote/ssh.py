@@ -1,0 +1,57 @@
+"""The real `Remote`: hosts over SSH, through jump chains, by asyncssh.
+
+Puts together connections, channels and jobs; decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from engine.domain.fleet import Host
+from engine.ports import Job, JobEvent, RemoteResult, StopOutcome
+from engine.remote import channels, program
+from engine.remote import job as jobs
+from engine.remote.connections import Connections
+from engine.remote.settings import SshSettings
+
+__all__ = ["SshRemote", "SshSettings"]
+
+_DESCRIPTORS = 65_536
+
+
+class SshRemote:
+    """`engine.ports.Remote` over SSH. Make it inside the event loop that uses it; `close` it there."""
+
+    def __init__(self, settings: SshSettings | None = None) -> None:
+        _raise_descriptor_limit()
+        self._connections = Connections(settings or SshSettings())
+
+    async def run(
+        self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
+    ) -> RemoteResult:
+        command = program.guarded_command(script, deadline_s)
+        return await channels.run(self._connections, host, command, stdin=stdin, deadline_s=deadline_s, limit=limit)
+
+    async def follow(self, job: Job, offset: int = 0) -> AsyncGenerator[JobEvent, None]:
+        async with aclosing(jobs.JobRun(self._connections, job, offset).events()) as events:
+            async for event in events:
+                yield event
+
+    async def stop(self, job: Job) -> StopOutcome:
+        return await jobs.stop(self._connections, job)
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+
+def _raise_descriptor_limit() -> None:
+    """One descriptor per direct connection; the usual soft limit of 1,024 is less than a fleet."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(
+            ValueError, OSError
+        ):  # a container may forbid it; then connections fail one by one, with a message
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
