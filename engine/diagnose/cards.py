@@ -1,0 +1,147 @@
+"""The first deck of failure cards, as data: what is seen in a step's log, what it means, what to do. Order matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.message import Message, message
+from engine.domain.states import StepName
+
+ANY: frozenset[StepName] = frozenset(StepName) - {
+    StepName.CHECK_HEALTH
+}  # its log holds old lines of the app's own logs
+_DOWNLOADS = frozenset({StepName.DOWNLOAD_SCRIPTS, StepName.DOWNLOAD_PACKAGE})
+_SCRIPTS = frozenset({StepName.INSTALL_SOFTWARE, StepName.CONFIGURE_ENVIRONMENT, StepName.DEPLOY})
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`pattern` is a regular expression tried on every line of the step's log; `what` takes {step}, {host} and {app}."""
+
+    code: str
+    steps: frozenset[StepName]
+    pattern: str
+    what: Message
+    remedy: Message
+    when_late: bool = False  # also explains a step that ran into its deadline
+
+
+CARDS: tuple[Card, ...] = (
+    Card(
+        "disk_full",
+        ANY,
+        r"No space left on device|Disk quota exceeded",
+        message("The disk of {host} is full."),
+        message("Find the biggest folders (du -xk ~ | sort -n | tail), free space, then retry the host."),
+        when_late=True,
+    ),
+    Card(
+        "stack_missing",
+        frozenset({StepName.DOWNLOAD_SCRIPTS}),
+        r"ERROR 404: Not Found",
+        message("The scripts of the tech stack of {app} are not in OSS."),
+        message("Correct the stack's archive in the catalogue or upload it, then retry the host."),
+    ),
+    Card(
+        "package_missing",
+        frozenset({StepName.DOWNLOAD_PACKAGE}),
+        r"ERROR 404: Not Found",
+        message("The release package of {app} is not in OSS."),
+        message("Upload the package again, then retry the host."),
+    ),
+    Card(
+        "download_missing",
+        _SCRIPTS,
+        r"ERROR 404: Not Found",
+        message("A script of the tech stack on {host} asked for something that does not exist."),
+        message("Correct the address in the stack's script, then retry the host."),
+    ),
+    Card(
+        "download_denied",
+        _DOWNLOADS,
+        r"ERROR 40[13]\b",
+        message(
+            "OSS refused the download on {host}: the signed address is no longer valid, or reading is not allowed."
+        ),
+        message("Check the access key's right to read the object and the host's clock, then retry the host."),
+    ),
+    Card(
+        "checksum_mismatch",
+        _DOWNLOADS,
+        r"CHECKSUM MISMATCH",
+        message("What {host} downloaded is not what the catalogue says."),
+        message("Compare the object in OSS with the catalogue, upload the right one, then initialise a new order."),
+    ),
+    Card(
+        "checksum_unknown",
+        _DOWNLOADS,
+        r"CHECKSUM UNKNOWN",
+        message("{host} has no checksum to verify its download with."),
+        message("Give the object's sha256 in the catalogue, then retry the host."),
+    ),
+    Card(
+        "archive_unsafe",
+        _DOWNLOADS,
+        r"ARCHIVE UNSAFE",
+        message("The archive would write outside its folder on {host}; it was not unpacked."),
+        message("Find out who made the archive, build it anew, then initialise a new order."),
+    ),
+    Card(
+        "archive_broken",
+        _DOWNLOADS,
+        r"ARCHIVE BROKEN",
+        message("{host} could not unpack the archive."),
+        message("Check that it is a whole .tar.gz, upload it again, then retry the host."),
+    ),
+    Card(
+        "download_failed",
+        _DOWNLOADS,
+        r"DOWNLOAD FAILED|ERROR [45]\d\d\b|^curl: ",
+        message("{host} could not download from OSS."),
+        message("Check the host's way to the OSS endpoint (name, route, proxy), then retry the host."),
+    ),
+    Card(
+        "agent_not_running",
+        ANY,
+        r"Agent status not running",
+        message("StarAgent is not running on {host}, or has lost its server."),
+        message("Restart the agent (bin/agent.sh restart in its home), then retry the host."),
+    ),
+    Card(
+        "tool_missing",
+        ANY,
+        r"TOOL MISSING",
+        message("{host} lacks a tool that the step needs."),
+        message("Install what is missing on the host, then retry the host."),
+    ),
+    Card(
+        "home_not_writable",
+        frozenset({StepName.CHECK_AGENT}),
+        r"HOME NOT WRITABLE",
+        message("The login user cannot write to its home on {host}."),
+        message("Look at the folder's owner, its mode and the disk, then retry the host."),
+    ),
+    Card(
+        "script_missing",
+        _SCRIPTS,
+        r"SCRIPT MISSING",
+        message("The tech stack's archive lacks the script of {step}."),
+        message("Correct the script's path in the catalogue or the archive, then initialise a new order."),
+    ),
+    Card(
+        "step_timed_out",
+        ANY,
+        r"(?i)python run time ?out",
+        message("{step} ran out of time on {host}: the start failed or is slow."),
+        message(
+            "Read the start-up log (sofa-startup.log), raise {step}_deadline_s if it is only slow, then retry the host."
+        ),
+    ),
+    Card(
+        "port_in_use",
+        _SCRIPTS,
+        r"(?i)address already in use",
+        message("A port that {app} needs on {host} is in use."),
+        message("Find who holds it (ss -tlnp), end it, then retry the host."),
+    ),
+)

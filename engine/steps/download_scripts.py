@@ -1,0 +1,31 @@
+"""Downloading and unpacking the tech stack's archive of scripts and its SDK. The URLs travel as secrets."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from engine.domain.fleet import ObjectRef
+from engine.domain.states import StepName
+from engine.ports import RemoteStep
+from engine.steps.context import ReleaseContext, seconds
+from engine.steps.download import FETCH, UNPACK, checked_url, checksum, fetch
+from engine.steps.shell import paths
+
+DEADLINE_S = 600.0
+
+
+def build(context: ReleaseContext) -> RemoteStep:
+    """Deadline: the parameter `download_scripts_deadline_s`. Raises ProblemError `url_invalid`, `parameter_value_invalid`."""
+    stack = context.stack
+    secrets = {"secret_archive_url": checked_url(context.archive_url, stack.archive.key)}
+    body = paths(context) + FETCH + UNPACK + _bring(stack.archive, "secret_archive_url", "STACK_DIR")
+    if stack.sdk is not None:
+        secrets["secret_sdk_url"] = checked_url(context.sdk_url, stack.sdk.key)
+        body += _bring(stack.sdk, "secret_sdk_url", "SDK_DIR")
+    deadline_s = seconds(context, "download_scripts_deadline_s", DEADLINE_S)
+    return RemoteStep(StepName.DOWNLOAD_SCRIPTS, body, deadline_s, secrets)
+
+
+def _bring(ref: ObjectRef, url_variable: str, folder: str) -> str:
+    archive = f'"${folder}.tar.gz"'
+    return fetch(ref, url_variable, archive) + f'ck_unpack {archive} "${folder}" {quote(checksum(ref)[1])}\n'
