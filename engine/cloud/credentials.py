@@ -117,12 +117,14 @@ _SIGNED = re.compile(
     r"(?i)\b((?:x-oss-)?(?:signature|credential|security-token)|SecurityToken|SignatureNonce|AccessKeyId|OSSAccessKeyId)"
     r"(\s*[=:]\s*)[^&\s'\",;)<>]+"
 )
+_QUERY = re.compile(r"\?[^\s?'\"()<>]*=[^\s'\"()<>]*")
 _STRING_TO_SIGN = re.compile(r"(?is)(string ?to ?sign[^:=]*[:=]).*")
 
 
 def redact(text: str, credentials: Credentials | None = None) -> str:
     """`text` without keys, tokens, signatures and strings to sign, at most 500 characters, for evidence and messages."""
     text = _STRING_TO_SIGN.sub(r"\1…", text)
+    text = _QUERY.sub("?…", text)
     text = _SIGNED.sub(r"\1\2***", text)
     if credentials is not None:
         for secret in (credentials.access_key_secret, credentials.security_token, credentials.access_key_id):
