@@ -1,0 +1,134 @@
+"""The app: palettes, language, the walls against hostile text, and which screen comes first. It runs no release itself.
+
+It imports the engine's api and views only; the store is opened in a worker thread behind the first frame.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from engine.api import Api
+from engine.views import WorkspaceView
+from screens import translate
+from screens.apps import AppsScreen
+from screens.cockpit import Cockpit
+from screens.filters import AsciiOnly, HostileText
+from screens.help import HelpScreen, help_lines
+from screens.orders import OrdersScreen
+from screens.translate import N_, _
+from screens.workspaces import WorkspacesScreen
+from themes.palettes import PALETTES, palette_for
+
+LOCALE_DIR = Path(__file__).parent / "locale"
+STYLE_SHEET = Path(__file__).parent.parent / "themes" / "cockpit.tcss"
+_COLOURS = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}
+
+
+class CockpitApp(Cockpit):
+    """`tenant` and `workspace` None: asked for, or taken when there is only one. `theme` None: what the terminal can show."""
+
+    CSS_PATH = STYLE_SHEET
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "workspaces", N_("workspaces"), show=False),
+        Binding("o", "orders", N_("orders"), show=False),
+        Binding("colon", "command_palette", N_("commands"), show=False, key_display=":"),
+        Binding("question_mark", "help", N_("help"), key_display="?"),
+        Binding("q,ctrl+q", "quit", N_("leave")),
+    ]
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        tenant: str | None,
+        workspace: str | None,
+        language: str,
+        theme: str | None,
+        ascii: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        translate.use(language, LOCALE_DIR)
+        super().__init__()
+        self.api = api
+        self.tenant = tenant
+        self.workspace = workspace
+        self.production = False
+        self.now = now
+        self._opened = False
+        self._opening = threading.Lock()
+        self._filters.append(HostileText())
+        if ascii:
+            self._filters.append(AsciiOnly())
+        for palette in PALETTES:
+            self.register_theme(palette)
+        self.theme = palette_for(theme, colours=_COLOURS.get(self.console.color_system or ""))
+        self.title = "cockpit"
+
+    def open_api(self) -> Api:
+        """The api with its store open. Called in worker threads; raises ApiError when the store can't be opened."""
+        with self._opening:
+            if not self._opened:
+                self.api.open()
+                self._opened = True
+        return self.api
+
+    def on_mount(self) -> None:
+        self.push_screen(AppsScreen())
+
+    def go_to_workspace(self, chosen: WorkspaceView) -> None:
+        """The whole screen follows: everything but the list of apps is closed."""
+        self.tenant, self.workspace, self.production = chosen.tenant, chosen.workspace, chosen.production
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        if isinstance(self.screen, AppsScreen):
+            self.screen.workspace_changed()
+
+    def action_workspaces(self) -> None:
+        if not isinstance(self.screen, WorkspacesScreen):
+            self.push_screen(WorkspacesScreen(), self._workspace_chosen)
+
+    def action_orders(self) -> None:
+        if self.workspace and not isinstance(self.screen, OrdersScreen):
+            self.push_screen(OrdersScreen())
+
+    async def action_help(self) -> None:
+        if not isinstance(self.screen, HelpScreen):
+            await self.push_screen(HelpScreen(help_lines(self.screen)))
+
+    async def action_quit(self) -> None:
+        """Leaving the screens leaves the engine alone, and says so."""
+        self.exit(
+            message=Text(
+                _("You left the cockpit. The engine goes on with what is running; start the cockpit again to see it.")
+            )
+        )
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        yield SystemCommand(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces)
+        yield SystemCommand(_("Orders"), _("what runs, what waits, what failed"), self.action_orders)
+        yield SystemCommand(_("Help"), _("the keys of this screen"), self.action_help)
+        for palette in PALETTES:
+            yield SystemCommand(
+                _("Palette: {name}").format(name=palette.name),
+                _("wear these colours"),
+                lambda p=palette.name: self._wear(p),
+            )
+        yield SystemCommand(_("Leave"), _("the engine goes on"), self.action_quit)
+
+    def _wear(self, palette: str) -> None:
+        self.theme = palette
+
+    def _workspace_chosen(self, chosen: WorkspaceView | None) -> None:
+        if chosen is not None:
+            self.go_to_workspace(chosen)

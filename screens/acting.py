@@ -1,0 +1,78 @@
+"""From a key to the engine's answer: show the consequence, send the command, wait, say what became of it.
+
+The waiting is done in worker threads; the screen goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from textual.screen import Screen
+
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+from engine.domain.states import Act, CommandState
+from screens import words
+from screens.cockpit import cockpit_of
+from screens.consequence import ConsequenceScreen
+from screens.translate import _
+from screens.widgets.notice import Notice
+
+ANSWER_WITHIN_S = 10.0
+
+
+class Acting:
+    """The acts of one order, asked for from the screen that shows it. `accepted` is called with the act and its params."""
+
+    def __init__(self, screen: Screen[Any], order_id: int, accepted: Callable[[Act, Mapping[str, Any]], None]) -> None:
+        self._screen = screen
+        self._order_id = order_id
+        self._accepted = accepted
+
+    def ask(self, act: Act, params: Mapping[str, Any] | None = None) -> None:
+        """Show what it would do; do it when the operator says so."""
+        given = dict(params or {})
+        self._notice.clear()
+
+        def decided(reason: str | None) -> None:
+            if reason is not None:
+                self._screen.run_worker(self._send(act, given, reason), group="send")
+
+        self._screen.app.push_screen(ConsequenceScreen(self._order_id, act, given), decided)
+
+    @property
+    def _notice(self) -> Notice:
+        return self._screen.query_one(Notice)
+
+    async def _send(self, act: Act, params: Mapping[str, Any], reason: str) -> None:
+        cockpit = cockpit_of(self._screen)
+
+        def send_and_wait() -> tuple[CommandState, Problem | None]:
+            api = cockpit.open_api()
+            command = api.send(*cockpit.here(), self._order_id, act, params, reason=reason)
+            answer = api.wait_command(command, timeout_s=ANSWER_WITHIN_S)
+            return answer.state, answer.problem
+
+        word = words.act_word(act)
+        self._notice.say(_("{act}: sent, waiting for the engine").format(act=word))
+        try:
+            state, problem = await asyncio.to_thread(send_and_wait)
+        except ProblemError as error:
+            state, problem = CommandState.REFUSED, error.problem
+        if not self._screen.is_mounted:
+            return
+        if state is CommandState.ACCEPTED:
+            self._notice.say(_("{act}: accepted").format(act=word))
+            self._accepted(act, params)
+        else:
+            self._notice.refuse(problem or _no_reason(act))
+
+
+def _no_reason(act: Act) -> Problem:
+    return Problem(
+        "refused",
+        message("The engine refused to {act} and gave no reason.", act=str(act)),
+        message("Look at the engine's log."),
+    )

@@ -1,0 +1,87 @@
+"""What no widget may let through: the last stop of every line before it reaches the terminal.
+
+Remote text is cleaned where it is taken in; `HostileText` is the second wall, for whatever came another way (a catalogue
+file, a title, an address). `AsciiOnly` serves terminals that draw box and symbol characters two cells wide or not at all.
+Both keep every segment's width, so that nothing on the line moves.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+# C0, DEL, C1; line and paragraph separators; bidirectional overrides, which would let text lie about its order
+_HOSTILE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+_ASCII = str.maketrans(
+    {
+        **dict.fromkeys("─━═╌╍┄┅┈┉╴╶▔▁", "-"),
+        **dict.fromkeys("│┃║╎╏┆┇┊┋▏▕▎▍▌▐", "|"),
+        **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋╔╗╚╝╠╣╦╩╬", "+"),
+        **dict.fromkeys("█▇▆▅▄▉▊▋▀", "#"),
+        **dict.fromkeys("░▒▓▃▂", "."),
+        "✔": "v",
+        "✓": "v",
+        "✗": "x",
+        "✘": "x",
+        "▶": ">",
+        "▸": ">",
+        "◀": "<",
+        "‖": "=",
+        "·": ".",
+        "•": "*",
+        "⊘": "/",
+        "↺": "<",
+        "»": "~",
+        "○": "o",
+        "●": "*",
+        "→": ">",
+        "←": "<",
+        "↑": "^",
+        "↓": "v",
+        "▲": "^",
+        "▼": "v",
+        "…": "~",
+        "×": "x",
+        "≥": ">",
+        "≤": "<",
+    }
+)
+
+
+def without_hostile_text(text: str) -> str:
+    """The text with every control and bidi-override character replaced by as many spaces as it takes cells."""
+    return _HOSTILE.sub(lambda match: " " * cell_len(match.group()), text)
+
+
+def in_ascii(text: str) -> str:
+    """Letters of any language stay; symbols become one ASCII character for each cell they take."""
+    return "".join(_ascii_char(char) for char in text.translate(_ASCII))
+
+
+def _ascii_char(char: str) -> str:
+    if char.isascii() or not unicodedata.category(char).startswith("S"):
+        return char
+    return "*" * cell_len(char)
+
+
+class HostileText(LineFilter):
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            Segment(without_hostile_text(text), style, control) if not control and _HOSTILE.search(text) else segment
+            for segment in segments
+            for text, style, control in (segment,)
+        ]
+
+
+class AsciiOnly(LineFilter):
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            segment if segment.control or segment.text.isascii() else Segment(in_ascii(segment.text), segment.style)
+            for segment in segments
+        ]

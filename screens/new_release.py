@@ -1,0 +1,227 @@
+"""A new release: what, how, and what it would mean, live. Nothing is created before it is submitted."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Input, Label, Select, Switch
+
+from engine.api import Api
+from engine.domain.orders import ReleaseSpec
+from engine.domain.problem import ProblemError
+from engine.domain.states import Strategy, TrafficMode
+from engine.views import AppView, HostView, ReleasePreview
+from screens import words
+from screens.order import OrderScreen
+from screens.translate import N_, _
+from screens.watching import WatchingScreen
+from screens.widgets.notice import Notice
+from screens.widgets.preview import Preview
+from screens.widgets.trouble import problem_text
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    apps: tuple[AppView, ...]
+    hosts: tuple[HostView, ...]
+
+
+class NewReleaseScreen(WatchingScreen[Choices]):
+    """`app` empty: the first of the list is proposed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "submit", N_("create the order"), priority=True),
+        Binding("ctrl+b", "draw_beta", N_("other Beta hosts"), priority=True),
+        Binding("tab", "app.focus_next", N_("next field")),
+        Binding("escape", "app.pop_screen", N_("back")),
+    ]
+
+    def __init__(self, app: str) -> None:
+        super().__init__()
+        self._app = app
+        self._seed = 1
+        self._preview: ReleasePreview | None = None
+        self._asked = 0
+        self._filled = False
+        self._submitting = False
+
+    def body(self) -> ComposeResult:
+        with Horizontal():
+            with VerticalScroll(id="form"):
+                yield Label(_("app"), markup=False)
+                yield Select[str]([], id="app", compact=True, prompt=_("choose"))
+                yield Label(_("version"), markup=False)
+                yield Select[str]([], id="version", compact=True, prompt=_("choose"))
+                yield Label(_("groups"), markup=False)
+                with Horizontal(classes="row"):
+                    strategies = [(Text(words.strategy_word(s)), s) for s in Strategy]
+                    yield Select(strategies, id="strategy", compact=True, allow_blank=False, value=Strategy.QUICK)
+                    yield Input("2", id="group-count", type="integer", compact=True, max_length=3)
+                with Horizontal(classes="row"):
+                    yield Label(_("Beta first"), markup=False)
+                    yield Switch(False, id="beta", animate=False)
+                yield Label(_("traffic"), markup=False)
+                modes = [(Text(words.traffic_word(mode)), mode) for mode in TrafficMode]
+                yield Select(modes, id="traffic", compact=True, allow_blank=False, value=TrafficMode.SNAPSHOT)
+                with Horizontal(classes="row", id="preset-row"):
+                    yield Label(_("weight 1–100"), markup=False)
+                    yield Input("100", id="preset", type="integer", compact=True, max_length=3)
+                yield Label(_("title"), markup=False)
+                yield Input(id="title", compact=True)
+                with Vertical(id="override-row"):
+                    yield Label(_("why the floor may be broken"), markup=False)
+                    yield Input(id="override", compact=True)
+                yield Button(_("create the order"), id="submit", compact=True, variant="primary")
+            yield Preview()
+        yield Notice()
+
+    def on_mount(self) -> None:
+        self.query_one("#preset-row").display = False
+        self.query_one("#override-row").display = False
+        self.query_one("#version").focus()
+
+    def trail(self) -> tuple[str, ...]:
+        return (self._app, _("new release"))
+
+    # ---- what can be chosen
+
+    def fetch(self, api: Api) -> Choices:
+        tenant, workspace = self.cockpit.here()
+        return Choices(api.apps(tenant, workspace), api.hosts(tenant, workspace, app=self._app or None))
+
+    def show(self, data: Choices) -> None:
+        if self._filled:
+            return
+        self._filled = True
+        apps = self.query_one("#app", Select)
+        placed = [app for app in data.apps if app.hosts]
+        with self.prevent(Select.Changed):
+            apps.set_options([(Text(app.name), app.name) for app in placed])
+            if not self._app and placed:
+                self._app = placed[0].name
+            if self._app in {app.name for app in placed}:
+                apps.value = self._app
+        self._fill_versions()
+
+    def _fill_versions(self) -> None:
+        app = next((app for app in (self.data.apps if self.data else ()) if app.name == self._app), None)
+        packages = app.packages if app else ()
+        versions = self.query_one("#version", Select)
+        with self.prevent(Select.Changed):
+            versions.set_options([(Text(_version_line(v, app)), v) for v in packages])
+            newer = [version for version in packages if app is not None and version != app.version]
+            if newer:
+                versions.value = newer[0]
+        self.draw_crumbs()
+        self._ask_preview()
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        if event.select.id == "app":
+            self._app = _chosen(event.select)
+            self._filled = True
+            self._fill_versions()
+            self.reload()
+            return
+        strategy = _chosen(self.query_one("#strategy", Select))
+        self.query_one("#group-count").display = strategy == Strategy.QUICK
+        self.query_one("#preset-row").display = _chosen(self.query_one("#traffic", Select)) == TrafficMode.PRESET
+        self._ask_preview()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id in ("group-count", "preset", "override"):
+            self._ask_preview()
+
+    def on_switch_changed(self) -> None:
+        self._ask_preview()
+
+    def action_draw_beta(self) -> None:
+        """Pick the Beta hosts anew, among the healthy ones of each data centre."""
+        self._seed += 1
+        self._ask_preview()
+
+    # ---- what it would be
+
+    def spec(self) -> ReleaseSpec | None:
+        """The release as the form has it; None while no app or version is chosen."""
+        version = _chosen(self.query_one("#version", Select))
+        if not self._app or not version:
+            return None
+        traffic = TrafficMode(_chosen(self.query_one("#traffic", Select)))
+        weight = max(1, min(100, _number(self.query_one("#preset", Input), 100)))
+        hosts = self.data.hosts if self.data and traffic is TrafficMode.PRESET else ()
+        return ReleaseSpec(
+            app=self._app,
+            version=version,
+            title=self.query_one("#title", Input).value.strip(),
+            strategy=Strategy(_chosen(self.query_one("#strategy", Select))),
+            groups=max(1, _number(self.query_one("#group-count", Input), 2)),
+            beta=self.query_one("#beta", Switch).value,
+            traffic=traffic,
+            preset_weights={host.name: weight for host in hosts if self._app in host.apps},
+            override_reason=self.query_one("#override", Input).value.strip(),
+            seed=self._seed,
+        )
+
+    def _ask_preview(self) -> None:
+        spec = self.spec()
+        if spec is None:
+            self.query_one(Preview).say(Text(_("Choose an app and a version that was uploaded for it.")))
+            return
+        self._asked += 1
+        self.run_worker(self._fetch_preview(spec, self._asked), group="preview", exclusive=True)
+
+    async def _fetch_preview(self, spec: ReleaseSpec, asked: int) -> None:
+        tenant, workspace = self.cockpit.here()
+        try:
+            preview = await asyncio.to_thread(lambda: self.cockpit.open_api().preview(tenant, workspace, spec))
+        except ProblemError as error:
+            self.query_one(Preview).say(problem_text(error.problem, self.app))
+            return
+        if asked == self._asked and self.is_mounted:
+            self._preview = preview
+            self.query_one(Preview).show(preview)
+            self.query_one("#override-row").display = preview.breaks_floor
+
+    # ---- creating it
+
+    def on_button_pressed(self) -> None:
+        self.action_submit()
+
+    def action_submit(self) -> None:
+        spec = self.spec()
+        if spec is None or self._submitting:
+            return
+        self._submitting = True
+        self.query_one(Notice).clear()
+        self.run_worker(self._create(spec), group="create")
+
+    async def _create(self, spec: ReleaseSpec) -> None:
+        tenant, workspace = self.cockpit.here()
+        try:
+            order_id = await asyncio.to_thread(lambda: self.cockpit.open_api().create_release(tenant, workspace, spec))
+        except ProblemError as error:
+            self.query_one(Notice).refuse(error.problem)
+            return
+        finally:
+            self._submitting = False
+        await self.app.switch_screen(OrderScreen(order_id))
+
+
+def _version_line(version: str, app: AppView | None) -> str:
+    if app is not None and version == app.version:
+        return f"{version}  ({_('runs here')})"
+    return version
+
+
+def _chosen(select: Select[Any]) -> str:
+    return "" if select.is_blank() else str(select.value)
+
+
+def _number(field: Input, otherwise: int) -> int:
+    return int(field.value) if field.value.isdecimal() else otherwise

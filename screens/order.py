@@ -1,0 +1,300 @@
+"""The cockpit: one order, its flowchart, the hosts of the selected node, the log of the selected host, and what is next.
+
+The screen decides nothing: every key that acts shows its consequence first (`acting.Acting`), and what can be done, what
+follows and what stands in the way all come from the engine's view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from engine.api import Api
+from engine.domain.problem import Problem
+from engine.domain.states import Act, NodeState, OrderState, RunState
+from engine.views import HostRunView, NodeView, OrderView
+from screens import words
+from screens.acting import Acting
+from screens.translate import N_, _
+from screens.watching import WatchingScreen
+from screens.widgets.flow_view import FlowView
+from screens.widgets.host_table import HostTable
+from screens.widgets.log_view import LogPane
+from screens.widgets.next_line import NextLine
+from screens.widgets.notice import Notice
+from screens.widgets.order_head import OrderHead
+from screens.widgets.table import Table
+from screens.widgets.trouble import Problems
+from screens.widgets.weight_slider import WeightSlider
+
+_EXPECTED = (Act.START, Act.CONFIRM, Act.RESUME, Act.RETRY, Act.INITIALISE)  # what Enter may mean
+
+
+class OrderScreen(WatchingScreen[OrderView]):
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c,enter", "expected", N_("confirm")),
+        Binding("g", "weights", N_("weights")),
+        Binding("p", "pause", N_("pause")),
+        Binding("t", "retry", N_("retry")),
+        Binding("T", "retry_host", N_("retry this host only"), show=False),
+        Binding("x", "cancel", N_("cancel")),
+        Binding("R", "roll_back", N_("roll back")),
+        Binding("l", "log", N_("log")),
+        Binding("n", "next_trouble", N_("next")),
+        Binding("escape,minus", "back", N_("back"), key_display="esc"),
+    ]
+
+    def __init__(self, order_id: int) -> None:
+        super().__init__()
+        self.order_id = order_id
+        self._acting = Acting(self, order_id, self._accepted)
+        self._follows = True  # the cursor goes along with the release until the operator moves it
+
+    def body(self) -> ComposeResult:
+        yield OrderHead()
+        yield FlowView(id="flow")
+        with Horizontal(id="lower"):
+            with Vertical(id="left"):
+                yield HostTable()
+                slider = WeightSlider()
+                slider.display = False
+                yield slider
+                yield Problems(id="problems", evidence_lines=4)
+            yield LogPane()
+        yield Notice()
+        yield NextLine()
+
+    def on_mount(self) -> None:
+        self.query_one("#hosts").focus()
+
+    def trail(self) -> tuple[str, ...]:
+        if self.data is None:
+            return (f"#{self.order_id}",)
+        return (self.data.app, f"#{self.order_id} {words.kind_word(self.data.kind)} {self.data.version}")
+
+    def fetch(self, api: Api) -> OrderView:
+        return api.order(*self.cockpit.here(), self.order_id)
+
+    def show(self, data: OrderView) -> None:
+        now = self.cockpit.now()
+        flow = self.query_one(FlowView)
+        flow.show(data.nodes, now)
+        flow.display = bool(data.nodes)
+        if self._follows:
+            active = _active_node(data.nodes)
+            if active is not None:
+                flow.select(active.key)
+        self.query_one(OrderHead).show(data, now)
+        self.query_one(NextLine).show(data)
+        self._show_hosts(now)
+        self._show_slider_hosts()
+
+    def tick(self) -> None:
+        if self.data is not None:
+            now = self.cockpit.now()
+            self.query_one(FlowView).paint_at(now)
+            self.query_one(OrderHead).show(self.data, now)
+            self.query_one(HostTable).show(self._hosts(), now)
+
+    # ---- moving about
+
+    def on_flow_view_selected(self, event: FlowView.Selected) -> None:
+        self._follows = self._follows and not event.by_hand
+        self._show_hosts(self.cockpit.now())
+
+    def on_table_highlighted(self, event: Table.Highlighted) -> None:
+        self._show_host()
+
+    def on_table_chosen(self, event: Table.Chosen) -> None:
+        self.action_expected()
+
+    def action_log(self) -> None:
+        """Wide: the log is always there, the key goes into it. Narrow: the log takes the place of everything below the head."""
+        log = self.query_one(LogPane)
+        if self.has_class("-narrow"):
+            self.toggle_class("-log")
+        if self.query_one(LogPane).view.has_focus:
+            self.query_one("#hosts").focus()
+        else:
+            self.call_after_refresh(log.view.focus)
+
+    def action_back(self) -> None:
+        if self.has_class("-log") and self.has_class("-narrow"):
+            self.remove_class("-log")
+            self.query_one("#hosts").focus()
+            return
+        self.app.pop_screen()
+
+    def action_next_trouble(self) -> None:
+        """The next host that failed or node that waits, behind the cursor, and round again."""
+        places = _troubles(self.data) if self.data else []
+        if not places:
+            self.query_one(Notice).say(_("Nothing waits and nothing failed."))
+            return
+        table = self.query_one(HostTable)
+        here = (self.query_one(FlowView).selected, table.chosen_key)
+        at = places.index(here) + 1 if here in places else 0
+        node, host = places[at % len(places)]
+        self._follows = False
+        self.query_one(FlowView).select(node)
+        self._show_hosts(self.cockpit.now())
+        table.move_to(host)
+
+    # ---- acting
+
+    def action_expected(self) -> None:
+        """What the order expects of a person now."""
+        expected = self.data.acts[0].act if self.data and self.data.acts else None
+        if expected is Act.SET_WEIGHTS:
+            self.action_weights()
+        elif expected in _EXPECTED:
+            self._ask(expected)
+        else:
+            self.query_one(Notice).say(_("There is nothing to confirm now."), good=False)
+
+    def action_pause(self) -> None:
+        self._ask(Act.RESUME if self.data and self.data.paused else Act.PAUSE)
+
+    def action_retry(self) -> None:
+        failed_check = self.data is not None and self.data.state is OrderState.INIT_FAILED
+        self._ask(Act.INITIALISE if failed_check else Act.RETRY)
+
+    def action_retry_host(self) -> None:
+        self._ask(Act.RETRY, {"hosts": [self.query_one(HostTable).chosen_key]})
+
+    def action_cancel(self) -> None:
+        self._ask(Act.CANCEL)
+
+    def action_roll_back(self) -> None:
+        self._ask(Act.ROLL_BACK)
+
+    def _ask(self, act: Act, params: Mapping[str, Any] | None = None) -> None:
+        if self.data is None:
+            return
+        if act is Act.CONFIRM and params is None:
+            gate = next((node for node in self.data.nodes if node.state is NodeState.WAITING), None)
+            params = {"node": gate.key} if gate else None
+        if act is Act.RETRY and params is None:
+            params = {"hosts": []}
+        self._acting.ask(act, params)
+
+    def _accepted(self, act: Act, params: Mapping[str, Any]) -> None:
+        if act is Act.SET_WEIGHTS:
+            self.query_one(WeightSlider).applied(dict(params["weights"]))
+        elif act in (Act.CONFIRM, Act.CANCEL, Act.ROLL_BACK):
+            self._close_slider()
+        self._follows = True
+        self.reload()
+
+    # ---- the slider
+
+    def action_weights(self) -> None:
+        slider = self.query_one(WeightSlider)
+        if slider.display:
+            slider.focus()
+            return
+        if not self._slider_hosts():
+            self.query_one(Notice).say(
+                _("No weights are moved by hand at this node; gray releases do that at their gates."), good=False
+            )
+            return
+        slider.display = True
+        self.query_one(HostTable).display = False
+        self._show_slider_hosts()
+        slider.focus()
+
+    def on_weight_slider_applied(self, event: WeightSlider.Applied) -> None:
+        self._ask(Act.SET_WEIGHTS, {"weights": event.weights})
+
+    def on_weight_slider_closed(self) -> None:
+        self._close_slider()
+
+    def _close_slider(self) -> None:
+        self.query_one(WeightSlider).display = False
+        table = self.query_one(HostTable)
+        table.display = True
+        table.focus()
+
+    def _slider_hosts(self) -> tuple[HostRunView, ...]:
+        """Those of the gate that waits, else of the selected node, if weights are moved there."""
+        if self.data is None:
+            return ()
+        gates = [node for node in self.data.nodes if node.sliders]
+        selected = self.query_one(FlowView).selected
+        gate = next((n for n in gates if n.state.halts), None) or next((n for n in gates if n.key == selected), None)
+        names = gate.hosts if gate else ()
+        return tuple(host for host in self.data.hosts if host.name in names)
+
+    def _show_slider_hosts(self) -> None:
+        slider = self.query_one(WeightSlider)
+        if slider.display and self.data is not None:
+            hosts = self._slider_hosts()
+            slider.show(hosts, self.data.hosts)
+            if not hosts:
+                self._close_slider()
+
+    # ---- what stands in the panes
+
+    def _hosts(self) -> tuple[HostRunView, ...]:
+        """The hosts of the selected node; of a node without any, all."""
+        if self.data is None:
+            return ()
+        node = next((n for n in self.data.nodes if n.key == self.query_one(FlowView).selected), None)
+        if node is None or not node.hosts:
+            return self.data.hosts
+        by_name = {host.name: host for host in self.data.hosts}
+        return tuple(by_name[name] for name in node.hosts if name in by_name)
+
+    def _show_hosts(self, now: float) -> None:
+        self.query_one(HostTable).show(self._hosts(), now)
+        self._show_host()
+
+    def _show_host(self) -> None:
+        if self.data is None:
+            return
+        name = self.query_one(HostTable).chosen_key
+        host = next((host for host in self.data.hosts if host.name == name), None)
+        if host is not None:
+            self.query_one(LogPane).show(
+                _("{host} attempt {number}").format(host=host.name, number=host.attempt), host.log_path
+            )
+        self.query_one(Problems).show(_problems(self.data, host))
+        self.set_class(bool(self.data.problems), "-problems")
+
+
+def _active_node(nodes: tuple[NodeView, ...]) -> NodeView | None:
+    """Where the release is: a node that halts it, else one that runs, else the last that ended."""
+    for wanted in (NodeState.HALTED, NodeState.WAITING, NodeState.RUNNING):
+        for node in nodes:
+            if node.state is wanted:
+                return node
+    return next((node for node in reversed(nodes) if node.state.complete), None)
+
+
+def _troubles(order: OrderView) -> list[tuple[str, str]]:
+    """(node, host) of everything that failed or waits, in the order of the flowchart."""
+    states = {host.name: host.state for host in order.hosts}
+    places = []
+    for node in order.nodes:
+        failed = [host for host in node.hosts if node.kind.runs_hosts and states.get(host) is RunState.FAILED]
+        places += [(node.key, host) for host in failed]
+        if not failed and node.state.halts:
+            places.append((node.key, node.hosts[0] if node.hosts else ""))
+    return places
+
+
+def _problems(order: OrderView, host: HostRunView | None) -> list[tuple[str, Problem]]:
+    """What stands in the way: the check's list, the order's own problem, else that of the host under the cursor."""
+    if order.problems:
+        return list(order.problems)
+    found: list[tuple[str, Problem]] = []
+    if host is not None and host.problem is not None:
+        found.append((host.name, host.problem))
+    if order.problem is not None and all(order.problem != problem for _name, problem in found):
+        found.append(("", order.problem))
+    return found

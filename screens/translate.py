@@ -1,0 +1,46 @@
+"""Every word on a screen passes through here: gettext over the catalogues in cockpit/locale.
+
+English sentences are the msgids. A `Message` of the engine is translated first and filled in afterwards, so that what was
+stored in one language is shown in another. This module never guesses a language: whoever starts the app says which.
+"""
+
+from __future__ import annotations
+
+import gettext
+from pathlib import Path
+
+from engine.domain.message import Message
+
+_catalogue: gettext.NullTranslations = gettext.NullTranslations()
+_language = "en"
+
+
+def use(language: str, locale_dir: Path) -> None:
+    """Speak `language` (`zh_CN`, `en`) from now on; one that has no catalogue in `locale_dir` falls back to English."""
+    global _catalogue, _language
+    _catalogue = gettext.translation("cockpit", str(locale_dir), [language], fallback=True)
+    _language = language
+
+
+def language() -> str:
+    return _language
+
+
+def _(text: str) -> str:
+    return _catalogue.gettext(text) if text else ""
+
+
+def N_(text: str) -> str:  # gettext's own name for "extract this, translate it later"
+    return text
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    return _catalogue.ngettext(one, many, count)
+
+
+def tr(message: Message) -> str:
+    """The message as a sentence in the language in use. A translation whose fields do not fit gives the English sentence."""
+    try:
+        return _(message.text).format(**message.params)
+    except (KeyError, IndexError, ValueError):
+        return str(message)

@@ -1,0 +1,164 @@
+"""A screen that watches the store: it pulls, in a worker thread, when the store says that something may have changed.
+
+The event loop never waits for the store. While a load is running no other one starts; while the store can't be read the
+screen says so calmly and keeps trying. It writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen, Screen
+
+from engine.api import Api
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+from screens.cockpit import Cockpit, cockpit_of
+from screens.widgets.crumbs import Crumbs
+from screens.widgets.key_bar import KeyBar
+from screens.widgets.trouble import Trouble
+
+DataT = TypeVar("DataT")
+
+LOAD_DEADLINE_S = 20.0
+RETRY_S = 1.0
+STALE_S = 5.0  # read again after this long even when the store is silent: estimates and the engine's pulse age
+
+
+class WatchingScreen(Screen[None], Generic[DataT]):
+    POLL_S: ClassVar[float] = 0.15
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data: DataT | None = None
+        self.alive: bool | None = None
+        self._token: object = None
+        self._busy = False
+        self._stale = True
+        self._look_again_at = 0.0
+        self._stale_at = 0.0
+
+    @property
+    def cockpit(self) -> Cockpit:
+        return cockpit_of(self)
+
+    # ---- what a screen says of itself
+
+    def body(self) -> ComposeResult:
+        raise NotImplementedError
+
+    def fetch(self, api: Api) -> DataT:
+        """Runs in a worker thread. Raises ProblemError."""
+        raise NotImplementedError
+
+    def show(self, data: DataT) -> None:
+        """Draw what was fetched."""
+        raise NotImplementedError
+
+    def trail(self) -> tuple[str, ...]:
+        """What stands behind tenant and workspace in the top line."""
+        return ()
+
+    def tick(self) -> None:
+        """Once a second: whatever shows a time draws it again."""
+
+    # ---- the watch
+
+    def compose(self) -> ComposeResult:
+        yield Crumbs()
+        with Vertical(id="body"):
+            yield from self.body()
+        yield Trouble()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.draw_crumbs()
+        self.set_interval(self.POLL_S, self._poll)
+        self.set_interval(1.0, self._clock)
+        self._poll()
+
+    def on_screen_resume(self) -> None:
+        self.reload()
+
+    def reload(self) -> None:
+        """Fetch at once, whatever the store says."""
+        self._stale = True
+        self._look_again_at = 0.0
+        self._poll()
+
+    def draw_crumbs(self) -> None:
+        app = self.cockpit
+        trail = (app.tenant or "", app.workspace or "", *self.trail())
+        self.query_one(Crumbs).show(trail, production=app.production, alive=self.alive)
+
+    def _clock(self) -> None:
+        if self.data is not None and self._in_sight():
+            self.tick()
+
+    def _in_sight(self) -> bool:
+        """On top, or below nothing but modals."""
+        for screen in reversed(self.app.screen_stack):
+            if screen is self:
+                return True
+            if not isinstance(screen, ModalScreen):
+                return False
+        return False
+
+    def _poll(self) -> None:
+        if self._busy or not self._in_sight() or time.monotonic() < self._look_again_at:
+            return
+        self._busy = True
+        self.run_worker(self._load(), group="load", exit_on_error=True)
+
+    async def _load(self) -> None:
+        try:
+            async with asyncio.timeout(LOAD_DEADLINE_S):
+                found = await asyncio.to_thread(self._look)
+        except ProblemError as error:
+            self._failed(error.problem)
+        except TimeoutError:
+            self._failed(_too_slow())
+        else:
+            if found is not None:
+                self.data, self.alive = found
+                self._shown()
+        finally:
+            self._busy = False
+
+    def _look(self) -> tuple[DataT, bool] | None:
+        """In a worker thread: nothing when nothing changed."""
+        api = self.cockpit.open_api()
+        token = api.change_token()
+        if token == self._token and not self._stale and time.monotonic() < self._stale_at:
+            return None
+        self._stale = False
+        found = self.fetch(api), api.engine_alive()
+        self._token, self._stale_at = token, time.monotonic() + STALE_S
+        return found
+
+    def _shown(self) -> None:
+        if not self.is_mounted or self.data is None:
+            return
+        self.query_one(Trouble).clear()
+        self.query_one("#body").display = True
+        self.draw_crumbs()
+        self.show(self.data)
+
+    def _failed(self, problem: Problem) -> None:
+        self._stale = True
+        self._look_again_at = time.monotonic() + RETRY_S
+        if self.is_mounted:
+            self.query_one("#body").display = False
+            self.query_one(Trouble).show(problem)
+
+
+def _too_slow() -> Problem:
+    return Problem(
+        "store_slow",
+        message("The store has not answered for {seconds} s.", seconds=int(LOAD_DEADLINE_S)),
+        message("Check the disk or the database server it lies on."),
+    )

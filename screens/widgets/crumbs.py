@@ -1,0 +1,49 @@
+"""The top line of every screen: where one is (tenant / workspace / app / order) and whether an engine is alive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.widgets import Static
+
+from screens.paint import paint_of
+from screens.translate import _
+from screens.words import Tone
+
+
+class Crumbs(Static):
+    """A production workspace's line has its own colour and says so in words too."""
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+        self._trail: tuple[str, ...] = ()
+        self._alive: bool | None = None
+        self._production = False
+
+    def show(self, trail: Sequence[str], *, production: bool, alive: bool | None) -> None:
+        """`alive` None: not known yet."""
+        self._trail, self._production, self._alive = tuple(trail), production, alive
+        self.set_class(production, "-production")
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        engine = self._engine()
+        width = max(0, self.size.width)
+        trail = Text(" / ".join(part for part in self._trail if part), style="bold")
+        if self._production:
+            trail.append(f"  [{_('production')}]", "bold")
+        room = width - engine.cell_len - 1
+        trail.truncate(max(0, room), overflow="ellipsis", pad=True)
+        self.update(trail.append(" ").append_text(engine))
+
+    def _engine(self) -> Text:
+        if self._alive is None:
+            return Text("")
+        if self._alive:
+            return Text(f"● {_('engine alive')}")
+        style = "bold" if self._production else paint_of(self.app).tone(Tone.FAIL)
+        return Text(f"○ {_('no engine')}", style=style)

@@ -1,0 +1,83 @@
+"""The hosts of the selected node, one row each: state, step and how long, version, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from engine.domain.states import RunState, StepState, Verified
+from engine.views import HostRunView, WeightView
+from screens import words
+from screens.paint import Paint, paint_of
+from screens.translate import N_
+from screens.widgets.table import Column, Row, Table
+from screens.words import Tone
+
+_COLUMNS = (
+    Column("host", N_("host"), most=24),
+    Column("data_centre", N_("data centre"), most=12, rank=3),
+    Column("state", N_("state"), most=12),
+    Column("step", N_("step"), most=30),
+    Column("version", N_("version"), most=24, rank=2),
+    Column("weight", N_("weight rec/ask/now"), most=28),
+)
+
+VERIFIED = {Verified.YES: ("✓", Tone.OK), Verified.NO: ("✗", Tone.FAIL), Verified.CANNOT_TELL: ("?", Tone.WAIT)}
+
+
+class HostTable(Table):
+    def __init__(self) -> None:
+        super().__init__(_COLUMNS, empty=N_("No host is touched here."), id="hosts")
+
+    def show(self, hosts: Sequence[HostRunView], now: float) -> None:
+        paint = paint_of(self.app)
+        self.set_rows([_row(host, paint, now) for host in hosts])
+
+
+def _row(host: HostRunView, paint: Paint, now: float) -> Row:
+    return Row(
+        host.name,
+        {
+            "host": Text(host.name, style=paint.strong),
+            "data_centre": Text(host.data_centre, style=paint.dim),
+            "state": paint.glyph_and_word(host.state),
+            "step": _step(host, paint, now),
+            "version": _version(host, paint),
+            "weight": Text(" ").join(weight_text(weight, paint) for weight in host.weights),
+        },
+    )
+
+
+def _step(host: HostRunView, paint: Paint, now: float) -> Text:
+    """The step it is at and how long that takes; the whole run's time once it is over."""
+    if host.step is None:
+        return Text("")
+    if host.state is RunState.RUNNING:
+        return Text(f"{words.step_word(host.step)} {words.elapsed(host.step_started_at, now)}".rstrip())
+    failed = any(
+        step.name is host.step and step.state in (StepState.FAILED, StepState.TIMED_OUT) for step in host.steps
+    )
+    style = paint.tone(Tone.FAIL) if failed else paint.dim
+    until = host.ended_at if host.ended_at is not None else now
+    text = Text(words.step_word(host.step), style=style)
+    return text.append(f" {words.elapsed(host.started_at, until)}".rstrip(), paint.dim)
+
+
+def _version(host: HostRunView, paint: Paint) -> Text:
+    if host.from_version == host.to_version:
+        return Text(host.to_version, style=paint.dim)
+    arrived = host.version == host.to_version
+    text = Text(f"{host.from_version or '-'} ", style=paint.dim).append("→ ", paint.dim)
+    return text.append(host.to_version, paint.tone(Tone.OK) if arrived else paint.plain)
+
+
+def weight_text(weight: WeightView, paint: Paint) -> Text:
+    """`100/0/0✓`: recorded, asked last, confirmed by reading back, and whether that was what was asked."""
+    text = Text(f"{weight.recorded}/", style=paint.dim)
+    text.append("-" if weight.asked is None else str(weight.asked)).append("/", paint.dim)
+    text.append("-" if weight.confirmed is None else str(weight.confirmed), paint.strong)
+    if weight.verified is not None:
+        glyph, tone = VERIFIED[weight.verified]
+        text.append(glyph, paint.tone(tone))
+    return text

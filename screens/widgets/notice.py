@@ -1,0 +1,39 @@
+"""What became of the last thing the operator asked for: accepted, or refused and what to do instead."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from engine.domain.problem import Problem
+from screens.paint import paint_of
+from screens.widgets.trouble import problem_text
+from screens.words import Tone
+
+GOOD_NEWS_S = 6.0
+
+
+class Notice(Static):
+    """Good news goes away by itself; a refusal stays until the next key that asks for something."""
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False, id="notice")
+        self.display = False
+        self._said = 0
+
+    def say(self, sentence: str, *, good: bool = True) -> None:
+        paint = paint_of(self.app)
+        self._show(Text(f"{'✔' if good else '!'} {sentence}", style=paint.tone(Tone.OK if good else Tone.WAIT)))
+        said = self._said
+        self.set_timer(GOOD_NEWS_S, lambda: self.clear() if said == self._said else None)
+
+    def refuse(self, problem: Problem) -> None:
+        self._show(problem_text(problem, self.app))
+
+    def clear(self) -> None:
+        self.display = False
+
+    def _show(self, text: Text) -> None:
+        self._said += 1
+        self.update(text)
+        self.display = True

@@ -1,0 +1,75 @@
+"""What an order is and how far it got, in one line; and under it what the balancers have in service, a line each."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from engine.domain.states import RunState
+from engine.views import BalancerView, OrderView
+from screens import words
+from screens.paint import Paint, paint_of
+from screens.translate import _
+from screens.words import Tone
+
+_BAR_MOST = 24  # cells
+
+
+class OrderHead(Static):
+    def __init__(self) -> None:
+        super().__init__("", markup=False, id="head")
+
+    def show(self, order: OrderView, now: float) -> None:
+        paint = paint_of(self.app)
+        lines = [_summary(order, paint, now), *(_balancer(balancer, paint) for balancer in order.balancers)]
+        self.update(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
+
+
+def _summary(order: OrderView, paint: Paint, now: float) -> Text:
+    done = sum(host.state is RunState.SUCCEEDED for host in order.hosts)
+    failed = sum(host.state is RunState.FAILED for host in order.hosts)
+    text = paint.glyph_and_word(order.state)
+    text.append(f"  {words.kind_word(order.kind)} {order.version}", paint.strong)
+    text.append("  ").append(_("{done}/{all} hosts").format(done=done, all=len(order.hosts)))
+    if failed:
+        text.append("  ").append(_("{count} failed").format(count=failed), paint.tone(Tone.FAIL))
+    until = order.ended_at if order.ended_at is not None else now
+    took = words.elapsed(order.started_at, until)
+    if took:
+        text.append(f"  {took}", paint.dim)
+    if order.paused:
+        text.append(f"  ‖ {_('paused')}", paint.tone(Tone.WAIT))
+    text.append(f"  {order.created_by}", paint.dim)
+    if order.title:
+        text.append(f"  {order.title}", paint.dim)
+    return text
+
+
+def _balancer(balancer: BalancerView, paint: Paint) -> Text:
+    low = balancer.in_service <= balancer.floor and balancer.hosts > balancer.floor
+    tone = Tone.FAIL if balancer.in_service < balancer.floor else Tone.WAIT if low else Tone.OK
+    text = Text()
+    text.append(
+        _("in service {now}/{all} (floor {floor})").format(
+            now=balancer.in_service, all=balancer.hosts, floor=balancer.floor
+        ),
+        paint.tone(tone),
+    )
+    text.append("  ").append_text(service_bar(balancer.in_service, balancer.hosts, balancer.floor, paint))
+    text.append(f"  {balancer.balancer} {balancer.server_group}".rstrip(), paint.dim)
+    return text
+
+
+def service_bar(in_service: int, hosts: int, floor: int, paint: Paint, most: int = _BAR_MOST) -> Text:
+    """A cell a host (fewer when they are many); those up to the floor are marked, because they must stay."""
+    cells = min(hosts, most)
+    if not cells:
+        return Text("")
+    filled = round(in_service * cells / hosts)
+    kept = -(-floor * cells // hosts)
+    tone = Tone.FAIL if in_service < floor else Tone.OK
+    text = Text()
+    for cell in range(cells):
+        full = "█" if cell < kept else "▆"
+        text.append(full if cell < filled else "▁", paint.tone(tone) if cell < filled else paint.dim)
+    return text

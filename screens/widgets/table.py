@@ -1,0 +1,248 @@
+"""A list with columns that knows cell widths: the one every list of the screens is drawn with.
+
+It draws only the lines in sight and, when rows change, only those that changed. Columns that do not fit are left out by rank
+rather than squeezed. It never interprets markup: a cell is a rich `Text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.events import Click, Resize
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import var
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from screens.paint import paint_of
+from screens.translate import N_, _
+from screens.widgets.cursor import cursor_style
+
+_GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`title` is a msgid. `most` is the most cells it takes; rank 0 always stays, the highest rank is left out first."""
+
+    key: str
+    title: str
+    most: int = 24
+    rank: int = 0
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    cells: Mapping[str, Text] = field(default_factory=dict)
+
+
+class Table(ScrollView, can_focus=True):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", N_("down"), show=False),
+        Binding("up,k", "move(-1)", N_("up"), show=False),
+        Binding("pagedown", "page(1)", N_("page down"), show=False),
+        Binding("pageup", "page(-1)", N_("page up"), show=False),
+        Binding("home", "far(-1)", N_("first row"), show=False),
+        Binding("end,G", "far(1)", N_("last row"), show=False),
+        Binding("enter", "choose", N_("open"), show=False),
+    ]
+    cursor = var(0)
+
+    class Highlighted(Message):
+        """Another row is under the cursor."""
+
+        def __init__(self, table: Table, key: str) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> Table:
+            return self.table
+
+    class Chosen(Message):
+        """Enter, or a second click on a row."""
+
+        def __init__(self, table: Table, key: str) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> Table:
+            return self.table
+
+    def __init__(
+        self, columns: Sequence[Column], *, empty: str = "", heading: bool = True, id: str | None = None
+    ) -> None:
+        """`empty` is a msgid: what is said instead of rows."""
+        super().__init__(id=id)
+        self._columns = tuple(columns)
+        self._rows: tuple[Row, ...] = ()
+        self._layout: tuple[tuple[Column, int], ...] = ()
+        self._empty = empty
+        self._heading = 1 if heading else 0
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return self._rows
+
+    @property
+    def chosen_key(self) -> str:
+        """The key of the row under the cursor; empty when there is none."""
+        return self._rows[self.cursor].key if self.cursor < len(self._rows) else ""
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Show these. The cursor stays on its row's key; if that is gone it stays at its place in the list."""
+        before, key, had = self._rows, self.chosen_key, bool(self._rows)
+        self._rows = tuple(rows)
+        keys = [row.key for row in self._rows]
+        self.set_reactive(Table.cursor, keys.index(key) if key in keys else max(0, min(self.cursor, len(keys) - 1)))
+        layout = self._laid_out()
+        if layout != self._layout or len(before) != len(self._rows):
+            self._layout = layout
+            self.virtual_size = Size(self.size.width, len(self._rows) + self._heading)
+            self.refresh(layout=not had or len(before) != len(self._rows))
+        else:
+            for at, (old, new) in enumerate(zip(before, self._rows, strict=True)):
+                if old != new:
+                    self.refresh_line(at + self._heading)
+        if self.chosen_key != key:
+            self.call_after_refresh(self._cursor_into_sight)
+            self.post_message(self.Highlighted(self, self.chosen_key))
+
+    def move_to(self, key: str) -> None:
+        for at, row in enumerate(self._rows):
+            if row.key == key:
+                self.cursor = at
+
+    # ---- moving
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(0, min(len(self._rows) - 1, cursor))
+
+    def watch_cursor(self, before: int, after: int) -> None:
+        if before == after or not self._rows:
+            return
+        self._cursor_into_sight()
+        self.refresh()
+        self.post_message(self.Highlighted(self, self.chosen_key))
+
+    def action_move(self, by: int) -> None:
+        self.cursor += by
+
+    def action_page(self, by: int) -> None:
+        self.cursor += by * max(1, self.size.height - self._heading - 1)
+
+    def action_far(self, by: int) -> None:
+        self.cursor = by * len(self._rows)
+
+    def action_choose(self) -> None:
+        if self.chosen_key:
+            self.post_message(self.Chosen(self, self.chosen_key))
+
+    def on_click(self, event: Click) -> None:
+        at = event.y - self._heading + self.scroll_offset.y
+        if event.y < self._heading or at >= len(self._rows):
+            return
+        if at == self.cursor:
+            self.action_choose()
+        self.cursor = at
+
+    def _cursor_into_sight(self) -> None:
+        visible = max(1, self.size.height - self._heading)
+        top = self.scroll_offset.y
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= top + visible:
+            self.scroll_to(y=self.cursor - visible + 1, animate=False, force=True)
+
+    # ---- drawing
+
+    def on_resize(self, event: Resize) -> None:
+        self._layout = self._laid_out()
+        self.virtual_size = Size(self.size.width, len(self._rows) + self._heading)
+        self._cursor_into_sight()
+        self.refresh()
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, len(self._rows)) + self._heading
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        if y < self._heading:
+            return self._line(self._heading_cells(), paint_of(self.app).dim, base)
+        at = y - self._heading + self.scroll_offset.y
+        if at < len(self._rows):
+            return self._row(at, base)
+        if not self._rows and at == 0 and self._empty:
+            text = Text(f" {_(self._empty)}", style=paint_of(self.app).dim)
+            return (
+                Strip(list(text.render(self.app.console)), text.cell_len)
+                .apply_style(base)
+                .adjust_cell_length(width, base)
+            )
+        return Strip.blank(width, base)
+
+    def _row(self, at: int, base: Style) -> Strip:
+        strip = self._line(
+            self._rows[at].cells, None, base, marker=">" if at == self.cursor and self.app.no_color else " "
+        )
+        if at != self.cursor:
+            return strip
+        return Strip(list(Segment.apply_style(strip, post_style=cursor_style(self))), strip.cell_length)
+
+    def _line(self, cells: Mapping[str, Text], style: Style | None, base: Style, marker: str = " ") -> Strip:
+        line = Text(marker)
+        for number, (column, width) in enumerate(self._layout):
+            cell = cells.get(column.key, Text()).copy()
+            cell.truncate(width, overflow="ellipsis")
+            fill = " " * (width - cell.cell_len)
+            line.append(" " * _GAP if number else "")
+            line.append_text(Text(fill).append_text(cell) if column.right else cell.append(fill))
+        if style is not None:
+            line.stylize(style)
+        strip = Strip(list(line.render(self.app.console)), line.cell_len)
+        return strip.apply_style(base).adjust_cell_length(self.size.width, base)
+
+    def _heading_cells(self) -> dict[str, Text]:
+        return {column.key: Text(_(column.title)) for column in self._columns}
+
+    def _laid_out(self) -> tuple[tuple[Column, int], ...]:
+        """The columns that fit and their widths: as wide as their widest cell, the lowest ranks first."""
+        room = max(0, self.size.width - 2)
+        natural = {column.key: self._natural_width(column) for column in self._columns}
+        kept = list(self._columns)
+        while sum(natural[c.key] + _GAP for c in kept) - _GAP > room:
+            last = max(kept, key=lambda column: column.rank, default=None)
+            if last is None or last.rank == 0:
+                break
+            kept.remove(last)
+        too_much = sum(natural[c.key] + _GAP for c in kept) - _GAP - room
+        while too_much > 0 and kept:
+            widest = max(kept, key=lambda column: natural[column.key])
+            if natural[widest.key] <= 4:
+                break
+            natural[widest.key] -= 1
+            too_much -= 1
+        return tuple((column, natural[column.key]) for column in kept)
+
+    def _natural_width(self, column: Column) -> int:
+        widest = max((row.cells[column.key].cell_len for row in self._rows if column.key in row.cells), default=0)
+        return max(cell_len(_(column.title)) if self._heading else 1, min(widest, column.most))

@@ -1,0 +1,73 @@
+"""A problem in full sentences: what happened, what was seen, what to do next. Calm, and never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from engine.domain.problem import Problem
+from screens.filters import without_hostile_text
+from screens.paint import paint_of
+from screens.translate import _, tr
+from screens.words import Tone
+
+
+def problem_text(problem: Problem, app: App[object], *, about: str = "", evidence_lines: int = 6) -> Text:
+    """`about` is the host or app it happened to. Evidence is remote text: its last lines, as they are."""
+    paint = paint_of(app)
+    text = Text("✗ ", style=paint.tone(Tone.FAIL))
+    if about:
+        text.append(f"{about}: ", "bold")
+    text.append(tr(problem.what), paint.tone(Tone.FAIL))
+    for line in problem.evidence.splitlines()[-evidence_lines:]:
+        text.append(f"\n  │ {without_hostile_text(line)}", paint.dim)
+    remedy = tr(problem.remedy)
+    if remedy:
+        text.append(f"\n  → {remedy}")
+    return text
+
+
+class Trouble(Static):
+    """Takes the whole width in place of the screen's body while the store can't be read."""
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+        self.display = False
+
+    def show(self, problem: Problem) -> None:
+        paint = paint_of(self.app)
+        text = Text(_("The cockpit can't read its store just now."), style="bold").append("\n\n")
+        text.append_text(problem_text(problem, self.app)).append("\n\n")
+        text.append(_("What is running goes on. The cockpit keeps trying by itself; q leaves."), paint.dim)
+        self.update(text)
+        self.display = True
+
+    def clear(self) -> None:
+        self.display = False
+
+
+class Problems(VerticalScroll, can_focus=True):
+    """Every problem at once, each with its host: scrolls when they are many. Takes no room when there are none."""
+
+    def __init__(self, *, id: str | None = None, evidence_lines: int = 6) -> None:
+        super().__init__(id=id)
+        self._evidence_lines = evidence_lines
+        self._text = Static("", markup=False)
+        self._shown: tuple[tuple[str, Problem], ...] = ()
+        self.display = False
+
+    def compose(self) -> ComposeResult:
+        yield self._text
+
+    def show(self, problems: Sequence[tuple[str, Problem]]) -> None:
+        """(host or "", problem) each."""
+        if tuple(problems) == self._shown:
+            return
+        self._shown = tuple(problems)
+        self.display = bool(problems)
+        parts = [problem_text(p, self.app, about=about, evidence_lines=self._evidence_lines) for about, p in problems]
+        self._text.update(Text("\n").join(parts))

@@ -1,0 +1,240 @@
+"""The weight slider of a gate: a row for all hosts, then a row each; pending values apart from live ones, always in words.
+
+It sends nothing: Enter says `Applied`, and whoever listens shows the consequence first. New views from the balancer change
+what is live, never what is pending.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.events import Click, Key
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from engine.views import HostRunView
+from screens.paint import paint_of
+from screens.translate import N_, _
+from screens.weights import HIGHEST, LOWEST, Pending, live_weight, next_stop, traffic_share
+from screens.widgets.cursor import cursor_style
+from screens.widgets.host_table import weight_text
+from screens.words import Tone
+
+
+class WeightSlider(ScrollView, can_focus=True):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,minus,h", "change(-1)", N_("one less"), show=False),
+        Binding("right,plus,equals_sign", "change(1)", N_("one more"), show=False),
+        Binding("pageup", "stop(1)", N_("up to 1 5 10 25 50 100"), show=False),
+        Binding("pagedown", "stop(-1)", N_("down to 50 25 10 5 1 0"), show=False),
+        Binding("home", "set(0)", N_("weight 0"), show=False),
+        Binding("end", "set(100)", N_("weight 100"), show=False),
+        Binding("down,j", "move(1)", N_("next host"), show=False),
+        Binding("up,k", "move(-1)", N_("host before"), show=False),
+        Binding("enter", "apply", N_("apply")),
+        Binding("escape", "revert", N_("revert"), key_display="esc"),
+    ]
+
+    class Applied(Message):
+        def __init__(self, weights: dict[str, int]) -> None:
+            super().__init__()
+            self.weights = weights
+
+    class Closed(Message):
+        """Esc with nothing pending."""
+
+    def __init__(self) -> None:
+        super().__init__(id="slider")
+        self.pending = Pending()
+        self._hosts: tuple[HostRunView, ...] = ()
+        self._everyone: tuple[HostRunView, ...] = ()
+        self._cursor = 0
+        self._typed = ""
+
+    def show(self, hosts: tuple[HostRunView, ...], everyone: tuple[HostRunView, ...]) -> None:
+        """`hosts` are the gate's; `everyone` all of the order's, among whom the traffic is shared."""
+        self._hosts, self._everyone = hosts, everyone
+        gone = [host for host in self.pending.weights if host not in {known.name for known in hosts}]
+        self.pending = self.pending.without(gone)
+        self._cursor = min(self._cursor, len(hosts))
+        self._resized()
+
+    def applied(self, weights: dict[str, int]) -> None:
+        """These were accepted: they are no longer pending."""
+        same = [host for host, weight in weights.items() if self.pending.weights.get(host) == weight]
+        self.pending = self.pending.without(same)
+        self._resized()
+
+    # ---- keys
+
+    def action_move(self, by: int) -> None:
+        self._typed = ""
+        self._cursor = max(0, min(len(self._hosts), self._cursor + by))
+        if self._cursor < self.scroll_offset.y + 1:
+            self.scroll_to(y=max(0, self._cursor - 1), animate=False, force=True)
+        elif self._cursor >= self.scroll_offset.y + self.size.height - 1:
+            self.scroll_to(y=self._cursor - self.size.height + 2, animate=False, force=True)
+        self.refresh()
+
+    def action_change(self, by: int) -> None:
+        self._typed = ""
+        for host in self._chosen():
+            self._set(host, self._value(host) + by)
+
+    def action_stop(self, direction: int) -> None:
+        self._typed = ""
+        for host in self._chosen():
+            self._set(host, next_stop(self._value(host), direction > 0))
+
+    def action_set(self, weight: int) -> None:
+        self._typed = ""
+        for host in self._chosen():
+            self._set(host, weight)
+
+    def action_apply(self) -> None:
+        self._typed = ""
+        if self.pending.weights:
+            self.post_message(self.Applied(dict(self.pending.weights)))
+
+    def action_revert(self) -> None:
+        self._typed = ""
+        if not self.pending.weights:
+            self.post_message(self.Closed())
+        self.pending = Pending()
+        self.refresh()
+
+    def on_key(self, event: Key) -> None:
+        """Digits are typed as a number; one that would pass 100 begins a new number."""
+        if event.character is None or not event.character.isdecimal() or not event.character.isascii():
+            return
+        event.stop()
+        event.prevent_default()
+        typed = self._typed + event.character
+        self._typed = typed if int(typed) <= HIGHEST else event.character
+        for host in self._chosen():
+            self._set(host, int(self._typed))
+
+    def on_click(self, event: Click) -> None:
+        row = event.y - 1 + self.scroll_offset.y
+        if event.y >= 1 and row <= len(self._hosts):
+            self._cursor = row
+            self.refresh()
+
+    def _chosen(self) -> tuple[HostRunView, ...]:
+        return self._hosts if self._cursor == 0 else (self._hosts[self._cursor - 1],)
+
+    def _value(self, host: HostRunView) -> int:
+        return self.pending.weights.get(host.name, live_weight(host))
+
+    def _set(self, host: HostRunView, weight: int) -> None:
+        bounded = max(LOWEST, min(HIGHEST, weight))
+        settled = bounded == live_weight(host)
+        self.pending = self.pending.without([host.name]) if settled else self.pending.with_weight([host.name], bounded)
+        self.refresh()
+
+    # ---- drawing
+
+    def _resized(self) -> None:
+        self.virtual_size = Size(self.size.width, len(self._hosts) + 2)
+        self.refresh(layout=True)
+
+    def on_resize(self) -> None:
+        self.virtual_size = Size(self.size.width, len(self._hosts) + 2)
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._hosts) + 2
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        row = y - 1 + self.scroll_offset.y
+        if y == 0:
+            text = self._heading()
+        elif row == 0:
+            text = self._all_row()
+        elif row <= len(self._hosts):
+            text = self._host_row(self._hosts[row - 1])
+        else:
+            return Strip.blank(width, base)
+        if y and row == self._cursor and self.app.no_color:
+            text = Text(">").append_text(text[1:])
+        text.truncate(width, overflow="ellipsis")
+        strip = (
+            Strip(list(text.render(self.app.console)), text.cell_len).apply_style(base).adjust_cell_length(width, base)
+        )
+        if y and row == self._cursor:
+            return Strip(list(Segment.apply_style(strip, post_style=cursor_style(self))), strip.cell_length)
+        return strip
+
+    def _heading(self) -> Text:
+        paint = paint_of(self.app)
+        if self.pending.weights:
+            return Text(
+                f" {_('not applied yet: Enter shows what it would do, Esc reverts')}", style=paint.tone(Tone.WAIT)
+            )
+        return Text(f" {_('digits, ←→ by one, PageUp/PageDown, Home 0, End 100; Esc closes')}", style=paint.dim)
+
+    def _name_width(self) -> int:
+        return max((cell_len(name) for name in [_("all hosts"), *(host.name for host in self._hosts)]), default=4)
+
+    def _all_row(self) -> Text:
+        values = [self._value(host) for host in self._hosts]
+        lives = [live_weight(host) for host in self._hosts]
+        now = sum(traffic_share(host, self._everyone, {}) for host in self._hosts)
+        then = sum(traffic_share(host, self._everyone, self.pending.weights) for host in self._hosts)
+        return self._row(_("all hosts"), _range(lives), _range(values), now, then, max(values, default=0), Text(""))
+
+    def _host_row(self, host: HostRunView) -> Text:
+        paint = paint_of(self.app)
+        value, live = self._value(host), live_weight(host)
+        now = traffic_share(host, self._everyone, {})
+        then = traffic_share(host, self._everyone, self.pending.weights)
+        seen = Text(" ").join(weight_text(weight, paint) for weight in host.weights)
+        return self._row(host.name, str(live), str(value), now, then, value, seen)
+
+    def _row(self, name: str, live: str, value: str, now: float, then: float, filled: int, seen: Text) -> Text:
+        paint = paint_of(self.app)
+        changed = live != value
+        text = Text(" ").append(name, paint.strong)
+        text.append(" " * (self._name_width() - cell_len(name) + 2))
+        weight = (
+            _("weight {live} → {pending}").format(live=live, pending=value)
+            if changed
+            else _("weight {live}").format(live=live)
+        )
+        share = (
+            _("traffic {now} → {then}").format(now=_percent(now), then=_percent(then))
+            if _percent(now) != _percent(then)
+            else _("traffic {now}").format(now=_percent(now))
+        )
+        words = Text(weight, style=paint.tone(Tone.WAIT) if changed else paint.plain)
+        words.truncate(max(words.cell_len, 18), pad=True)
+        shares = Text(share, style=paint.dim)
+        shares.truncate(max(shares.cell_len, 18), pad=True)
+        room = self.size.width - text.cell_len - words.cell_len - shares.cell_len - max(seen.cell_len, 10) - 7
+        bar = max(0, min(40, room))
+        full = round(filled * bar / HIGHEST)
+        text.append("━" * full, paint.tone(Tone.WAIT if changed else Tone.RUN)).append("─" * (bar - full), paint.dim)
+        return text.append("  ").append_text(words).append("  ").append_text(shares).append("  ").append_text(seen)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}%" if share >= 0.1 or not share else f"{share * 100:.1f}%"
+
+
+def _range(values: list[int]) -> str:
+    if not values:
+        return "-"
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low}–{high}"

@@ -1,0 +1,211 @@
+"""The words, glyphs and tones of states, steps, nodes, acts and choices: the one place that has them.
+
+A *tone* is what colour a state is painted in (`paint.Paint` turns it into a style); a glyph always stands beside it, because
+colour alone reaches neither a 16-colour terminal nor every eye.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from engine.domain.states import (
+    Act,
+    AppStatus,
+    HostState,
+    NodeKind,
+    NodeState,
+    OrderKind,
+    OrderState,
+    RunState,
+    StepName,
+    StepState,
+    Strategy,
+    TrafficMode,
+)
+from screens.translate import N_, _
+
+if TYPE_CHECKING:
+    from engine.views import NodeView
+
+
+class Tone(StrEnum):
+    """Names of the palette's state colours (theme variables `state-<tone>`)."""
+
+    OK = "ok"
+    RUN = "run"
+    WAIT = "wait"
+    FAIL = "fail"
+    BACK = "back"
+    IDLE = "idle"
+
+
+# state → (glyph, tone, word); order, node, run and step states share one vocabulary
+_STATES: dict[str, tuple[str, Tone, str]] = {
+    "draft": ("·", Tone.IDLE, N_("draft")),
+    "initialising": ("▶", Tone.RUN, N_("initialising")),
+    "init_failed": ("✗", Tone.FAIL, N_("initialisation failed")),
+    "ready": ("○", Tone.WAIT, N_("ready")),
+    "pending": ("·", Tone.IDLE, N_("pending")),
+    "running": ("▶", Tone.RUN, N_("running")),
+    "waiting": ("‖", Tone.WAIT, N_("waiting")),
+    "halted": ("!", Tone.FAIL, N_("halted")),
+    "cancelling": ("▶", Tone.BACK, N_("cancelling")),
+    "cancelled": ("⊘", Tone.IDLE, N_("cancelled")),
+    "rolling_back": ("↺", Tone.BACK, N_("rolling back")),
+    "rolled_back": ("↺", Tone.OK, N_("rolled back")),
+    "succeeded": ("✔", Tone.OK, N_("succeeded")),
+    "failed": ("✗", Tone.FAIL, N_("failed")),
+    "skipped": ("»", Tone.IDLE, N_("skipped")),
+    "timed_out": ("✗", Tone.FAIL, N_("timed out")),
+}
+
+_HOST_STATES: dict[HostState, tuple[str, Tone, str]] = {
+    HostState.UNALLOCATED: ("·", Tone.IDLE, N_("unallocated")),
+    HostState.INITIALISING: ("▶", Tone.RUN, N_("initialising")),
+    HostState.INITIALISE_FAILED: ("✗", Tone.FAIL, N_("initialisation failed")),
+    HostState.READY: ("○", Tone.IDLE, N_("ready to deploy")),
+    HostState.DEPLOYING: ("▶", Tone.RUN, N_("deploying")),
+    HostState.DEPLOY_FAILED: ("✗", Tone.FAIL, N_("deploy failed")),
+    HostState.DEPLOYED: ("✔", Tone.OK, N_("deployed")),
+    HostState.OFFLINE: ("⊘", Tone.IDLE, N_("offline")),
+}
+
+_APP_STATUS: dict[AppStatus, tuple[str, Tone, str]] = {
+    AppStatus.CREATING: ("▶", Tone.RUN, N_("creating")),
+    AppStatus.CREATED: ("✔", Tone.OK, N_("created")),
+    AppStatus.CREATE_FAILED: ("✗", Tone.FAIL, N_("create failed")),
+    AppStatus.DELETING: ("▶", Tone.BACK, N_("deleting")),
+    AppStatus.DELETE_FAILED: ("✗", Tone.FAIL, N_("delete failed")),
+}
+
+_STEPS: dict[StepName, str] = {
+    StepName.CUT_TRAFFIC: N_("cut traffic"),
+    StepName.CHECK_AGENT: N_("check agent"),
+    StepName.DOWNLOAD_SCRIPTS: N_("download scripts"),
+    StepName.INSTALL_SOFTWARE: N_("install software"),
+    StepName.CONFIGURE_ENVIRONMENT: N_("configure environment"),
+    StepName.DOWNLOAD_PACKAGE: N_("download package"),
+    StepName.DEPLOY: N_("deploy"),
+    StepName.CHECK_HEALTH: N_("check health"),
+    StepName.RESTORE_TRAFFIC: N_("restore traffic"),
+}
+
+_KINDS: dict[OrderKind, str] = {
+    OrderKind.RELEASE: N_("release"),
+    OrderKind.ROLLBACK: N_("rollback"),
+    OrderKind.RESTART: N_("restart"),
+    OrderKind.ONLINE: N_("online"),
+    OrderKind.OFFLINE: N_("take offline"),
+    OrderKind.INITIALISE: N_("initialise hosts"),
+    OrderKind.COMMAND: N_("host command"),
+    OrderKind.BLUE_GREEN: N_("blue-green"),
+}
+
+_ACTS: dict[Act, str] = {
+    Act.INITIALISE: N_("initialise again"),
+    Act.START: N_("start"),
+    Act.PAUSE: N_("pause"),
+    Act.RESUME: N_("resume"),
+    Act.CONFIRM: N_("confirm"),
+    Act.SET_WEIGHTS: N_("gray weights"),
+    Act.RETRY: N_("retry"),
+    Act.CANCEL: N_("cancel"),
+    Act.ROLL_BACK: N_("roll back"),
+}
+
+_STRATEGIES: dict[Strategy, str] = {
+    Strategy.QUICK: N_("quick: even groups"),
+    Strategy.ONE_GROUP: N_("all in one group"),
+    Strategy.ONE_PER_GROUP: N_("one host per group"),
+    Strategy.BY_CELL: N_("one group per cell"),
+}
+
+_TRAFFIC: dict[TrafficMode, str] = {
+    TrafficMode.SNAPSHOT: N_("snapshot: recorded weights come back"),
+    TrafficMode.GRAY: N_("gray: weights by hand"),
+    TrafficMode.PRESET: N_("preset: a weight chosen now"),
+}
+
+# the key that asks for an act, on the order screen
+ACT_KEYS: dict[Act, str] = {
+    Act.INITIALISE: "c",
+    Act.START: "c",
+    Act.CONFIRM: "c",
+    Act.SET_WEIGHTS: "g",
+    Act.PAUSE: "p",
+    Act.RESUME: "p",
+    Act.RETRY: "t",
+    Act.CANCEL: "x",
+    Act.ROLL_BACK: "R",
+}
+
+AnyState = OrderState | NodeState | RunState | StepState | HostState | AppStatus
+
+
+def _look(state: AnyState) -> tuple[str, Tone, str]:
+    if isinstance(state, HostState):
+        return _HOST_STATES[state]
+    if isinstance(state, AppStatus):
+        return _APP_STATUS[state]
+    return _STATES[str(state)]
+
+
+def glyph(state: AnyState) -> str:
+    return _look(state)[0]
+
+
+def tone(state: AnyState) -> Tone:
+    return _look(state)[1]
+
+
+def word(state: AnyState) -> str:
+    return _(_look(state)[2])
+
+
+def step_word(name: StepName) -> str:
+    return _(_STEPS[name])
+
+
+def kind_word(kind: OrderKind) -> str:
+    return _(_KINDS[kind])
+
+
+def act_word(act: Act) -> str:
+    return _(_ACTS[act])
+
+
+def strategy_word(strategy: Strategy) -> str:
+    return _(_STRATEGIES[strategy])
+
+
+def traffic_word(mode: TrafficMode) -> str:
+    return _(_TRAFFIC[mode])
+
+
+def node_word(node: NodeView) -> str:
+    """`Beta confirm`, `group 2`: the name of a node of the flowchart."""
+    return node_name(node.kind, node.number, back=node.key.startswith("back-"))
+
+
+def node_name(kind: NodeKind, number: int, *, back: bool = False) -> str:
+    if kind is NodeKind.INITIALISE:
+        return _("initialise")
+    if kind is NodeKind.BETA:
+        return _("Beta group")
+    if kind is NodeKind.FINISH:
+        return _("finish")
+    if kind is NodeKind.GATE:
+        return _("confirm group {number}").format(number=number) if number else _("Beta confirm")
+    if back:
+        return _("way back {number}").format(number=number)
+    return _("group {number}").format(number=number)
+
+
+def elapsed(started_at: float | None, until: float) -> str:
+    """`02:31`, `1:02:31`, or nothing when it has not begun. Times are seconds; never negative."""
+    if started_at is None:
+        return ""
+    seconds = max(0, int(until - started_at))
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60:02}:{rest % 60:02}"

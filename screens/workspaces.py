@@ -1,0 +1,109 @@
+"""`w`: the switcher. Every tenant and workspace there is, by typing a part of the name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from engine.domain.problem import ProblemError
+from engine.views import WorkspaceView
+from screens.cockpit import cockpit_of
+from screens.paint import paint_of
+from screens.translate import N_, _
+from screens.widgets.filter_line import matches
+from screens.widgets.table import Column, Row, Table
+from screens.widgets.trouble import problem_text
+from screens.words import Tone
+
+_COLUMNS = (
+    Column("name", N_("tenant / workspace"), most=34),
+    Column("production", "", most=10),
+    Column("apps", N_("apps"), right=True, rank=1),
+    Column("hosts", N_("hosts"), right=True, rank=2),
+    Column("open", N_("open orders"), right=True, rank=3),
+    Column("waiting", N_("wait for a person"), right=True),
+)
+
+
+class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", N_("back")),
+        Binding("down", "move(1)", N_("down"), show=False, priority=True),
+        Binding("up", "move(-1)", N_("up"), show=False, priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._workspaces: tuple[WorkspaceView, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog", classes="workspaces"):
+            yield Input(placeholder=_("type a part of the name"), compact=True)
+            yield Table(_COLUMNS, empty=N_("No workspace of that name."))
+            yield Static("", id="refusal", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#dialog").border_title = _("Workspaces")
+        self.query_one("#dialog").border_subtitle = _("Enter switches, Esc goes back")
+        self.query_one(Input).focus()
+        self.run_worker(self._load())
+
+    async def _load(self) -> None:
+        try:
+            self._workspaces = await asyncio.to_thread(lambda: cockpit_of(self).open_api().workspaces())
+        except ProblemError as error:
+            self.query_one("#refusal", Static).update(problem_text(error.problem, self.app))
+            return
+        self._draw()
+
+    def action_move(self, by: int) -> None:
+        self.query_one(Table).action_move(by)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def on_input_changed(self) -> None:
+        self._draw()
+
+    def on_input_submitted(self) -> None:
+        self._choose(self.query_one(Table).chosen_key)
+
+    def on_table_chosen(self, event: Table.Chosen) -> None:
+        self._choose(event.key)
+
+    def _choose(self, key: str) -> None:
+        chosen = next((w for w in self._workspaces if _key(w) == key), None)
+        if chosen is not None:
+            self.dismiss(chosen)
+
+    def _draw(self) -> None:
+        wanted = self.query_one(Input).value
+        self.query_one(Table).set_rows([self._row(w) for w in self._workspaces if matches(wanted, (_key(w),))])
+
+    def _row(self, workspace: WorkspaceView) -> Row:
+        paint = paint_of(self.app)
+        return Row(
+            _key(workspace),
+            {
+                "name": Text(_key(workspace), style=paint.strong),
+                "production": Text(_("production") if workspace.production else "", style=paint.tone(Tone.FAIL)),
+                "apps": Text(str(workspace.apps)),
+                "hosts": Text(str(workspace.hosts)),
+                "open": Text(str(workspace.open_orders)),
+                "waiting": Text(
+                    str(workspace.waiting_orders),
+                    style=paint.tone(Tone.WAIT) if workspace.waiting_orders else paint.dim,
+                ),
+            },
+        )
+
+
+def _key(workspace: WorkspaceView) -> str:
+    return f"{workspace.tenant} / {workspace.workspace}"
