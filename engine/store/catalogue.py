@@ -1,11 +1,14 @@
 """Catalogues and the store: what a catalogue would change, applying it in one transaction, and writing it out again.
 
-Applying adds and changes what the catalogue names, and never removes what it does not name. It never touches what lives by
-itself: a host's state and version, an instance's current version — except when an instance is new and its version is given.
+Applying adds and changes what the catalogue names, and never removes what it does not name. What it names it names wholly: a
+field left out has its default. Only a workspace keeps what is left out, because files add to it in parts. Applying never
+touches what lives by itself: a host's state and version, an instance's current version — except when an instance is new and
+its version is given.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -170,6 +173,9 @@ class _Apply:
             "floor_percent": workspace.floor,
             "requires_staragent": workspace.requires_staragent,
         }
+        before = self.rows.find(t.workspace, tenant_id, workspace.name)
+        if before is not None:
+            values = _written(workspace, values, before)
         workspace_id, _ = self.rows.put(t.workspace, path, Scope(tenant_id), (tenant_id, workspace.name), values)
         scope = Scope(tenant_id, workspace_id)
         for region in workspace.regions:
@@ -283,3 +289,11 @@ class _Apply:
 
     def _refuse(self, place: tuple[str, ...], text: Message) -> None:
         self.problems.append(self.catalogue.problem(place, text))
+
+
+def _written(workspace: m.Workspace, values: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that the file really gives: a file that only adds hosts to a workspace must not end its being production."""
+    given = {name: value for name, value in values.items() if name in workspace.model_fields_set}
+    if given.get("production", before["production"]) != before["production"]:
+        given["floor_percent"] = values["floor_percent"]
+    return given
