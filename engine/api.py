@@ -32,6 +32,7 @@ from engine.views import (
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from engine.reading.host_runs import HostRuns
     from engine.store.store import Store
 
 LOOK_AGAIN_S = 0.5  # a lost change notice costs a waiting command this much at most
@@ -64,11 +65,14 @@ class Api:
         self._now = now
         self._create = create
         self._store: Store | None = None
+        self._host_runs: HostRuns
 
     def open(self) -> None:
         """Connect, and create or migrate the tables when they are missing. Raises ApiError."""
+        from engine.reading.host_runs import HostRuns
         from engine.store.store import Store
 
+        self._host_runs = HostRuns(self.log_dir)
         with _as_api_errors():
             self._store = Store.open(self.store_url, create=self._create)
 
@@ -136,7 +140,7 @@ class Api:
 
         with self._reading() as conn:
             scope = find_scope(conn, tenant, workspace)
-            return read_order(conn, scope, order_id, log_dir=self.log_dir, now=self._now())
+            return read_order(conn, scope, order_id, host_runs=self._host_runs, now=self._now())
 
     def engine_alive(self) -> bool:
         """Whether an active engine has said so within the last 5 seconds."""

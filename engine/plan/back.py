@@ -21,7 +21,7 @@ def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
     """Return every host this order has started on to `version`, or to the version it ran. A host whose version was not
     touched only has its health checked and its traffic given back. Needs `progress.plan`."""
     hosts = {}
-    for run in _started(progress):
+    for run in started_runs(progress):
         plan = _forward(progress).hosts[run.host]
         steps = RELEASE_STEPS if run.touched else GIVE_BACK
         to_version = (version or plan.from_version) if run.touched else plan.from_version
@@ -34,7 +34,7 @@ def plan_cancel(progress: OrderProgress) -> Plan:
     """Give the recorded weights back to the hosts this order has moved, where their health allows; change no version."""
     hosts = {}
     moved = {line.mount.host for line in progress.weights if line.owned}
-    for run in _started(progress):
+    for run in started_runs(progress):
         if run.host in moved:
             plan = _forward(progress).hosts[run.host]
             version = plan.to_version if run.touched else plan.from_version
@@ -48,7 +48,7 @@ def _forward(progress: OrderProgress) -> Plan:
     return progress.plan
 
 
-def _started(progress: OrderProgress) -> list[RunProgress]:
+def started_runs(progress: OrderProgress) -> list[RunProgress]:
     """Runs of the forward direction that have begun, in plan order."""
     plan = _forward(progress)
     runs = (

@@ -16,7 +16,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, Direction, NodeKind, NodeState, OrderState, RunState
 from engine.plan import what_if_words as words
-from engine.plan.back import plan_cancel, plan_rollback
+from engine.plan.back import plan_cancel, plan_rollback, started_runs
 from engine.plan.in_service import crossing
 from engine.plan.next import node_state
 from engine.plan.what_if_words import named
@@ -99,12 +99,12 @@ def failed_hosts(progress: OrderProgress) -> tuple[str, ...]:
 
 def started_hosts(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts the order has begun with, those it would return in a rollback, in plan order."""
-    return () if progress.plan is None else tuple(plan_rollback(progress).hosts)
+    return tuple(run.host for run in started_runs(progress)) if progress.plan is not None else ()
 
 
 def touched_hosts(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts whose version the order may have changed, in plan order."""
-    return tuple(host for host in started_hosts(progress) if progress.runs[Direction.FORWARD, host].touched)
+    return tuple(run.host for run in started_runs(progress) if run.touched) if progress.plan is not None else ()
 
 
 def settable_hosts(progress: OrderProgress) -> tuple[str, ...]:
@@ -297,12 +297,16 @@ def _roll_back(asked: Asked) -> Consequence:
         return _refused(asked, summary, words.nothing_to_roll_back())
     version = asked.params.get("version")
     back = plan_rollback(progress, version)
-    unknown = _versions_not_in(back, asked.succeeded_versions, touched_hosts(progress))
+    touched = touched_hosts(progress)
+    unknown = _versions_not_in(back, asked.succeeded_versions, touched)
     if unknown:
         return _refused(
             asked, summary, words.version_never_succeeded(asked.app, unknown, asked.succeeded_versions), hosts
         )
-    lines = words.rolling_back(progress, back, touched_hosts(progress))
+    # What is below the floor already is no reason against going back; taking more away is.
+    if back.lowest_in_service < min(back.floor, back.in_service) and not progress.spec.override_reason:
+        return _refused(asked, summary, words.rollback_breaks_floor(back), hosts)
+    lines = words.rolling_back(progress, back, touched)
     lines += _time_line(asked, len(hosts), len([n for n in back.nodes if n.kind.runs_hosts]))
     return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
 

@@ -262,6 +262,18 @@ def floor_broken_now(traffic: Traffic) -> Problem:
     )  # fmt: skip
 
 
+def rollback_breaks_floor(back: Plan) -> Problem:
+    return Problem(
+        "floor_broken",
+        message(
+            "The way back would leave {lowest} hosts in service, below the floor of {floor}.",
+            lowest=back.lowest_in_service,
+            floor=back.floor,
+        ),
+        message("Retry failed hosts or give healthy ones their weight first."),
+    )
+
+
 def nothing_to_confirm(key: str | None) -> Problem:
     if key is None:
         return Problem(

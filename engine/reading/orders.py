@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from engine.domain.log_path import log_path
 from engine.domain.message import message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress, RunProgress, StepProgress, WeightLine
+from engine.domain.progress import OrderProgress
 from engine.domain.states import (
     Act,
     CommandState,
@@ -24,31 +21,27 @@ from engine.domain.states import (
     OrderKind,
     OrderState,
     RunState,
-    StepState,
 )
 from engine.plan.in_service import floor_of, in_service, server_groups
 from engine.plan.next import node_state
 from engine.plan.what_if import consequence, sensible_acts
+from engine.reading.host_runs import HostRuns
 from engine.reading.next_line import next_line
 from engine.reading.scope import NotThere, Scope, check_order
 from engine.store import tables as t
 from engine.store.encoding import decode_problem
 from engine.store.fleets import succeeded_versions
-from engine.store.orders import OPEN_STATES, load_progress, load_steps
+from engine.store.orders import OPEN_STATES, load_progress
 from engine.views import (
     BalancerView,
     CommandView,
     Consequence,
-    HostRunView,
     NodeView,
     OrderRow,
     OrderView,
-    StepView,
-    WeightView,
 )
 
 ENGINE_SILENT_S = 5.0  # an engine that has said nothing for so long is not counted on
-Steps = Mapping[tuple[str, int], tuple[StepProgress, ...]]
 
 
 def read_orders(conn: sa.Connection, scope: Scope, *, open_only: bool, limit: int) -> tuple[OrderRow, ...]:
@@ -110,24 +103,12 @@ def _order_row(row: Any, counts: Mapping[str, int]) -> OrderRow:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a host stands and what it runs now."""
-
-    data_centre: str
-    cell: str
-    version: str
-
-
-def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, log_dir: Path, now: float) -> OrderView:
+def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: HostRuns, now: float) -> OrderView:
     """Raises NotThere `no_such_order`, for an order of another workspace as well."""
     check_order(conn, scope, order_id)
     progress = load_progress(conn, order_id)
-    places = _places(conn, progress)
-    steps = {direction: load_steps(conn, order_id, direction) for direction in _directions(progress)}
     alive = read_engine_alive(conn, now)
     changed_at, last_event = _last(conn, order_id)
-    lines = _weights_by_host(progress.weights)
     spec = progress.spec
     return OrderView(
         id=order_id,
@@ -151,9 +132,7 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, log_dir: Pat
         ended_at=progress.ended_at,
         epoch=progress.epoch,
         nodes=_nodes(progress),
-        hosts=tuple(
-            _host_run_view(progress, host, place, steps, lines.get(host, ()), log_dir) for host, place in places.items()
-        ),
+        hosts=host_runs.read(conn, progress),
         balancers=_balancers(progress),
         floor=floor_of(progress),
         in_service=min((in_service(lines) for lines in server_groups(progress).values()), default=0),
@@ -188,34 +167,11 @@ def read_engine_alive(conn: sa.Connection, now: float) -> bool:
     return found.first() is not None
 
 
-def _directions(progress: OrderProgress) -> tuple[Direction, ...]:
-    return (Direction.FORWARD,) if progress.direction is Direction.FORWARD else (Direction.FORWARD, Direction.BACK)
-
-
 def _last(conn: sa.Connection, order_id: int) -> tuple[float, int]:
     """When the order's row changed last, and its newest event."""
     newest = sa.select(sa.func.max(t.event.c.id)).where(t.event.c.order_id == order_id).scalar_subquery()
     row = conn.execute(sa.select(t.order.c.changed_at, newest.label("event")).where(t.order.c.id == order_id)).one()
     return row.changed_at, row.event or 0
-
-
-def _places(conn: sa.Connection, progress: OrderProgress) -> dict[str, _Place]:
-    """The order's hosts in plan order; before there is a plan, those of the service instance. A host that has left the
-    workspace since keeps its line, without a place."""
-    host = t.host.c
-    query = (
-        sa.select(host.name, host.version, t.cell.c.name.label("cell"), t.data_centre.c.name.label("data_centre"))
-        .join(t.cell, t.cell.c.id == host.cell_id)
-        .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
-        .join(t.service_instance_host, t.service_instance_host.c.host_id == host.id)
-        .where(t.service_instance_host.c.service_instance_id == progress.service_instance_id)
-        .order_by(t.data_centre.c.name, t.cell.c.name, host.name)
-    )
-    found = {row.name: _Place(row.data_centre, row.cell, row.version) for row in conn.execute(query)}
-    if progress.plan is None:
-        return found
-    planned = [name for node in progress.plan.nodes if node.kind.runs_hosts for name in node.hosts]
-    return {name: found.get(name, _Place("", "", "")) for name in planned}
 
 
 # ------------------------------------------------------------------------------------------------------------------ nodes
@@ -283,77 +239,7 @@ def _initialise_state(progress: OrderProgress) -> NodeState:
     return NodeState.SUCCEEDED
 
 
-# ------------------------------------------------------------------------------------------------------------------ hosts
-
-
-def _host_run_view(
-    progress: OrderProgress,
-    host: str,
-    place: _Place,
-    steps: Mapping[Direction, Steps],
-    lines: Iterable[WeightLine],
-    log_dir: Path,
-) -> HostRunView:
-    direction, run = _present_run(progress, host)
-    done = steps.get(direction, {}).get((host, run.attempt), ())
-    current = _current_step(done)
-    return HostRunView(
-        name=host,
-        data_centre=place.data_centre,
-        cell=place.cell,
-        node=run.node,
-        direction=direction,
-        state=run.state,
-        attempt=run.attempt,
-        version=place.version,
-        from_version=run.from_version,
-        to_version=run.to_version,
-        step=current.name if current else None,
-        step_started_at=current.started_at if current else None,
-        steps=tuple(StepView(step.name, step.state, step.started_at, step.ended_at, step.problem) for step in done),
-        weights=tuple(_weight_view(line) for line in lines),
-        problem=run.problem,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-        log_path=str(log_path(log_dir, progress.id, host, direction, run.attempt)),
-    )
-
-
-def _present_run(progress: OrderProgress, host: str) -> tuple[Direction, RunProgress]:
-    """The host's run in the present direction, or the one forward when the way back leaves it out."""
-    back = progress.runs.get((Direction.BACK, host))
-    if progress.direction is Direction.BACK and back is not None:
-        return Direction.BACK, back
-    pending = RunProgress(host, "", RunState.PENDING, 1, "", progress.spec.version)
-    return Direction.FORWARD, progress.runs.get((Direction.FORWARD, host), pending)
-
-
-def _current_step(steps: tuple[StepProgress, ...]) -> StepProgress | None:
-    """The running or failed one, else the last one that ended."""
-    for step in steps:
-        if step.state is StepState.RUNNING or step.state.halts:
-            return step
-    return next((step for step in reversed(steps) if step.state.complete), None)
-
-
-def _weights_by_host(weights: Iterable[WeightLine]) -> Mapping[str, list[WeightLine]]:
-    found: dict[str, list[WeightLine]] = defaultdict(list)
-    for line in weights:
-        found[line.mount.host].append(line)
-    return found
-
-
-def _weight_view(line: WeightLine) -> WeightView:
-    return WeightView(
-        balancer=line.mount.server_group.balancer_id,
-        server_group=line.mount.server_group.vserver_group_id,
-        port=line.mount.port,
-        recorded=line.recorded,
-        asked=line.asked,
-        confirmed=line.confirmed,
-        verified=line.verified,
-        owned=line.owned,
-    )
+# -------------------------------------------------------------------------------------------------------------- balancers
 
 
 def _balancers(progress: OrderProgress) -> tuple[BalancerView, ...]:

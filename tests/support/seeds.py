@@ -119,7 +119,7 @@ def _seed_production(conn: sa.Connection, workspace: int, apps: dict[str, int], 
         )  # fmt: skip
     if "ledger" in apps:
         ledger = _insert(conn, t.service_instance, workspace_id=workspace, app_id=apps["ledger"], current_version="")
-        host = _seed_host(conn, workspace, region, "hz-b", 99, version="", state="ready")
+        host = _seed_host(conn, workspace, region, "hz-b", 9999, version="", state="ready")
         conn.execute(sa.insert(t.service_instance_host).values(service_instance_id=ledger, host_id=host))
 
 

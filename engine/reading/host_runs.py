@@ -1,0 +1,191 @@
+"""The hosts of an order as the order screen shows them, with their steps.
+
+A watched order is read again at every change, and most of its 1,000 hosts did not move: a host's view is made anew only when
+its row, its place or a weight differs, or while it runs. What is remembered is never older than the snapshot it was compared with.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.domain.log_path import log_path
+from engine.domain.progress import OrderProgress, RunProgress, WeightLine
+from engine.domain.states import Direction, RunState, StepName, StepState
+from engine.store import tables as t
+from engine.store.encoding import decode_problem
+from engine.views import HostRunView, StepView, WeightView
+
+ORDERS_REMEMBERED = 8
+HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all steps are read: cheaper, and no database limits its parameters
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Everything a host's view is made of but its steps; they change only while it runs."""
+
+    direction: Direction
+    run: RunProgress
+    data_centre: str
+    cell: str
+    version: str
+    weights: tuple[WeightLine, ...]
+
+
+class HostRuns:
+    """One per `Api`; may be used from several threads: each read replaces what is remembered of its order as a whole."""
+
+    def __init__(self, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._remembered: dict[int, dict[str, tuple[_Seen, HostRunView]]] = {}
+
+    def read(self, conn: sa.Connection, progress: OrderProgress) -> tuple[HostRunView, ...]:
+        """In plan order; before there is a plan, the hosts of the service instance."""
+        known = self._remembered.get(progress.id, {})
+        seen = _seen(conn, progress)
+        changed = {host: now for host, now in seen.items() if not _same(known.get(host), now)}
+        steps = _steps(conn, progress.id, [now for now in changed.values() if now.run.state is not RunState.PENDING])
+        views = {
+            host: (now, known[host][1])
+            if host not in changed
+            else (now, _view(now, steps.get((now.direction, host), ()), self._log(progress.id, now)))
+            for host, now in seen.items()
+        }
+        self._remember(progress.id, views)
+        return tuple(view for _, view in views.values())
+
+    def _remember(self, order_id: int, views: dict[str, tuple[_Seen, HostRunView]]) -> None:
+        others = {key: value for key, value in self._remembered.items() if key != order_id}
+        self._remembered = dict([*others.items(), (order_id, views)][-ORDERS_REMEMBERED:])
+
+    def _log(self, order_id: int, seen: _Seen) -> str:
+        return str(log_path(self._log_dir, order_id, seen.run.host, seen.direction, seen.run.attempt))
+
+
+def _same(known: tuple[_Seen, HostRunView] | None, now: _Seen) -> bool:
+    return known is not None and now.run.state is not RunState.RUNNING and known[0] == now
+
+
+def _seen(conn: sa.Connection, progress: OrderProgress) -> dict[str, _Seen]:
+    places = _places(conn, progress.service_instance_id)
+    weights = _by_host(progress.weights)
+    found = {}
+    for host in places if progress.plan is None else _planned(progress):
+        direction, run = _present_run(progress, host)
+        data_centre, cell, version = places.get(host, ("", "", ""))
+        found[host] = _Seen(direction, run, data_centre, cell, version, weights.get(host, ()))
+    return found
+
+
+def _planned(progress: OrderProgress) -> list[str]:
+    assert progress.plan is not None, "an order without a plan has no planned hosts"
+    return [name for node in progress.plan.nodes if node.kind.runs_hosts for name in node.hosts]
+
+
+def _places(conn: sa.Connection, service_instance_id: int) -> dict[str, tuple[str, str, str]]:
+    """Host → (data centre, cell, the version it runs now). A host that has left the instance since has none."""
+    host, link = t.host.c, t.service_instance_host
+    query = (
+        sa.select(host.name, t.data_centre.c.name, t.cell.c.name, host.version)
+        .join(t.cell, t.cell.c.id == host.cell_id)
+        .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
+        .join(link, link.c.host_id == host.id)
+        .where(link.c.service_instance_id == service_instance_id)
+        .order_by(t.data_centre.c.name, t.cell.c.name, host.name)
+    )
+    return {name: (centre, cell, version) for name, centre, cell, version in conn.execute(query).all()}
+
+
+def _by_host(weights: Iterable[WeightLine]) -> Mapping[str, tuple[WeightLine, ...]]:
+    found: dict[str, list[WeightLine]] = defaultdict(list)
+    for line in weights:
+        found[line.mount.host].append(line)
+    return {host: tuple(lines) for host, lines in found.items()}
+
+
+def _present_run(progress: OrderProgress, host: str) -> tuple[Direction, RunProgress]:
+    """The host's run in the present direction, or the one forward when the way back leaves it out."""
+    back = progress.runs.get((Direction.BACK, host))
+    if progress.direction is Direction.BACK and back is not None:
+        return Direction.BACK, back
+    pending = RunProgress(host, "", RunState.PENDING, 1, "", progress.spec.version)
+    return Direction.FORWARD, progress.runs.get((Direction.FORWARD, host), pending)
+
+
+def _steps(
+    conn: sa.Connection, order_id: int, wanted: Collection[_Seen]
+) -> Mapping[tuple[Direction, str], tuple[StepView, ...]]:
+    """Of the present attempt of each wanted host, in order."""
+    found: dict[tuple[Direction, str], list[StepView]] = defaultdict(list)
+    for direction in {one.direction for one in wanted}:
+        attempts = {one.run.host: one.run.attempt for one in wanted if one.direction is direction}
+        for host, attempt, name, state, started_at, ended_at, problem in _step_rows(
+            conn, order_id, direction, list(attempts)
+        ):
+            if attempts.get(host) == attempt:
+                view = StepView(StepName(name), StepState(state), started_at, ended_at, decode_problem(problem))
+                found[direction, host].append(view)
+    return {key: tuple(views) for key, views in found.items()}
+
+
+def _step_rows(conn: sa.Connection, order_id: int, direction: Direction, hosts: list[str]) -> Iterable[Any]:
+    """(host, attempt, name, state, started_at, ended_at, problem) by host, attempt and position."""
+    step = t.step.c
+    query = (
+        sa.select(step.host, step.attempt, step.name, step.state, step.started_at, step.ended_at, step.problem)
+        .where(step.order_id == order_id, step.direction == str(direction))
+        .order_by(step.host, step.attempt, step.position)
+    )
+    if len(hosts) <= HOSTS_NAMED_IN_A_QUERY:
+        query = query.where(step.host.in_(hosts))
+    return conn.execute(query).all()
+
+
+def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:
+    run, current = seen.run, _current_step(steps)
+    return HostRunView(
+        name=run.host,
+        data_centre=seen.data_centre,
+        cell=seen.cell,
+        node=run.node,
+        direction=seen.direction,
+        state=run.state,
+        attempt=run.attempt,
+        version=seen.version,
+        from_version=run.from_version,
+        to_version=run.to_version,
+        step=current.name if current else None,
+        step_started_at=current.started_at if current else None,
+        steps=steps,
+        weights=tuple(_weight_view(line) for line in seen.weights),
+        problem=run.problem,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        log_path=log,
+    )
+
+
+def _current_step(steps: tuple[StepView, ...]) -> StepView | None:
+    """The running or failed one, else the last one that ended."""
+    for step in steps:
+        if step.state is StepState.RUNNING or step.state.halts:
+            return step
+    return next((step for step in reversed(steps) if step.state.complete), None)
+
+
+def _weight_view(line: WeightLine) -> WeightView:
+    return WeightView(
+        balancer=line.mount.server_group.balancer_id,
+        server_group=line.mount.server_group.vserver_group_id,
+        port=line.mount.port,
+        recorded=line.recorded,
+        asked=line.asked,
+        confirmed=line.confirmed,
+        verified=line.verified,
+        owned=line.owned,
+    )
