@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -77,15 +78,16 @@ class OssEndpoint:
         self._runner: web.ServerRunner | None = None
         self._stopping = asyncio.Event()
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen and return the URL (`http://127.0.0.1:4001`); port 0 picks a free one. OSError when it is taken."""
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> str:
+        """Listen and return the URL (`http://127.0.0.1:4001`); port 0 picks a free one. OSError when it is taken.
+        With `tls` it speaks https, as the real service does."""
         self._stopping = asyncio.Event()
         server = web.Server(self._serve, handler_cancellation=True, access_log=None)
         runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
         self._runner = runner
-        self.url = f"http://{host}:{runner.addresses[0][1]}"
+        self.url = f"{'https' if tls else 'http'}://{host}:{runner.addresses[0][1]}"
         return self.url
 
     async def stop(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import ssl
 import time
 import uuid
 from collections import deque
@@ -98,18 +99,19 @@ class SlbEndpoint:
         self._runner: web.ServerRunner | None = None
         self._stopping = asyncio.Event()
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen and return the URL (`http://127.0.0.1:4002`); port 0 picks a free one. OSError when it is taken."""
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> str:
+        """Listen and return the URL (`http://127.0.0.1:4002`); port 0 picks a free one. OSError when it is taken.
+        With `tls` it speaks https, as the real service does."""
         self._stopping = asyncio.Event()
         # A stalled answer waits for the client to give up, or for stop().
         runner = web.ServerRunner(
             web.Server(self._serve, handler_cancellation=True, access_log=None), shutdown_timeout=1.0
         )
         await runner.setup()
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, ssl_context=tls)
         await site.start()
         self._runner = runner
-        self.url = f"http://{host}:{runner.addresses[0][1]}"
+        self.url = f"{'https' if tls else 'http'}://{host}:{runner.addresses[0][1]}"
         return self.url
 
     async def stop(self) -> None:

@@ -40,7 +40,7 @@ def silence(name: str) -> None:
 
     What they have to say also reaches us as an exception. Called after the SDK's import, which adds handlers of its own.
     """
-    for logger_name in [name, *(n for n in logging.root.manager.loggerDict if n.startswith(name + "."))]:
+    for logger_name in [name, *(n for n in list(logging.root.manager.loggerDict) if n.startswith(name + "."))]:
         logger = logging.getLogger(logger_name)
         logger.handlers[:] = [logging.NullHandler()]
         logger.setLevel(logging.CRITICAL)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from engine.cloud import oss_errors
@@ -142,6 +143,7 @@ class _Provider:
         return OssCredentials(found.access_key_id, found.access_key_secret, found.security_token or "")
 
 
+@cache
 def _import_oss2() -> Any:
     import oss2
 

@@ -22,6 +22,7 @@ from engine.cloud.credentials import CredentialsSource
 from engine.cloud.oss import OssPackages
 from engine.domain.fleet import ObjectRef, Region
 from engine.ports import Packages, PackagesError
+from tests.support.certificate import LoopbackCertificate
 
 REGION = "cn-hangzhou"
 SECRET = "lab-secret-of-the-test"
@@ -47,7 +48,7 @@ class LabWorld:
     """The vendor's SDK against the lab's endpoint."""
 
     endpoint: OssEndpoint
-    packages: OssPackages
+    packages: Packages
 
     def put(self, key: str, content: bytes, *, parts: int = 0) -> None:
         self.endpoint.put_local("lab", key, content, parts=parts)
@@ -335,6 +336,20 @@ def test_a_region_without_an_endpoint_is_reached_over_https_at_its_public_name()
     assert packages.endpoint("cn-lab") == "https://oss.internal:8443"
     url = packages.signed_url(ref(), 60)
     assert url.startswith(f"https://lab.oss-cn-hangzhou.aliyuncs.com/{KEY}?")
+
+
+async def test_https_works_with_a_trusted_certificate_and_with_no_other(
+    endpoint: OssEndpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificate = LoopbackCertificate(tmp_path)
+    await endpoint.stop()
+    await endpoint.start(tls=certificate.context())
+    code, said = await problem_of_head(adapter(endpoint), ref())
+    assert code == "oss_unreachable"
+    assert "certificate" in said.lower()
+    assert not endpoint.seen
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.path))
+    assert (await adapter(endpoint).head(ref())).size == len(CONTENT)
 
 
 async def test_the_sdk_writes_nothing_to_the_screen(endpoint: OssEndpoint, capfd: pytest.CaptureFixture[str]) -> None:
