@@ -1,2 +1,1 @@
-"""What starts: the application, the command line, settings, translations and the practice lab. The only place that wires
-the layers together; no other layer imports from here."""
+"""What starts: the app, the command line, settings, translations and the practice lab. Only here the layers are wired together."""
