@@ -1,31 +1,19 @@
-"""How one process learns that another has changed the store: SQLite's data_version, PostgreSQL's LISTEN/NOTIFY.
+"""How one process learns that another has changed the store. Here: SQLite's data_version; PostgreSQL's is in `listening`.
 
 A token says "something may have changed", never what: whoever waits reads the rows again.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import selectors
 import sqlite3
 import threading
 import time
 from pathlib import Path
-from typing import Any, Protocol
-
-import psycopg
+from typing import Protocol
 
 from engine.store.failures import driver_errors
 
-CHANNEL = "cockpit"
 POLL_S = 0.025
-RECONNECT_FIRST_S = 0.2
-RECONNECT_MOST_S = 5.0
-SILENCE_S = 20.0  # then the link is asked whether it is alive
-
-log = logging.getLogger(__name__)
 
 
 class Changes(Protocol):
@@ -65,87 +53,3 @@ class SqliteChanges:
         self._closed.set()
         with self._lock:
             self._connection.close()
-
-
-class PostgresChanges:
-    """A thread that listens, and counts. It reconnects for ever with a bounded pause, and counts one on every connect: what
-    was missed while the link was down is covered by that. Starts at the first question."""
-
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
-        self._condition = threading.Condition()
-        self._count = 0
-        self._closed = False
-        self._thread: threading.Thread | None = None
-        self._wake_read, self._wake_write = os.pipe()
-
-    def token(self) -> object:
-        with self._condition:
-            self._start()
-            return self._count
-
-    def wait(self, token: object, timeout_s: float) -> object:
-        with self._condition:
-            self._start()
-            self._condition.wait_for(lambda: self._closed or self._count != token, timeout_s)
-            return self._count
-
-    def close(self) -> None:
-        with self._condition:
-            if self._closed:
-                return
-            self._closed = True
-            self._condition.notify_all()
-        os.write(self._wake_write, b"x")
-        if self._thread is not None:
-            self._thread.join(timeout=10)
-        if self._thread is None or not self._thread.is_alive():
-            os.close(self._wake_read)
-            os.close(self._wake_write)
-
-    def _start(self) -> None:
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="store-listen", daemon=True)
-            self._thread.start()
-
-    def _tick(self) -> None:
-        with self._condition:
-            self._count += 1
-            self._condition.notify_all()
-
-    def _run(self) -> None:
-        pause_s = RECONNECT_FIRST_S
-        while not self._closed:
-            try:
-                # The connection is closed by us, not by `with`: on a broken link its COMMIT would only raise once more.
-                connection = psycopg.connect(self._conninfo, autocommit=True)
-                with contextlib.closing(connection):
-                    connection.add_notify_handler(
-                        lambda _notification: self._tick()
-                    )  # those that come beside an answer
-                    connection.execute(f"LISTEN {CHANNEL}")
-                    pause_s = RECONNECT_FIRST_S
-                    self._tick()
-                    self._listen(connection)
-            except psycopg.Error as error:
-                log.warning("listening for changes of the store was interrupted: %s", error)
-                self._sleep(pause_s)
-                pause_s = min(pause_s * 2, RECONNECT_MOST_S)
-
-    def _listen(self, connection: psycopg.Connection[Any]) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(connection.fileno(), selectors.EVENT_READ)
-            selector.register(self._wake_read, selectors.EVENT_READ)
-            while not self._closed:
-                if not selector.select(SILENCE_S):
-                    connection.execute("SELECT 1")
-                connection.pgconn.consume_input()
-                heard = False
-                while connection.pgconn.notifies():
-                    heard = True
-                if heard:
-                    self._tick()
-
-    def _sleep(self, seconds: float) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: self._closed, seconds)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from engine.domain.message import message
-from engine.store.changes import CHANNEL, Changes, PostgresChanges, SqliteChanges
+from engine.store.changes import Changes, SqliteChanges
 from engine.store.failures import StoreError, driver_errors, store_error
 from engine.store.file_systems import network_file_system
 from engine.store.migrations import current_revision, is_head, migrate
@@ -82,6 +82,8 @@ class Store:
 
     @classmethod
     def _open_postgres(cls, url: sa.URL, create: bool) -> Store:
+        from engine.store.listening import PostgresChanges
+
         shown = _shown(url)
         engine = _postgres_engine(url)
         try:
@@ -117,7 +119,7 @@ class Store:
             with connection.begin():
                 yield connection
                 if not self.is_sqlite:
-                    connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+                    connection.exec_driver_sql("NOTIFY cockpit")
 
     def change_token(self) -> object:
         """A value that differs from the last one when anything may have been committed, by whomever. Cheap; thread-safe."""
