@@ -1,0 +1,279 @@
+"""What an act would do, asked of orders as the store has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.domain.progress import OrderProgress
+from engine.domain.states import Act, Direction, OrderState, RunState
+from engine.plan.what_if import consequence, sensible_acts
+from engine.store.orders import load_progress
+from engine.store.store import Store
+from engine.views import Consequence
+from tests.support.seeds import NOW, SITUATIONS, release_spec, seed_fleet, seed_order
+
+Ask = Callable[..., Consequence]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path}/store.db")
+    seed_fleet(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def given(store: Store) -> Callable[..., OrderProgress]:
+    def given_order(situation: str, **spec: Any) -> OrderProgress:
+        order_id = seed_order(store, situation, release_spec(**spec) if spec else None)
+        with store.reading() as conn:
+            return load_progress(conn, order_id)
+
+    return given_order
+
+
+def ask(
+    progress: OrderProgress, act: Act, succeeded: tuple[str, ...] = ("1.0.0",), production: bool = True, **params: Any
+) -> Consequence:
+    return consequence(progress, act, params, succeeded_versions=succeeded, production=production, now=NOW)
+
+
+def with_weights(progress: OrderProgress, weights: dict[str, int]) -> OrderProgress:
+    lines = (replace(w, confirmed=weights.get(w.mount.host, w.confirmed)) for w in progress.weights)
+    return replace(progress, weights=tuple(lines))
+
+
+def test_confirming_beta_says_which_group_starts_and_how_many_hosts_stay(given: Ask) -> None:
+    answer = ask(given("waiting_at_beta_gate"), Act.CONFIRM)
+    assert answer.allowed
+    assert str(answer.summary) == "confirms Beta and starts group 1 (3 hosts leave the balancer, 5 of 8 stay)"
+    assert "in service: 8 → 5 of 8, floor 4" in map(str, answer.lines)
+    assert any("expected time 00:45" in str(line) for line in answer.lines)
+    assert answer.hosts == ("hz-02", "hz-04", "hz-03")
+
+
+def test_a_gray_gate_is_refused_while_a_host_that_had_traffic_has_none(given: Ask) -> None:
+    progress = given("waiting_at_gray_gate")
+    refused = ask(with_weights(progress, {"hz-01": 50}), Act.CONFIRM)
+    assert refused.refusal is not None
+    assert str(refused.refusal.what) == "hz-05 still takes no traffic: set its weight first."
+    assert ask(with_weights(progress, {"hz-01": 50, "hz-05": 1}), Act.CONFIRM).allowed
+
+
+def test_a_host_that_never_took_traffic_does_not_hold_up_its_gray_gate(given: Ask) -> None:
+    progress = given("waiting_at_gray_gate")
+    lines = (replace(w, recorded=0) if w.mount.host == "hz-05" else w for w in progress.weights)
+    assert ask(with_weights(replace(progress, weights=tuple(lines)), {"hz-01": 50}), Act.CONFIRM).allowed
+
+
+def test_confirming_is_refused_when_the_next_group_would_break_the_floor(given: Ask) -> None:
+    progress = with_weights(given("waiting_at_beta_gate"), {"hz-06": 0, "hz-07": 0})
+    refused = ask(progress, Act.CONFIRM)
+    assert refused.refusal is not None
+    assert refused.refusal.code == "floor_broken"
+    overridden = replace(progress, spec=replace(progress.spec, override_reason="the other room is being rebuilt"))
+    answer = ask(overridden, Act.CONFIRM)
+    assert answer.allowed
+    assert any("the other room is being rebuilt" in str(line) for line in answer.lines)
+
+
+@pytest.mark.parametrize("situation", ["ready", "beta_running", "group_running", "halted", "succeeded", "cancelled"])
+def test_without_a_waiting_gate_there_is_nothing_to_confirm(given: Ask, situation: str) -> None:
+    refusal = ask(given(situation), Act.CONFIRM).refusal
+    assert refusal is not None
+    assert refusal.code == "nothing_to_confirm"
+
+
+def test_confirming_another_gate_than_the_one_that_waits_is_refused(given: Ask) -> None:
+    progress = given("waiting_at_gray_gate")
+    assert not ask(with_weights(progress, {"hz-01": 1, "hz-05": 1}), Act.CONFIRM, node="group-1-confirm").allowed
+
+
+def test_setting_a_weight_says_before_after_and_the_share_of_traffic(given: Ask) -> None:
+    answer = ask(given("waiting_at_gray_gate"), Act.SET_WEIGHTS, weights={"hz-01": 25})
+    assert answer.allowed
+    assert [str(line) for line in answer.lines] == [
+        "hz-01 in lb-2zelab01/rsp-2zelab01: weight 0 → 25, share of its traffic 0% → 4%"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "code"),
+    [
+        ({"hz-02": 10}, "weights_not_settable"),  # its group has not run
+        ({"hz-01": 101}, "weights_out_of_range"),
+        ({"hz-01": -1}, "weights_out_of_range"),
+        ({"hz-01": True}, "weights_out_of_range"),
+        ({}, "no_weights_given"),
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(given: Ask, weights: dict[str, int], code: str) -> None:
+    refusal = ask(given("waiting_at_gray_gate"), Act.SET_WEIGHTS, weights=weights).refusal
+    assert refusal is not None
+    assert refusal.code == code
+
+
+def test_a_failed_host_gets_no_weight_by_hand(given: Ask) -> None:
+    progress = given("halted")
+    assert ask(progress, Act.SET_WEIGHTS, weights={"hz-02": 50}).allowed
+    refusal = ask(progress, Act.SET_WEIGHTS, weights={"hz-03": 50}).refusal
+    assert refusal is not None
+    assert refusal.code == "weights_not_settable"
+
+
+def test_weights_may_not_take_the_balancer_below_its_floor(given: Ask) -> None:
+    progress = with_weights(given("halted"), {"hz-06": 0, "hz-07": 0, "hz-08": 0})
+    refusal = ask(progress, Act.SET_WEIGHTS, weights={"hz-01": 0}).refusal
+    assert refusal is not None
+    assert refusal.code == "floor_broken"
+
+
+@pytest.mark.parametrize("situation", ["ready", "beta_running", "group_running", "rolling_back"])
+def test_no_weight_is_set_by_hand_while_the_engine_moves_them(given: Ask, situation: str) -> None:
+    assert not ask(given(situation), Act.SET_WEIGHTS, weights={"hz-01": 10}).allowed
+
+
+def test_starting_is_only_possible_when_checked(given: Ask) -> None:
+    assert str(ask(given("ready"), Act.START).summary) == "starts Beta (2 hosts leave the balancer, 6 of 8 stay)"
+
+
+@pytest.mark.parametrize("situation", sorted(set(SITUATIONS) - {"ready"}))
+def test_an_order_that_is_not_ready_is_not_started(given: Ask, situation: str) -> None:
+    assert not ask(given(situation), Act.START).allowed
+
+
+def test_a_plan_below_the_floor_is_not_started_without_a_reason(given: Ask) -> None:
+    progress = given("ready", beta=False, beta_hosts=(), groups=1)
+    refusal = ask(progress, Act.START).refusal
+    assert refusal is not None
+    assert refusal.code == "floor_broken"
+    reasoned = replace(progress, spec=replace(progress.spec, override_reason="night, no traffic"))
+    assert ask(reasoned, Act.START).allowed
+
+
+def test_retry_takes_failed_hosts_only(given: Ask) -> None:
+    progress = given("halted")
+    assert ask(progress, Act.RETRY).hosts == ("hz-03",)
+    refusal = ask(progress, Act.RETRY, hosts=["hz-02"]).refusal
+    assert refusal is not None
+    assert refusal.code == "not_failed"
+
+
+def test_retrying_a_host_that_still_has_traffic_counts_it_as_leaving(given: Ask) -> None:
+    progress = with_weights(given("halted"), {"hz-03": 100, "hz-06": 0, "hz-07": 0, "hz-08": 0, "hz-02": 0})
+    refusal = ask(progress, Act.RETRY).refusal
+    assert refusal is not None
+    assert refusal.code == "floor_broken"
+
+
+def test_cancel_before_the_start_touches_nothing_and_needs_no_name_typed(given: Ask) -> None:
+    answer = ask(given("ready"), Act.CANCEL)
+    assert (answer.allowed, answer.asks_reason, answer.type_to_confirm, answer.hosts) == (True, True, "", ())
+
+
+def test_cancel_in_production_asks_for_the_name_and_says_who_keeps_the_new_version(given: Ask) -> None:
+    progress = given("halted")
+    answer = ask(progress, Act.CANCEL)
+    assert (answer.asks_reason, answer.type_to_confirm, answer.hosts) == (True, "trade-core", ("hz-03",))
+    assert any("cancel is not rollback" in str(line) for line in answer.lines)
+    assert ask(progress, Act.CANCEL, production=False).type_to_confirm == ""
+
+
+@pytest.mark.parametrize("situation", ["cancelled", "succeeded", "rolled_back", "rolling_back"])
+def test_what_has_ended_or_is_going_back_is_not_cancelled(given: Ask, situation: str) -> None:
+    assert not ask(given(situation), Act.CANCEL).allowed
+
+
+def test_rolling_back_names_hosts_versions_groups_and_capacity(given: Ask) -> None:
+    answer = ask(given("halted"), Act.ROLL_BACK)
+    assert answer.allowed
+    assert answer.asks_reason
+    assert answer.type_to_confirm == "trade-core"
+    assert str(answer.summary) == "rolls back 5 hosts"
+    assert [str(line) for line in answer.lines[:2]] == [
+        "2.0.0 → 1.0.0 on hz-01, hz-05, hz-02, hz-04, hz-03",
+        "groups: 2; in service: 7, at least 4 while it runs, floor 4",
+    ]
+
+
+def test_an_app_that_never_succeeded_here_is_not_rolled_back(given: Ask) -> None:
+    for situation in ("halted", "cancelled"):
+        refusal = ask(given(situation), Act.ROLL_BACK, succeeded=()).refusal
+        assert refusal is not None
+        assert refusal.code == "rollback_never_succeeded"
+
+
+def test_a_version_that_never_succeeded_is_no_way_back(given: Ask) -> None:
+    refusal = ask(given("halted"), Act.ROLL_BACK, version="3.0.0").refusal
+    assert refusal is not None
+    assert refusal.code == "rollback_never_succeeded"
+
+
+def test_an_order_that_touched_nothing_is_cancelled_not_rolled_back(given: Ask) -> None:
+    refusal = ask(given("ready"), Act.ROLL_BACK).refusal
+    assert refusal is not None
+    assert refusal.code == "rollback_nothing_touched"
+
+
+def test_after_success_the_version_before_is_offered(given: Ask) -> None:
+    answer = ask(given("succeeded"), Act.ROLL_BACK, succeeded=("2.0.0", "1.0.0"))
+    assert answer.allowed
+    assert str(answer.summary) == "makes a rollback order to 1.0.0"
+
+
+def test_pause_then_resume(given: Ask) -> None:
+    running = given("group_running")
+    assert ask(running, Act.PAUSE).hosts == ("hz-04", "hz-03")
+    assert not ask(running, Act.RESUME).allowed
+    paused = given("paused")
+    assert ask(paused, Act.RESUME).allowed
+    assert not ask(paused, Act.PAUSE).allowed
+
+
+def test_giving_up_a_rollback_waits_until_nothing_runs(given: Ask) -> None:
+    going = replace(given("rolling_back"), state=OrderState.HALTED)
+    assert not ask(going, Act.CANCEL).allowed
+    failed = {
+        key: replace(run, state=RunState.FAILED) if key[0] is Direction.BACK and run.state is RunState.RUNNING else run
+        for key, run in going.runs.items()
+    }
+    answer = ask(replace(going, runs=failed), Act.CANCEL)
+    assert answer.allowed
+    assert any("hz-03" in str(line) for line in answer.lines)
+
+
+EXPECTED_FIRST = {
+    "initialising": Act.CANCEL,
+    "init_failed": Act.INITIALISE,
+    "ready": Act.START,
+    "beta_running": Act.PAUSE,
+    "waiting_at_beta_gate": Act.CONFIRM,
+    "waiting_at_gray_gate": Act.SET_WEIGHTS,
+    "group_running": Act.PAUSE,
+    "halted": Act.RETRY,
+    "paused": Act.RESUME,
+    "rolling_back": Act.PAUSE,
+    "rolled_back": Act.ROLL_BACK,
+    "cancelled": Act.ROLL_BACK,
+    "succeeded": Act.ROLL_BACK,
+}
+
+
+@pytest.mark.parametrize("situation", sorted(SITUATIONS))
+def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: Ask, situation: str) -> None:
+    progress = given(situation)
+    acts = sensible_acts(progress, succeeded_versions=("1.0.0",), production=True, now=NOW)
+    assert acts[0].act is EXPECTED_FIRST[situation]
+    assert acts[0].allowed
+    for act in Act:
+        answer = ask(progress, act)
+        assert answer.allowed is (answer.refusal is None)
+        if answer.refusal is not None:
+            assert str(answer.refusal.what)
+            assert str(answer.refusal.remedy)
