@@ -31,8 +31,13 @@ from engine.ports import (
     StopOutcome,
 )
 
-HOST_CHECK = b"""os=debian
+HOST_CHECK = b"""clock=1000000
+os=debian
 os_version=12
+home=/home/admin
+disk_free_kib=9000000
+home_writable=yes
+end=yes
 """
 
 
@@ -41,7 +46,7 @@ def problem(code: str) -> Problem:
 
 
 class SimClock:
-    """Time that passes only by sleeping, and then at once."""
+    """Time that passes only by sleeping, and then almost at once: others get a moment to ask for the same thing."""
 
     def __init__(self) -> None:
         self.time = 1_000_000.0
@@ -51,7 +56,7 @@ class SimClock:
 
     async def sleep(self, seconds: float) -> None:
         self.time += seconds
-        await asyncio.sleep(0)
+        await asyncio.sleep(min(seconds, 0.05))
 
 
 @dataclass

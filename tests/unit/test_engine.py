@@ -1,0 +1,308 @@
+"""The engine over a real store and a simulated world: whole orders, from the command rows to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from engine.domain.orders import ReleaseSpec
+from engine.domain.progress import OrderProgress
+from engine.domain.states import Act, Direction, NodeState, OrderState, RunState, StepName, TrafficMode
+from engine.run.engine import Engine
+from engine.store import orders as rows
+from engine.store import tables as t
+from engine.store.store import Store
+from tests.support.fleet_rows import GROUP, Fleet, insert_fleet
+from tests.support.world import SimBalancer, SimClock, SimCloud, SimPackages, SimRemote
+
+REMOTE_STEPS = [name for name in StepName if name not in (StepName.CUT_TRAFFIC, StepName.RESTORE_TRAFFIC)]
+DEADLINE_S = 20
+
+
+class Scene:
+    """One store, one fleet, one world; engines come and go."""
+
+    def __init__(self, folder: Path, store: Store, fleet: Fleet) -> None:
+        self.folder, self.store, self.fleet = folder, store, fleet
+        self.clock, self.remote, self.objects = SimClock(), SimRemote(), SimPackages()
+        self.balancer = SimBalancer({GROUP: dict(fleet.weights)})
+        self.order_id = 0
+
+    @asynccontextmanager
+    async def engine(self) -> AsyncIterator[Engine]:
+        engine = Engine(
+            self.store, remote=self.remote, cloud=SimCloud(self.balancer, self.objects), clock=self.clock,
+            log_dir=self.folder / "logs", idle_s=None,
+        )  # fmt: skip
+        task = asyncio.create_task(engine.run())
+        try:
+            yield engine
+        finally:
+            engine.stop()
+            await asyncio.wait_for(task, DEADLINE_S)
+
+    async def crash(self, engine_task: asyncio.Task[None]) -> None:
+        engine_task.cancel()
+        await asyncio.gather(engine_task, return_exceptions=True)
+
+    def create(self, **spec: Any) -> int:
+        with self.store.writing() as conn:
+            self.order_id = rows.insert_order(
+                conn, workspace_id=self.fleet.workspace_id, service_instance_id=self.fleet.service_instance_id,
+                spec=ReleaseSpec("shop", "2.0.0", **spec), title="", created_by="alice", now=1.0,
+            )  # fmt: skip
+        return self.order_id
+
+    def progress(self) -> OrderProgress:
+        with self.store.reading() as conn:
+            return rows.load_progress(conn, self.order_id)
+
+    def weights(self) -> set[int]:
+        return set(self.balancer.weights[GROUP].values())
+
+    def versions(self) -> dict[str, str]:
+        with self.store.reading() as conn:
+            return {row.name: row.version for row in conn.execute(sa.select(t.host))}
+
+    async def until(self, holds: Callable[[OrderProgress], bool]) -> OrderProgress:
+        async with asyncio.timeout(DEADLINE_S):
+            while not holds(progress := self.progress()):
+                await asyncio.sleep(0.01)
+        return progress
+
+    async def until_state(self, state: OrderState) -> OrderProgress:
+        try:
+            return await self.until(lambda progress: progress.state is state)
+        except TimeoutError:
+            now = self.progress()
+            raise AssertionError(f"order is {now.state} ({now.problem}, {now.problems}), not {state}") from None
+
+    async def act(self, act: Act, reason: str = "", **params: Any) -> tuple[str, dict[str, Any] | None]:
+        with self.store.writing() as conn:
+            command = conn.execute(
+                sa.insert(t.command)
+                .values(
+                    order_id=self.order_id, act=str(act), params=params, operator="alice", reason=reason, sent_at=1.0
+                )
+                .returning(t.command.c.id)
+            ).scalar_one()
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                with self.store.reading() as conn:
+                    row = conn.execute(sa.select(t.command).where(t.command.c.id == command)).one()
+                if row.state != "sent":
+                    return row.state, row.problem
+                await asyncio.sleep(0.01)
+
+    async def accepted(self, act: Act, reason: str = "", **params: Any) -> None:
+        state, problem = await self.act(act, reason, **params)
+        assert (state, problem) == ("accepted", None)
+
+    async def refused(self, act: Act, reason: str = "", **params: Any) -> str:
+        state, problem = await self.act(act, reason, **params)
+        assert state == "refused"
+        assert problem is not None
+        return str(problem["code"])
+
+    async def start(self, **spec: Any) -> None:
+        self.create(**spec)
+        await self.until_state(OrderState.READY)
+        await self.accepted(Act.START)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Any:
+    store = Store.open(f"sqlite:///{tmp_path}/cockpit.db")
+    with store.writing() as conn:
+        fleet = insert_fleet(conn)
+    yield Scene(tmp_path, store, fleet)
+    store.close()
+
+
+async def test_release_puts_the_version_on_every_host_and_gives_the_traffic_back(scene: Scene) -> None:
+    async with scene.engine():
+        await scene.start()
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert set(scene.versions().values()) == {"2.0.0"}
+    assert scene.weights() == {100}
+    assert not any(line.owned for line in progress.weights)
+    assert set(scene.remote.effects.values()) == {1}
+    assert len(scene.remote.effects) == len(REMOTE_STEPS) * 8
+    log = (scene.folder / "logs" / str(scene.order_id) / "hz-a-01.forward-1.log").read_text()
+    assert "deploy on hz-a-01" in log
+
+
+async def test_hosts_of_one_group_leave_the_balancer_in_one_call(scene: Scene) -> None:
+    async with scene.engine():
+        await scene.start()
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert [len(servers) for _, servers in scene.balancer.calls] == [4, 4, 4, 4]
+
+
+async def test_second_group_never_starts_before_beta_is_confirmed(scene: Scene) -> None:
+    async with scene.engine():
+        await scene.start(beta=True, beta_hosts=("hz-a-01", "hz-b-01"))
+        progress = await scene.until_state(OrderState.WAITING)
+        assert {host for host, _, _ in scene.remote.effects} == {"hz-a-01", "hz-b-01"}
+        assert progress.nodes[Direction.FORWARD, "group-1"].state is NodeState.PENDING
+        await scene.accepted(Act.CONFIRM)
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert progress.nodes[Direction.FORWARD, "beta-confirm"].confirmed_by == "alice"
+
+
+async def test_gray_gives_weights_by_hand_and_refuses_to_go_on_without_traffic(scene: Scene) -> None:
+    async with scene.engine():
+        await scene.start(traffic=TrafficMode.GRAY, groups=2)
+        await scene.until_state(OrderState.WAITING)
+        hosts = scene.progress().plan.node("group-1").hosts  # type: ignore[union-attr]
+        assert await scene.refused(Act.CONFIRM)
+        for weight in (10, 50, 100):
+            await scene.accepted(Act.SET_WEIGHTS, weights=dict.fromkeys(hosts, weight))
+            assert {scene.balancer.weights[GROUP][f"i-{host}", 80] for host in hosts} == {weight}
+        await scene.accepted(Act.CONFIRM)
+        await scene.until(lambda p: p.nodes[Direction.FORWARD, "group-2-confirm"].state is NodeState.WAITING)
+        others = scene.progress().plan.node("group-2").hosts  # type: ignore[union-attr]
+        await scene.accepted(Act.SET_WEIGHTS, weights=dict.fromkeys(others, 100))
+        await scene.accepted(Act.CONFIRM)
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.weights() == {100}
+    assert not any(line.owned for line in progress.weights)
+
+
+async def test_a_host_that_is_not_healthy_halts_the_order_and_keeps_weight_zero(scene: Scene) -> None:
+    scene.remote.failing = {("hz-a-02", StepName.CHECK_HEALTH)}
+    async with scene.engine():
+        await scene.start()
+        progress = await scene.until_state(OrderState.HALTED)
+        run = progress.runs[Direction.FORWARD, "hz-a-02"]
+        assert run.state is RunState.FAILED
+        assert run.problem is not None
+        assert scene.balancer.weights[GROUP]["i-hz-a-02", 80] == 0
+        assert not any(host.startswith("hz-b") for host, _, _ in scene.remote.effects)
+        scene.remote.failing = set()
+        await scene.accepted(Act.RETRY)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.weights() == {100}
+    assert scene.remote.effects["hz-a-02", "forward-2", StepName.DEPLOY] == 1
+
+
+async def test_rollback_returns_the_hosts_the_order_touched_and_no_others(scene: Scene) -> None:
+    scene.remote.failing = {("hz-a-02", StepName.CHECK_HEALTH)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until_state(OrderState.HALTED)
+        scene.remote.failing = set()
+        await scene.accepted(Act.ROLL_BACK, reason="errors on checkout")
+        progress = await scene.until_state(OrderState.ROLLED_BACK)
+    assert set(scene.versions().values()) == {"1.0.0"}
+    assert scene.weights() == {100}
+    assert not any(line.owned for line in progress.weights)
+    assert not any(host.startswith("hz-b") for host, _, _ in scene.remote.effects)
+    assert progress.reason == "errors on checkout"
+
+
+async def test_rollback_stops_what_is_still_running(scene: Scene) -> None:
+    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-1", StepName.DEPLOY] == 1)
+        await scene.accepted(Act.ROLL_BACK, reason="hangs")
+        scene.remote.hanging = set()
+        await scene.until_state(OrderState.ROLLED_BACK)
+    assert ("hz-a-01", "forward-1") in scene.remote.stopped
+    assert set(scene.versions().values()) == {"1.0.0"}
+    assert scene.weights() == {100}
+
+
+async def test_cancel_gives_the_traffic_back_and_changes_no_version(scene: Scene) -> None:
+    scene.remote.hanging = {(host, StepName.INSTALL_SOFTWARE) for host in scene.fleet.hosts}
+    async with scene.engine():
+        await scene.start()
+        await scene.until(lambda p: sum(scene.remote.effects.values()) >= 12)
+        await scene.accepted(Act.CANCEL, reason="wrong window")
+        scene.remote.hanging = set()
+        await scene.until_state(OrderState.CANCELLED)
+    assert scene.weights() == {100}
+    assert set(scene.versions().values()) == {"1.0.0"}
+
+
+async def test_pause_starts_no_new_host_and_resume_goes_on(scene: Scene) -> None:
+    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+    async with scene.engine():
+        await scene.start(parallelism=1)
+        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-1", StepName.DEPLOY] == 1)
+        await scene.accepted(Act.PAUSE)
+        scene.remote.hanging = set()
+        progress = await scene.until_state(OrderState.HALTED)
+        assert [run.state for run in progress.runs.values()].count(RunState.SUCCEEDED) == 1
+        await scene.accepted(Act.RESUME)
+        await scene.until_state(OrderState.SUCCEEDED)
+
+
+async def test_initialisation_names_every_problem(scene: Scene) -> None:
+    scene.remote.unreachable = {"hz-a-01", "hz-b-04"}
+    scene.objects.etag = "CD" * 16
+    async with scene.engine():
+        scene.create()
+        progress = await scene.until_state(OrderState.INIT_FAILED)
+        found = {(host, problem.code) for host, problem in progress.problems}
+        assert {("hz-a-01", "host_unreachable"), ("hz-b-04", "host_unreachable"), ("", "package_changed")} <= found
+        scene.remote.unreachable = set()
+        scene.objects.etag = "AB" * 16
+        await scene.accepted(Act.INITIALISE)
+        await scene.until_state(OrderState.READY)
+    assert scene.balancer.calls == []
+
+
+async def test_start_is_refused_when_a_weight_changed_since_the_plan_was_made(scene: Scene) -> None:
+    async with scene.engine():
+        scene.create()
+        await scene.until_state(OrderState.READY)
+        scene.balancer.weights[GROUP]["i-hz-a-01", 80] = 40
+        assert await scene.refused(Act.START) == "fleet_changed"
+
+
+async def test_a_plan_that_breaks_the_floor_needs_a_reason(scene: Scene) -> None:
+    async with scene.engine():
+        scene.create(groups=1)
+        progress = await scene.until_state(OrderState.INIT_FAILED)
+        assert [problem.code for _, problem in progress.problems] == ["floor_broken"]
+        with scene.store.writing() as conn:
+            conn.execute(sa.update(t.order).values(state="cancelled"))
+        await scene.start(groups=1, override_reason="night window, nobody trades")
+        await scene.until_state(OrderState.SUCCEEDED)
+
+
+async def test_a_successor_goes_on_where_an_engine_was_lost(scene: Scene) -> None:
+    scene.remote.hanging = {(host, StepName.DEPLOY) for host in scene.fleet.hosts}
+    async with scene.engine():
+        await scene.start()
+        await scene.until(
+            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s is StepName.DEPLOY) == 4
+        )
+        epoch = scene.progress().epoch
+    scene.remote.hanging = set()
+    async with scene.engine():
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert progress.epoch == epoch + 1
+    assert set(scene.remote.effects.values()) == {1}
+    assert scene.weights() == {100}
+
+
+async def test_an_app_that_never_succeeded_here_cannot_be_rolled_back(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/cockpit.db")
+    with store.writing() as conn:
+        fleet = insert_fleet(conn, running="")
+    scene = Scene(tmp_path, store, fleet)
+    scene.remote.failing = {("hz-a-01", StepName.CHECK_HEALTH)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until_state(OrderState.HALTED)
+        assert await scene.refused(Act.ROLL_BACK, reason="broken") == "rollback_never_succeeded"
+    store.close()
