@@ -83,6 +83,13 @@ def adapter(url: str, credentials: CredentialsSource | None = None, **limits: fl
     return SlbBalancers([Region(REGION, slb_endpoint=url)], credentials or source(), **limits)
 
 
+@pytest.fixture(autouse=True)
+def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bare SDK would send the lab's requests through a proxy of whoever runs the tests; ours must not (see below)."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 async def endpoint() -> AsyncIterator[SlbEndpoint]:
     started = SlbEndpoint(credentials={"lab-key": SECRET}, busy_s=0.0)
