@@ -26,10 +26,12 @@ def of_release(
     if not facts.hosts:
         return [*found, _no_hosts(spec.app)]
     found += _kind_problems(spec, facts)
-    found += _number_problems(spec, len(facts.hosts))
+    numbers = _number_problems(spec, len(facts.hosts))
+    found += numbers
     found += _beta_problems(spec, facts)
     found += _preset_problems(spec, facts)
-    if plan.breaks_floor and not spec.override_reason.strip():
+    # With numbers that can't be planned the plan is not what was asked for, and its capacity says nothing.
+    if plan.breaks_floor and not spec.override_reason.strip() and not numbers:
         found.append(_floor_broken(plan))
     return found
 

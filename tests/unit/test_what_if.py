@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,36 @@ from engine.store.store import Store
 from engine.views import Consequence
 from tests.support.seeds import NOW, SITUATIONS, release_spec, seed_fleet, seed_order
 
-Ask = Callable[..., Consequence]
+Given = Callable[..., OrderProgress]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path}/store.db")
-    seed_fleet(opened)
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., OrderProgress]:
+    """Progress is frozen, so each situation is written once and read by all tests."""
+    folder = tmp_path_factory.mktemp("what_if")
+    empty = folder / "empty.db"
+    store = Store.open(f"sqlite:///{empty}")
+    seed_fleet(store)
+    store.close()
+    made: dict[str, OrderProgress] = {}
 
-
-@pytest.fixture
-def given(store: Store) -> Callable[..., OrderProgress]:
     def given_order(situation: str, **spec: Any) -> OrderProgress:
+        key = f"{situation} {spec}"
+        if key not in made:
+            made[key] = _written(Path(shutil.copy(empty, folder / f"{len(made)}.db")), situation, spec)
+        return made[key]
+
+    return given_order
+
+
+def _written(path: Path, situation: str, spec: dict[str, Any]) -> OrderProgress:
+    store = Store.open(f"sqlite:///{path}")
+    try:
         order_id = seed_order(store, situation, release_spec(**spec) if spec else None)
         with store.reading() as conn:
             return load_progress(conn, order_id)
-
-    return given_order
+    finally:
+        store.close()
 
 
 def ask(
@@ -49,7 +61,7 @@ def with_weights(progress: OrderProgress, weights: dict[str, int]) -> OrderProgr
     return replace(progress, weights=tuple(lines))
 
 
-def test_confirming_beta_says_which_group_starts_and_how_many_hosts_stay(given: Ask) -> None:
+def test_confirming_beta_says_which_group_starts_and_how_many_hosts_stay(given: Given) -> None:
     answer = ask(given("waiting_at_beta_gate"), Act.CONFIRM)
     assert answer.allowed
     assert str(answer.summary) == "confirms Beta and starts group 1 (3 hosts leave the balancer, 5 of 8 stay)"
@@ -58,7 +70,7 @@ def test_confirming_beta_says_which_group_starts_and_how_many_hosts_stay(given: 
     assert answer.hosts == ("hz-02", "hz-04", "hz-03")
 
 
-def test_a_gray_gate_is_refused_while_a_host_that_had_traffic_has_none(given: Ask) -> None:
+def test_a_gray_gate_is_refused_while_a_host_that_had_traffic_has_none(given: Given) -> None:
     progress = given("waiting_at_gray_gate")
     refused = ask(with_weights(progress, {"hz-01": 50}), Act.CONFIRM)
     assert refused.refusal is not None
@@ -66,13 +78,13 @@ def test_a_gray_gate_is_refused_while_a_host_that_had_traffic_has_none(given: As
     assert ask(with_weights(progress, {"hz-01": 50, "hz-05": 1}), Act.CONFIRM).allowed
 
 
-def test_a_host_that_never_took_traffic_does_not_hold_up_its_gray_gate(given: Ask) -> None:
+def test_a_host_that_never_took_traffic_does_not_hold_up_its_gray_gate(given: Given) -> None:
     progress = given("waiting_at_gray_gate")
     lines = (replace(w, recorded=0) if w.mount.host == "hz-05" else w for w in progress.weights)
     assert ask(with_weights(replace(progress, weights=tuple(lines)), {"hz-01": 50}), Act.CONFIRM).allowed
 
 
-def test_confirming_is_refused_when_the_next_group_would_break_the_floor(given: Ask) -> None:
+def test_confirming_is_refused_when_the_next_group_would_break_the_floor(given: Given) -> None:
     progress = with_weights(given("waiting_at_beta_gate"), {"hz-06": 0, "hz-07": 0})
     refused = ask(progress, Act.CONFIRM)
     assert refused.refusal is not None
@@ -84,18 +96,18 @@ def test_confirming_is_refused_when_the_next_group_would_break_the_floor(given: 
 
 
 @pytest.mark.parametrize("situation", ["ready", "beta_running", "group_running", "halted", "succeeded", "cancelled"])
-def test_without_a_waiting_gate_there_is_nothing_to_confirm(given: Ask, situation: str) -> None:
+def test_without_a_waiting_gate_there_is_nothing_to_confirm(given: Given, situation: str) -> None:
     refusal = ask(given(situation), Act.CONFIRM).refusal
     assert refusal is not None
     assert refusal.code == "nothing_to_confirm"
 
 
-def test_confirming_another_gate_than_the_one_that_waits_is_refused(given: Ask) -> None:
+def test_confirming_another_gate_than_the_one_that_waits_is_refused(given: Given) -> None:
     progress = given("waiting_at_gray_gate")
     assert not ask(with_weights(progress, {"hz-01": 1, "hz-05": 1}), Act.CONFIRM, node="group-1-confirm").allowed
 
 
-def test_setting_a_weight_says_before_after_and_the_share_of_traffic(given: Ask) -> None:
+def test_setting_a_weight_says_before_after_and_the_share_of_traffic(given: Given) -> None:
     answer = ask(given("waiting_at_gray_gate"), Act.SET_WEIGHTS, weights={"hz-01": 25})
     assert answer.allowed
     assert [str(line) for line in answer.lines] == [
@@ -113,13 +125,13 @@ def test_setting_a_weight_says_before_after_and_the_share_of_traffic(given: Ask)
         ({}, "no_weights_given"),
     ],
 )
-def test_weights_that_make_no_sense_are_refused(given: Ask, weights: dict[str, int], code: str) -> None:
+def test_weights_that_make_no_sense_are_refused(given: Given, weights: dict[str, int], code: str) -> None:
     refusal = ask(given("waiting_at_gray_gate"), Act.SET_WEIGHTS, weights=weights).refusal
     assert refusal is not None
     assert refusal.code == code
 
 
-def test_a_failed_host_gets_no_weight_by_hand(given: Ask) -> None:
+def test_a_failed_host_gets_no_weight_by_hand(given: Given) -> None:
     progress = given("halted")
     assert ask(progress, Act.SET_WEIGHTS, weights={"hz-02": 50}).allowed
     refusal = ask(progress, Act.SET_WEIGHTS, weights={"hz-03": 50}).refusal
@@ -127,7 +139,7 @@ def test_a_failed_host_gets_no_weight_by_hand(given: Ask) -> None:
     assert refusal.code == "weights_not_settable"
 
 
-def test_weights_may_not_take_the_balancer_below_its_floor(given: Ask) -> None:
+def test_weights_may_not_take_the_balancer_below_its_floor(given: Given) -> None:
     progress = with_weights(given("halted"), {"hz-06": 0, "hz-07": 0, "hz-08": 0})
     refusal = ask(progress, Act.SET_WEIGHTS, weights={"hz-01": 0}).refusal
     assert refusal is not None
@@ -135,20 +147,20 @@ def test_weights_may_not_take_the_balancer_below_its_floor(given: Ask) -> None:
 
 
 @pytest.mark.parametrize("situation", ["ready", "beta_running", "group_running", "rolling_back"])
-def test_no_weight_is_set_by_hand_while_the_engine_moves_them(given: Ask, situation: str) -> None:
+def test_no_weight_is_set_by_hand_while_the_engine_moves_them(given: Given, situation: str) -> None:
     assert not ask(given(situation), Act.SET_WEIGHTS, weights={"hz-01": 10}).allowed
 
 
-def test_starting_is_only_possible_when_checked(given: Ask) -> None:
+def test_starting_is_only_possible_when_checked(given: Given) -> None:
     assert str(ask(given("ready"), Act.START).summary) == "starts Beta (2 hosts leave the balancer, 6 of 8 stay)"
 
 
 @pytest.mark.parametrize("situation", sorted(set(SITUATIONS) - {"ready"}))
-def test_an_order_that_is_not_ready_is_not_started(given: Ask, situation: str) -> None:
+def test_an_order_that_is_not_ready_is_not_started(given: Given, situation: str) -> None:
     assert not ask(given(situation), Act.START).allowed
 
 
-def test_a_plan_below_the_floor_is_not_started_without_a_reason(given: Ask) -> None:
+def test_a_plan_below_the_floor_is_not_started_without_a_reason(given: Given) -> None:
     progress = given("ready", beta=False, beta_hosts=(), groups=1)
     refusal = ask(progress, Act.START).refusal
     assert refusal is not None
@@ -157,7 +169,7 @@ def test_a_plan_below_the_floor_is_not_started_without_a_reason(given: Ask) -> N
     assert ask(reasoned, Act.START).allowed
 
 
-def test_retry_takes_failed_hosts_only(given: Ask) -> None:
+def test_retry_takes_failed_hosts_only(given: Given) -> None:
     progress = given("halted")
     assert ask(progress, Act.RETRY).hosts == ("hz-03",)
     refusal = ask(progress, Act.RETRY, hosts=["hz-02"]).refusal
@@ -165,19 +177,19 @@ def test_retry_takes_failed_hosts_only(given: Ask) -> None:
     assert refusal.code == "not_failed"
 
 
-def test_retrying_a_host_that_still_has_traffic_counts_it_as_leaving(given: Ask) -> None:
+def test_retrying_a_host_that_still_has_traffic_counts_it_as_leaving(given: Given) -> None:
     progress = with_weights(given("halted"), {"hz-03": 100, "hz-06": 0, "hz-07": 0, "hz-08": 0, "hz-02": 0})
     refusal = ask(progress, Act.RETRY).refusal
     assert refusal is not None
     assert refusal.code == "floor_broken"
 
 
-def test_cancel_before_the_start_touches_nothing_and_needs_no_name_typed(given: Ask) -> None:
+def test_cancel_before_the_start_touches_nothing_and_needs_no_name_typed(given: Given) -> None:
     answer = ask(given("ready"), Act.CANCEL)
     assert (answer.allowed, answer.asks_reason, answer.type_to_confirm, answer.hosts) == (True, True, "", ())
 
 
-def test_cancel_in_production_asks_for_the_name_and_says_who_keeps_the_new_version(given: Ask) -> None:
+def test_cancel_in_production_asks_for_the_name_and_says_who_keeps_the_new_version(given: Given) -> None:
     progress = given("halted")
     answer = ask(progress, Act.CANCEL)
     assert (answer.asks_reason, answer.type_to_confirm, answer.hosts) == (True, "trade-core", ("hz-03",))
@@ -186,11 +198,11 @@ def test_cancel_in_production_asks_for_the_name_and_says_who_keeps_the_new_versi
 
 
 @pytest.mark.parametrize("situation", ["cancelled", "succeeded", "rolled_back", "rolling_back"])
-def test_what_has_ended_or_is_going_back_is_not_cancelled(given: Ask, situation: str) -> None:
+def test_what_has_ended_or_is_going_back_is_not_cancelled(given: Given, situation: str) -> None:
     assert not ask(given(situation), Act.CANCEL).allowed
 
 
-def test_rolling_back_names_hosts_versions_groups_and_capacity(given: Ask) -> None:
+def test_rolling_back_names_hosts_versions_groups_and_capacity(given: Given) -> None:
     answer = ask(given("halted"), Act.ROLL_BACK)
     assert answer.allowed
     assert answer.asks_reason
@@ -202,32 +214,32 @@ def test_rolling_back_names_hosts_versions_groups_and_capacity(given: Ask) -> No
     ]
 
 
-def test_an_app_that_never_succeeded_here_is_not_rolled_back(given: Ask) -> None:
+def test_an_app_that_never_succeeded_here_is_not_rolled_back(given: Given) -> None:
     for situation in ("halted", "cancelled"):
         refusal = ask(given(situation), Act.ROLL_BACK, succeeded=()).refusal
         assert refusal is not None
         assert refusal.code == "rollback_never_succeeded"
 
 
-def test_a_version_that_never_succeeded_is_no_way_back(given: Ask) -> None:
+def test_a_version_that_never_succeeded_is_no_way_back(given: Given) -> None:
     refusal = ask(given("halted"), Act.ROLL_BACK, version="3.0.0").refusal
     assert refusal is not None
     assert refusal.code == "rollback_never_succeeded"
 
 
-def test_an_order_that_touched_nothing_is_cancelled_not_rolled_back(given: Ask) -> None:
+def test_an_order_that_touched_nothing_is_cancelled_not_rolled_back(given: Given) -> None:
     refusal = ask(given("ready"), Act.ROLL_BACK).refusal
     assert refusal is not None
     assert refusal.code == "rollback_nothing_touched"
 
 
-def test_after_success_the_version_before_is_offered(given: Ask) -> None:
+def test_after_success_the_version_before_is_offered(given: Given) -> None:
     answer = ask(given("succeeded"), Act.ROLL_BACK, succeeded=("2.0.0", "1.0.0"))
     assert answer.allowed
     assert str(answer.summary) == "makes a rollback order to 1.0.0"
 
 
-def test_pause_then_resume(given: Ask) -> None:
+def test_pause_then_resume(given: Given) -> None:
     running = given("group_running")
     assert ask(running, Act.PAUSE).hosts == ("hz-04", "hz-03")
     assert not ask(running, Act.RESUME).allowed
@@ -236,7 +248,7 @@ def test_pause_then_resume(given: Ask) -> None:
     assert not ask(paused, Act.PAUSE).allowed
 
 
-def test_giving_up_a_rollback_waits_until_nothing_runs(given: Ask) -> None:
+def test_giving_up_a_rollback_waits_until_nothing_runs(given: Given) -> None:
     going = replace(given("rolling_back"), state=OrderState.HALTED)
     assert not ask(going, Act.CANCEL).allowed
     failed = {
@@ -266,7 +278,7 @@ EXPECTED_FIRST = {
 
 
 @pytest.mark.parametrize("situation", sorted(SITUATIONS))
-def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: Ask, situation: str) -> None:
+def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: Given, situation: str) -> None:
     progress = given(situation)
     acts = sensible_acts(progress, succeeded_versions=("1.0.0",), production=True, now=NOW)
     assert acts[0].act is EXPECTED_FIRST[situation]
