@@ -93,12 +93,17 @@ class Api:
         with _as_api_errors():
             return self._opened().wait_change(token, timeout_s)
 
-    def events(self, *, order_id: int | None = None, after: int = 0, limit: int = 500) -> tuple[EventView, ...]:
-        """Oldest first, behind event `after`."""
+    def events(
+        self, *, order_id: int | None = None, after: int = 0, limit: int = 500, within: tuple[str, str] | None = None
+    ) -> tuple[EventView, ...]:
+        """Oldest first, behind event `after`. `within` (tenant, workspace): those of its orders only, else of the whole store.
+        Raises ApiError `no_such_workspace`."""
         from engine.reading.events import read_events
+        from engine.reading.scope import find_scope
 
         with self._reading() as conn:
-            return read_events(conn, order_id=order_id, workspace_id=None, after=after, limit=limit)
+            workspace_id = None if within is None else find_scope(conn, *within).workspace_id
+            return read_events(conn, order_id=order_id, workspace_id=workspace_id, after=after, limit=limit)
 
     # ---- reading
 

@@ -49,7 +49,7 @@ def next_line(progress: OrderProgress, *, engine_alive: bool, changed_at: float)
 
 
 def at(time: float) -> str:
-    """A time of day in the reader's zone, with the date when it is not the same day's business."""
+    """The time of day in the zone of the process that reads."""
     return datetime.fromtimestamp(time).astimezone().strftime("%H:%M:%S")
 
 

@@ -116,6 +116,8 @@ def test_nothing_of_a_tenant_is_visible_from_another(api: Api, store: Store) -> 
     assert [app.name for app in api.apps("globex", "prod")] == ["trade-core"]
     assert refusal(lambda: api.hosts("globex", "prod", app="ledger")) == "no_such_app"
     assert refusal(lambda: api.apps("globex", "dev")) == "no_such_workspace"
+    assert api.events(within=("globex", "prod")) == api.events(within=("acme", "test"), order_id=order_id) == ()
+    assert api.events(within=HERE) == api.events(order_id=order_id)
     with store.reading() as conn:
         assert conn.execute(sa.select(sa.func.count()).select_from(t.command)).scalar_one() == 0
 
