@@ -44,7 +44,7 @@ class CockpitApp(Cockpit):
         Binding("o", "orders", N_("orders"), show=False),
         Binding("colon", "command_palette", N_("commands"), show=False, key_display=":"),
         Binding("question_mark", "help", N_("help"), key_display="?"),
-        Binding("q,ctrl+q", "quit", N_("leave")),
+        Binding("q,ctrl+q", "quit", N_("leave"), key_display="q"),
     ]
 
     def __init__(

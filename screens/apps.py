@@ -193,7 +193,7 @@ def _hosts(app: AppView, paint: Paint) -> Text:
     if not app.hosts:
         return Text(_("not here"), style=paint.dim)
     every = app.deployed_hosts == app.hosts
-    text = Text(f"{app.deployed_hosts}/{app.hosts}", style=paint.tone(Tone.OK if every else Tone.WAIT))
+    text = Text().append(f"{app.deployed_hosts}/{app.hosts}", paint.tone(Tone.OK if every else Tone.WAIT))
     if app.failed_hosts:
         text.append(f" ✗{app.failed_hosts}", paint.tone(Tone.FAIL))
     return text

@@ -129,7 +129,6 @@ class ConsequenceScreen(ModalScreen[str | None]):
         if typed.display:
             sentence = _("Production: type {name} to go on.").format(name=found.type_to_confirm)
             self.query_one("#to-type", Static).update(Text(sentence, style=paint_of(self.app).tone(Tone.FAIL)))
-            typed.placeholder = found.type_to_confirm
         if self.focused is None or not self.focused.display:
             first = reason if reason.display else typed if typed.display else self.query_one("#dialog")
             first.focus()
@@ -140,7 +139,7 @@ class ConsequenceScreen(ModalScreen[str | None]):
         paint = paint_of(self.app)
         if found.refusal is not None:
             return problem_text(found.refusal, self.app)
-        text = Text(tr(found.summary), style=paint.strong)
+        text = Text().append(tr(found.summary), paint.strong)
         for line in found.lines:
             text.append(f"\n· {tr(line)}")
         if found.hosts:

@@ -5,7 +5,7 @@ Pure: nodes and their needs in, places out. It draws nothing and knows no colour
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,19 +30,13 @@ class LaneRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """A place in a layer: a node, or (`key` empty) an edge on its way to a later layer."""
-
-    key: str
-    edge: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Layers:
-    """`stops[layer]` from top to bottom; `links[layer]` pairs of stop indexes between that layer and the next."""
+    """`stops[layer]` maps a row to the node there, or to "" where an edge passes on its way to a later layer;
+    `links[layer]` holds pairs of rows between that layer and the next; `rows` is how many there are in all."""
 
-    stops: tuple[tuple[Stop, ...], ...]
+    stops: tuple[Mapping[int, str], ...]
     links: tuple[tuple[tuple[int, int], ...], ...]
+    rows: int
 
 
 def in_order(nodes: Sequence[GraphNode]) -> list[GraphNode]:
@@ -88,26 +82,58 @@ def lanes(nodes: Sequence[GraphNode]) -> tuple[LaneRow, ...]:
 
 
 def layers(nodes: Sequence[GraphNode]) -> Layers:
-    """Left to right: a node stands one layer behind the last of its needs; an edge that skips layers gets a stop in each."""
+    """Left to right: a node stands one layer behind the last of its needs, in the row of the first of them if that is free;
+    an edge that skips layers gets a place in each. What is not connected stands in rows of its own."""
     ordered = in_order(nodes)
-    known = {node.key for node in ordered}
-    depth: dict[str, int] = {}
+    children = _children(ordered)
+    grid = _Grid()
     for node in ordered:
-        depth[node.key] = 1 + max((depth[need] for need in node.needs if need in known), default=-1)
-    count = 1 + max(depth.values(), default=-1)
-    stops: list[list[Stop]] = [[] for _ in range(count)]
-    at: dict[tuple[str, str] | str, dict[int, int]] = {}
+        needs = [need for need in node.needs if need in grid.depth]
+        grid.place(node.key, needs)
     for node in ordered:
-        _put(stops, at, node.key, Stop(node.key), depth[node.key])
-        for child in (other for other in ordered if node.key in other.needs):
-            for layer in range(depth[node.key] + 1, depth[child.key]):
-                edge = (node.key, child.key)
-                _put(stops, at, edge, Stop("", edge), layer)
-    links: list[list[tuple[int, int]]] = [[] for _ in range(max(0, count - 1))]
-    for node in ordered:
-        for need in (need for need in node.needs if need in known):
-            _link(links, at, need, node.key, depth[need], depth[node.key])
-    return Layers(tuple(tuple(layer) for layer in stops), tuple(tuple(sorted(layer)) for layer in links))
+        for child in children[node.key]:
+            grid.connect(node.key, child)
+    return grid.layers()
+
+
+class _Grid:
+    """Places while they are being given out."""
+
+    def __init__(self) -> None:
+        self.depth: dict[str, int] = {}
+        self._row: dict[str, int] = {}
+        self._stops: list[dict[int, str]] = []
+        self._links: list[list[tuple[int, int]]] = []
+
+    def place(self, key: str, needs: Sequence[str]) -> None:
+        layer = 1 + max((self.depth[need] for need in needs), default=-1)
+        wanted = self._row[needs[0]] if needs else self._rows()
+        self.depth[key] = layer
+        self._row[key] = self._take(layer, wanted, key)
+
+    def connect(self, source: str, target: str) -> None:
+        here, last = self._row[source], self.depth[target]
+        for layer in range(self.depth[source] + 1, last + 1):
+            there = self._row[target] if layer == last else self._take(layer, here, "")
+            self._links[layer - 1].append((here, there))
+            here = there
+
+    def layers(self) -> Layers:
+        count = max(0, len(self._stops) - 1)
+        return Layers(tuple(self._stops), tuple(tuple(sorted(links)) for links in self._links[:count]), self._rows())
+
+    def _rows(self) -> int:
+        return 1 + max((row for layer in self._stops for row in layer), default=-1)
+
+    def _take(self, layer: int, wanted: int, key: str) -> int:
+        while len(self._stops) <= layer:
+            self._stops.append({})
+            self._links.append([])
+        row = wanted
+        while row in self._stops[layer]:
+            row += 1
+        self._stops[layer][row] = key
+        return row
 
 
 def _children(nodes: Sequence[GraphNode]) -> dict[str, list[str]]:
@@ -125,29 +151,3 @@ def _free_lane(leads_to: list[str | None]) -> int:
             return at
     leads_to.append(None)
     return len(leads_to) - 1
-
-
-def _put(
-    stops: list[list[Stop]],
-    at: dict[tuple[str, str] | str, dict[int, int]],
-    name: tuple[str, str] | str,
-    stop: Stop,
-    layer: int,
-) -> None:
-    at.setdefault(name, {})[layer] = len(stops[layer])
-    stops[layer].append(stop)
-
-
-def _link(
-    links: list[list[tuple[int, int]]],
-    at: dict[tuple[str, str] | str, dict[int, int]],
-    source: str,
-    target: str,
-    first: int,
-    last: int,
-) -> None:
-    here = at[source][first]
-    for layer in range(first + 1, last + 1):
-        there = at[target][layer] if layer == last else at[(source, target)][layer]
-        links[layer - 1].append((here, there))
-        here = there

@@ -6,7 +6,7 @@ follows and what stands in the way all come from the engine's view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -84,9 +84,9 @@ class OrderScreen(WatchingScreen[OrderView]):
         now = self.cockpit.now()
         flow = self.query_one(FlowView)
         flow.show(data.nodes, now)
-        flow.display = bool(data.nodes)
+        flow.set_class(not data.nodes, "-empty")
         if self._follows:
-            active = _active_node(data.nodes)
+            active = _active_node([node for node in data.nodes if node.direction is data.direction])
             if active is not None:
                 flow.select(active.key)
         self.query_one(OrderHead).show(data, now)
@@ -221,13 +221,14 @@ class OrderScreen(WatchingScreen[OrderView]):
         table.focus()
 
     def _slider_hosts(self) -> tuple[HostRunView, ...]:
-        """Those of the gate that waits, else of the selected node, if weights are moved there."""
+        """Those of the gate that waits or is selected, if weights are moved there; else those the engine would move."""
         if self.data is None:
             return ()
         gates = [node for node in self.data.nodes if node.sliders]
         selected = self.query_one(FlowView).selected
         gate = next((n for n in gates if n.state.halts), None) or next((n for n in gates if n.key == selected), None)
-        names = gate.hosts if gate else ()
+        moved = next((act.hosts for act in self.data.acts if act.act is Act.SET_WEIGHTS and act.allowed), ())
+        names = gate.hosts if gate else moved
         return tuple(host for host in self.data.hosts if host.name in names)
 
     def _show_slider_hosts(self) -> None:
@@ -251,7 +252,12 @@ class OrderScreen(WatchingScreen[OrderView]):
         return tuple(by_name[name] for name in node.hosts if name in by_name)
 
     def _show_hosts(self, now: float) -> None:
-        self.query_one(HostTable).show(self._hosts(), now)
+        hosts = self._hosts()
+        table = self.query_one(HostTable)
+        table.show(hosts, now)
+        failed = next((host.name for host in hosts if host.state is RunState.FAILED), "")
+        if self._follows and failed:
+            table.move_to(failed)
         self._show_host()
 
     def _show_host(self) -> None:
@@ -267,7 +273,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self.set_class(bool(self.data.problems), "-problems")
 
 
-def _active_node(nodes: tuple[NodeView, ...]) -> NodeView | None:
+def _active_node(nodes: Sequence[NodeView]) -> NodeView | None:
     """Where the release is: a node that halts it, else one that runs, else the last that ended."""
     for wanted in (NodeState.HALTED, NodeState.WAITING, NodeState.RUNNING):
         for node in nodes:

@@ -33,10 +33,10 @@ class Paint:
         return self._styles[words.tone(state)]
 
     def glyph(self, state: AnyState) -> Text:
-        return Text(words.glyph(state), style=self.state(state))
+        return Text().append(words.glyph(state), self.state(state))
 
     def glyph_and_word(self, state: AnyState) -> Text:
-        return Text(f"{words.glyph(state)} {words.word(state)}", style=self.state(state))
+        return Text().append(f"{words.glyph(state)} {words.word(state)}", self.state(state))
 
 
 def paint_of(app: App[object]) -> Paint:

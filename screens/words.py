@@ -122,7 +122,7 @@ _STRATEGIES: dict[Strategy, str] = {
 }
 
 _TRAFFIC: dict[TrafficMode, str] = {
-    TrafficMode.SNAPSHOT: N_("snapshot: recorded weights come back"),
+    TrafficMode.SNAPSHOT: N_("snapshot: weights as recorded"),
     TrafficMode.GRAY: N_("gray: weights by hand"),
     TrafficMode.PRESET: N_("preset: a weight chosen now"),
 }

@@ -60,7 +60,7 @@ def _step(host: HostRunView, paint: Paint, now: float) -> Text:
     )
     style = paint.tone(Tone.FAIL) if failed else paint.dim
     until = host.ended_at if host.ended_at is not None else now
-    text = Text(words.step_word(host.step), style=style)
+    text = Text().append(words.step_word(host.step), style)
     return text.append(f" {words.elapsed(host.started_at, until)}".rstrip(), paint.dim)
 
 
@@ -68,13 +68,13 @@ def _version(host: HostRunView, paint: Paint) -> Text:
     if host.from_version == host.to_version:
         return Text(host.to_version, style=paint.dim)
     arrived = host.version == host.to_version
-    text = Text(f"{host.from_version or '-'} ", style=paint.dim).append("→ ", paint.dim)
+    text = Text().append(f"{host.from_version or '-'} ", paint.dim).append("→ ", paint.dim)
     return text.append(host.to_version, paint.tone(Tone.OK) if arrived else paint.plain)
 
 
 def weight_text(weight: WeightView, paint: Paint) -> Text:
     """`100/0/0✓`: recorded, asked last, confirmed by reading back, and whether that was what was asked."""
-    text = Text(f"{weight.recorded}/", style=paint.dim)
+    text = Text().append(f"{weight.recorded}/", paint.dim)
     text.append("-" if weight.asked is None else str(weight.asked)).append("/", paint.dim)
     text.append("-" if weight.confirmed is None else str(weight.confirmed), paint.strong)
     if weight.verified is not None:

@@ -43,14 +43,19 @@ class KeyBar(Static):
         dim = paint_of(self.app).dim
         line = Text(" ")
         seen = set()
+        items: list[Text] = []
+        last: list[Text] = []  # help always has its place
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if not binding.show or not active.enabled or binding.action in seen:
                 continue
             seen.add(binding.action)
             name = binding.key_display or key_name(binding.key.split(",")[0])
-            item = Text(name, style="bold").append(f" {_(binding.description)}  ", dim)
-            if line.cell_len + item.cell_len - 2 > self.size.width:
+            item = Text().append(name, "bold").append(f" {_(binding.description)}  ", dim)
+            (last if binding.action == "help" else items).append(item)
+        room = self.size.width - sum(item.cell_len for item in last) - 1
+        for item in items:
+            if line.cell_len + item.cell_len > room:
                 break
             line.append_text(item)
-        self.update(line)
+        self.update(line.append_text(Text().join(last)))

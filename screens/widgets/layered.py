@@ -27,16 +27,16 @@ def paint_layered(nodes: tuple[NodeView, ...], paint: Paint, now: float) -> Pain
     by_key = {node.key: node for node in nodes}
     graph = layers(nodes)
     boxes = {node.key: _inside(node, paint, now) for node in nodes}
-    canvas = _Canvas(max((len(stops) for stops in graph.stops), default=0) * _BOX_HEIGHT)
+    canvas = _Canvas(graph.rows * _BOX_HEIGHT)
     spots: dict[str, Spot] = {}
     x = 0
     for at, stops in enumerate(graph.stops):
-        width = 4 + max((line.cell_len for stop in stops if stop.key for line in boxes[stop.key]), default=0)
-        for row, stop in enumerate(stops):
+        width = 4 + max((line.cell_len for key in stops.values() if key for line in boxes[key]), default=0)
+        for row, key in stops.items():
             y = row * _BOX_HEIGHT
-            if stop.key:
-                spots[stop.key] = Spot(x, y, width, _BOX_HEIGHT)
-                canvas.box(x, y, width, boxes[stop.key], paint.state(by_key[stop.key].state))
+            if key:
+                spots[key] = Spot(x, y, width, _BOX_HEIGHT)
+                canvas.box(x, y, width, boxes[key], paint.state(by_key[key].state))
             else:
                 canvas.across(y + 1, x, x + width - 1, paint.dim)
         x += width
@@ -57,7 +57,7 @@ def _draw_links(canvas: _Canvas, graph: Layers, layer: int, x: int, paint: Paint
         canvas.across(y1, x, x + 1, paint.dim)
         canvas.down(x + 1, y1, y2, paint.dim)
         canvas.across(y2, x + 1, x + _GAP - 1, paint.dim)
-        if graph.stops[layer + 1][target].key:
+        if graph.stops[layer + 1][target]:
             canvas.put(x + _GAP - 1, y2, Text("▶", style=paint.dim))
 
 

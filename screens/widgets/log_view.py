@@ -222,7 +222,7 @@ class LogPane(Vertical):
 
     def _draw(self) -> None:
         paint = paint_of(self.app)
-        text = Text(_("log"), style="bold").append(f" {self._whose}  ", paint.strong)
+        text = Text().append(_("log"), paint.dim).append(f" {self._whose}  ", paint.strong)
         if not self.view.lines:
             text.append(_("nothing written yet"), paint.dim)
         elif self.view.following:

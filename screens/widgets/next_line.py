@@ -11,6 +11,8 @@ from screens.paint import Paint, paint_of
 from screens.translate import _, tr
 from screens.words import Tone
 
+MOST_ROWS = 2
+
 
 class NextLine(Static):
     """The expected act stands first and whole; others follow as long as they fit whole."""
@@ -30,18 +32,27 @@ class NextLine(Static):
         if self._order is None or not self.size.width:
             return
         paint, width = paint_of(self.app), self.size.width
-        text = Text(_("next: "), style=paint.strong).append(tr(self._order.next))
+        text = Text().append(_("next: "), paint.strong).append(tr(self._order.next))
         if not self._order.engine_alive and not self._order.state.complete:
             text.append(f"  {_('No engine is alive: nothing moves until one is started.')}", paint.tone(Tone.FAIL))
-        row = Text("")
-        for number, act in enumerate(act for act in self._order.acts if act.allowed):
-            item = _item(act, paint)
-            if number and row.cell_len + 3 + item.cell_len > width:
+        rows: list[Text] = []
+        for act in self._order.acts:
+            if act.allowed and not _placed(rows, _item(act, paint), width):
                 break
-            row.append("   " if number else "").append_text(item)
-        self.update(text.append("\n").append_text(row) if row.cell_len else text)
+        self.update(Text("\n").join([text, *rows]))
+
+
+def _placed(rows: list[Text], item: Text, width: int) -> bool:
+    """Put the item behind the last one, or on a new row while there may be one."""
+    if rows and rows[-1].cell_len + 3 + item.cell_len <= width:
+        rows[-1].append("   ").append_text(item)
+        return True
+    if len(rows) == MOST_ROWS:
+        return False
+    rows.append(item)
+    return True
 
 
 def _item(act: Consequence, paint: Paint) -> Text:
     summary = tr(act.summary) or words.act_word(act.act)
-    return Text(words.ACT_KEYS[act.act], style=paint.tone(Tone.WAIT) + paint.strong).append(f" {summary}")
+    return Text().append(words.ACT_KEYS[act.act], paint.tone(Tone.WAIT) + paint.strong).append(f" {summary}")

@@ -50,7 +50,7 @@ def _gate_detail(node: NodeView, paint: Paint, now: float) -> Text:
 
 
 def _hosts_detail(node: NodeView, paint: Paint, now: float) -> Text:
-    detail = Text(f"{node.done}/{len(node.hosts)}", style=paint.state(node.state))
+    detail = Text().append(f"{node.done}/{len(node.hosts)}", paint.state(node.state))
     if node.failed:
         detail.append(f" ✗{node.failed}", paint.state(NodeState.FAILED))
     if node.started_at is not None:

@@ -38,7 +38,7 @@ class Preview(VerticalScroll, can_focus=True):
         paint = paint_of(self.app)
         width = max(20, self.size.width - 2)
         parts = [problem_text(problem, self.app) for problem in preview.problems]
-        heading = Text(f"{preview.from_version or '-'} → {preview.version}", style=paint.strong)
+        heading = Text().append(f"{preview.from_version or '-'} → {preview.version}", paint.strong)
         if preview.beta_hosts:
             heading.append(f"   Beta: {' '.join(preview.beta_hosts)}", paint.plain)
         parts += [heading, *paint_lanes(preview.nodes, width, paint, 0.0).lines, Text("")]
@@ -69,7 +69,7 @@ def _bar(point: CapacityPoint, name: str, names: int, preview: ReleasePreview, p
     cells = min(most, preview.in_service) or 1
     filled = round(point.in_service * cells / max(1, preview.in_service))
     floor = round(preview.floor * cells / max(1, preview.in_service))
-    label = Text(f"  {name}", style=paint.dim)
+    label = Text().append(f"  {name}", paint.dim)
     label.truncate(names + 4, pad=True)
     tone = paint.tone(Tone.FAIL if point.in_service < preview.floor else Tone.OK)
     for cell in range(cells):

@@ -19,7 +19,7 @@ from screens.words import Tone
 def problem_text(problem: Problem, app: App[object], *, about: str = "", evidence_lines: int = 6) -> Text:
     """`about` is the host or app it happened to. Evidence is remote text: its last lines, as they are."""
     paint = paint_of(app)
-    text = Text("✗ ", style=paint.tone(Tone.FAIL))
+    text = Text().append("✗ ", paint.tone(Tone.FAIL))
     if about:
         text.append(f"{about}: ", "bold")
     text.append(tr(problem.what), paint.tone(Tone.FAIL))
@@ -40,7 +40,7 @@ class Trouble(Static):
 
     def show(self, problem: Problem) -> None:
         paint = paint_of(self.app)
-        text = Text(_("The cockpit can't read its store just now."), style="bold").append("\n\n")
+        text = Text().append(_("The cockpit can't read its store just now."), "bold").append("\n\n")
         text.append_text(problem_text(problem, self.app)).append("\n\n")
         text.append(_("What is running goes on. The cockpit keeps trying by itself; q leaves."), paint.dim)
         self.update(text)
