@@ -25,7 +25,7 @@ if [ -n "$ck_missing" ]; then
     exit 1
 fi
 ck_probe="$HOME/.cockpit/.probe"
-if ! mkdir -p "$HOME/.cockpit/jobs" || ! printf 'probe\\n' | LC_ALL=C tee "$ck_probe" >/dev/null; then
+if ! mkdir -p "$HOME/.cockpit/jobs" || ! printf 'probe\\n' | cat >"$ck_probe"; then
     rm -f "$ck_probe"
     echo "HOME NOT WRITABLE: $HOME"
     exit 1

@@ -11,5 +11,5 @@ DEADLINE_S = 300.0
 
 
 def build(context: ReleaseContext) -> RemoteStep:
-    """Deadline: the parameter `configure_environment_deadline_s`. Raises ProblemError for a parameter or path that cannot be used."""
+    """Deadline: the parameter `configure_environment_deadline_s`. Raises ProblemError for an unusable parameter or path."""
     return script_step(context, StepName.CONFIGURE_ENVIRONMENT, "configure", DEADLINE_S)

@@ -11,5 +11,5 @@ DEADLINE_S = 600.0
 
 
 def build(context: ReleaseContext) -> RemoteStep:
-    """Deadline: the parameter `deploy_deadline_s`. Raises ProblemError for a parameter or path that cannot be used."""
+    """Deadline: the parameter `deploy_deadline_s`. Raises ProblemError for an unusable parameter or path."""
     return script_step(context, StepName.DEPLOY, "deploy", DEADLINE_S)

@@ -174,7 +174,7 @@ ck_failed() {{
     case $ck_curl in
         33 | 36) rm -f "$ck_part" ;;
         23)
-            ck_why=$({{ printf '%-65536s' x | LC_ALL=C tee "$ck_part.probe" >/dev/null; }} 2>&1)
+            ck_why=$({{ printf '%-65536s' x | LC_ALL=C cat >"$ck_part.probe"; }} 2>&1)
             rm -f "$ck_part.probe"
             case $ck_why in *'o space left'* | *uota*) rm -f "$ck_part" "$ck_part.headers"; ck_full "${{1%/*}}" ;; esac
             ;;
@@ -189,15 +189,16 @@ ck_unpack() {
         echo "already unpacked: $2"
         return 0
     fi
-    if ! gzip -t "$1" || ! gzip -dc "$1" | tar -tf - >"$2.names" || ! gzip -dc "$1" | tar -tvf - >"$2.list"; then
-        ck_why=$({ printf '%-65536s' x | LC_ALL=C tee "$2.probe" >/dev/null; } 2>&1)
+    if ! gzip -t "$1" || ! gzip -dc "$1" | LC_ALL=C tar -tf - >"$2.names" 2>&1 || ! gzip -dc "$1" | tar -tvf - >"$2.list"; then
+        ck_why=$({ printf '%-65536s' x | LC_ALL=C cat >"$2.probe"; } 2>&1)
         rm -f "$2.names" "$2.list" "$2.probe"
         case $ck_why in *'o space left'* | *uota*) ck_full "${2%/*}" ;; esac
         echo "ARCHIVE BROKEN: $1 is not a whole .tar.gz"
         exit 1
     fi
+    # A tar that leaves out the unsafe beginning of a name in its list says so.
     ck_unsafe=$(
-        grep -E '^/|(^|/)\\.\\.(/|$)' "$2.names"
+        grep -E '^tar: [Rr]emoving leading|^/|(^|/)\\.\\.(/|$)' "$2.names"
         grep -E '^[lh]' "$2.list" | grep -E '( -> | link to )(/|(.*/)?\\.\\.(/|$))'
         grep -E '^[bcp]' "$2.list"
     )

@@ -65,7 +65,7 @@ done
 command -v sha256sum >/dev/null 2>&1 || command -v md5sum >/dev/null 2>&1 || command -v busybox >/dev/null 2>&1 ||
     command -v openssl >/dev/null 2>&1 || echo missing=sha256sum
 ck_probe="$HOME/.cockpit-probe.$$"
-if printf 'probe\n' 2>/dev/null | tee "$ck_probe" >/dev/null 2>&1; then
+if { printf 'probe\n' | cat >"$ck_probe"; } 2>/dev/null; then
     echo home_writable=yes
 else
     echo home_writable=no
