@@ -1,0 +1,298 @@
+"""The lab as a process of its own: started detached, asked and told over its control port, ended with nothing left behind.
+
+For the command line, the demo and the tests. It builds no lab itself (`cockpit.lab.lab` does, in the other process).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cockpit.lab.leftovers import end_leftovers, is_alive, process_start
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+
+UP_DEADLINE_S = 60.0
+DOWN_DEADLINE_S = 20.0
+CALL_DEADLINE_S = 30.0
+LOG_TAIL_LINES = 20
+
+
+class LabError(ProblemError):
+    """The lab could not be started, reached or told. Codes: `lab_not_running`, `lab_start_failed`, `lab_refused`,
+    `lab_leftovers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabInfo:
+    """Where the pieces of a running lab are. `store` is a store URL, `environment` what a cockpit needs beyond it (nothing
+    secret), `endpoints` has oss, slb, balancer, control (URLs) and jump (`host:port`)."""
+
+    dir: str
+    catalogue: str
+    store: str
+    config: str
+    environment: dict[str, str]
+    endpoints: dict[str, str]
+    tenant: str
+    workspace: str
+    app: str
+    versions: list[str]
+    hosts: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LabHost:
+    """`version` is what answers on the app's port, empty when nothing does; `health`: passed, failed or unreachable."""
+
+    name: str
+    workspace: str
+    app: str
+    running: bool
+    version: str
+    health: str
+    agent: bool
+    ssh_port: int
+    app_port: int
+    health_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabLoad:
+    """The counters of the load generator, since its last start."""
+
+    running: bool = False
+    requests: int = 0
+    failed: int = 0
+    by_version: dict[str, int] = field(default_factory=dict)
+    by_host: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LabStatus:
+    """`weights` maps `<balancer>/<server group>` to `<server id>:<port>` → weight; `faults` maps those that are on to the
+    hosts they are on (empty list: everywhere)."""
+
+    pid: int
+    info: LabInfo
+    hosts: list[LabHost]
+    weights: dict[str, dict[str, int]]
+    load: LabLoad
+    faults: dict[str, list[str]]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def default_dir() -> Path:
+    """Where a lab lies when no folder is given: `cockpit-lab` in the user's data folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cockpit", appauthor=False)) / "lab"
+
+
+def faults() -> dict[str, str]:
+    """Every fault's name and one sentence on what it does."""
+    from cockpit.lab.switches import FAULTS
+
+    return dict(FAULTS)
+
+
+def up(dir: Path, hosts: int = 8, *, deadline_s: float = UP_DEADLINE_S) -> LabInfo:
+    """Start the lab in `dir` with `hosts` hosts behind the balancer and wait until it is ready; one that runs is left as it
+    is. What a crashed one left running is ended first. Raises LabError `lab_start_failed` with the end of the log."""
+    dir = dir.expanduser().resolve()
+    running = info(dir)
+    if running is not None:
+        return running
+    dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _end_processes(dir)
+    (dir / "lab.json").unlink(missing_ok=True)
+    with (dir / "lab.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cockpit.lab", str(dir), "--hosts", str(hosts)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=_environment(),
+        )
+    until = time.monotonic() + deadline_s
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            _end_processes(dir)
+            raise _start_failed(dir, f"exit status {process.returncode}")
+        if (ready := info(dir)) is not None:
+            return ready
+        time.sleep(0.05)
+    process.kill()
+    process.wait(DOWN_DEADLINE_S)
+    _end_processes(dir)
+    raise _start_failed(dir, f"not ready after {deadline_s:.0f} s")
+
+
+def down(dir: Path, *, deadline_s: float = DOWN_DEADLINE_S) -> bool:
+    """End the lab and everything its hosts run; False: there was none. Raises LabError `lab_leftovers` when a process
+    could not be ended."""
+    dir = dir.expanduser().resolve()
+    record = _record(dir)
+    if record is not None:
+        try:
+            _call(record, "POST", "/stop", {})
+        except LabError:
+            pass  # it answers no more: what follows ends it the hard way
+        until = time.monotonic() + deadline_s
+        while is_alive(record["pid"], record["started"]) and time.monotonic() < until:
+            _reap(record["pid"])
+            time.sleep(0.02)
+    ended = _end_processes(dir)
+    (dir / "lab.json").unlink(missing_ok=True)
+    return record is not None or ended > 0
+
+
+def info(dir: Path) -> LabInfo | None:
+    """The running lab of `dir`, or None."""
+    record = _record(dir.expanduser().resolve())
+    return LabInfo(**record["info"]) if record else None
+
+
+def status(dir: Path) -> LabStatus:
+    """Raises LabError `lab_not_running`."""
+    answer = _call(_running(dir), "GET", "/status", None)
+    return LabStatus(
+        pid=answer["pid"],
+        info=LabInfo(**answer["info"]),
+        hosts=[LabHost(**host) for host in answer["hosts"]],
+        weights=answer["weights"],
+        load=LabLoad(**answer["load"]),
+        faults=answer["faults"],
+    )
+
+
+def fault(dir: Path, name: str, on: bool, host: str | None = None) -> dict[str, list[str]]:
+    """Switch a fault on or off, on one host or everywhere; returns those that are on now. Raises LabError `lab_refused` for
+    an unknown fault or host."""
+    return dict(_call(_running(dir), "POST", "/fault", {"name": name, "on": on, "host": host})["faults"])
+
+
+def load(dir: Path, act: Literal["start", "stop"], *, workers: int = 4, rate: float = 100.0) -> LabLoad:
+    """Start the load generator (`rate` requests a second by `workers` workers) or stop it; returns its counters."""
+    return LabLoad(**_call(_running(dir), "POST", "/load", {"act": act, "workers": workers, "rate": rate})["load"])
+
+
+def _record(dir: Path) -> dict[str, Any] | None:
+    """What the running lab wrote about itself; None when it wrote nothing or is gone."""
+    try:
+        record: dict[str, Any] = json.loads((dir / "lab.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return record if is_alive(record["pid"], record["started"]) else None
+
+
+def _running(dir: Path) -> dict[str, Any]:
+    record = _record(dir.expanduser().resolve())
+    if record is None:
+        raise LabError(
+            Problem(
+                "lab_not_running",
+                message("No lab is running in {dir}.", dir=str(dir)),
+                message("Start one: cockpit lab up."),
+            )
+        )
+    return record
+
+
+def _call(record: dict[str, Any], method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    request = urllib.request.Request(
+        record["info"]["endpoints"]["control"] + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {record['token']}", "Content-Type": "application/json"},
+    )
+    # Never through a proxy: the lab is on loopback.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=CALL_DEADLINE_S) as answer:
+            result: dict[str, Any] = json.loads(answer.read())
+            return result
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")[:300]
+        raise LabError(
+            Problem(
+                "lab_refused",
+                message("The lab refused: {said}", said=said),
+                message("Look at the names that cockpit lab status and cockpit lab faults print."),
+            )
+        ) from error
+    except (OSError, ValueError) as error:
+        raise LabError(
+            Problem(
+                "lab_not_running",
+                message("The lab in {dir} does not answer: {error}.", dir=record["info"]["dir"], error=str(error)),
+                message("End it and start it again: cockpit lab down, then cockpit lab up."),
+            )
+        ) from error
+
+
+def _start_failed(dir: Path, why: str) -> LabError:
+    return LabError(
+        Problem(
+            "lab_start_failed",
+            message("The lab in {dir} did not start: {why}.", dir=str(dir), why=why),
+            message("Read {log}, then start it again.", log=str(dir / "lab.log")),
+            evidence=log_tail(dir),
+        )
+    )
+
+
+def log_tail(dir: Path) -> str:
+    try:
+        lines = (dir / "lab.log").read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def _end_processes(dir: Path) -> int:
+    ended, left = end_leftovers(dir)
+    if left:
+        raise LabError(
+            Problem(
+                "lab_leftovers",
+                message("Processes of the lab in {dir} could not be ended: {pids}.", dir=str(dir), pids=str(left)),
+                message("End them by their numbers."),
+            )
+        )
+    return ended
+
+
+def _reap(pid: int) -> None:
+    """Collect the lab's process if it is our own child; otherwise it would stay a zombie for as long as we live."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def _environment() -> dict[str, str]:
+    """Ours, so that the same packages are imported from wherever they were imported here."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1"}
+
+
+def own_record() -> dict[str, Any]:
+    """pid and start of this process, as `lab.json` holds them."""
+    return {"pid": os.getpid(), "started": process_start(os.getpid())}
