@@ -6,6 +6,7 @@ Cancelling a read does not end what runs on the host, so whoever opens a channel
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -19,6 +20,7 @@ from engine.remote.hops import Hop, route_to
 
 READ_BYTES = 65_536
 _CLOSE_TIMEOUT_S = 3.0
+_OPEN_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 Process = asyncssh.SSHClientProcess[bytes]
 
@@ -32,9 +34,7 @@ async def open_channel(connections: Connections, host: Host, command: str) -> As
     async with connections.use(host) as (connection, channels), channels:
         try:
             async with asyncio.timeout(settings.login_timeout_s):
-                process: Process = await connection.create_process(
-                    command, encoding=None, stderr=asyncssh.DEVNULL, window=settings.window_bytes
-                )
+                process = await _create(connection, command, settings.window_bytes)
         except TimeoutError as error:
             raise problems.link_lost_once(hop, f"no channel within {settings.login_timeout_s:.0f} s") from error
         except (asyncssh.Error, OSError) as error:
@@ -46,6 +46,18 @@ async def open_channel(connections: Connections, host: Host, command: str) -> As
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                     await process.wait_closed()
+
+
+async def _create(connection: asyncssh.SSHClientConnection, command: str, window_bytes: int) -> Process:
+    """sshd frees a session a moment after its channel is closed, so a refusal (nothing has run) is asked again."""
+    for wait_s in _OPEN_WAITS_S:
+        try:
+            return await connection.create_process(command, encoding=None, stderr=asyncssh.DEVNULL, window=window_bytes)
+        except asyncssh.ChannelOpenError:
+            if connection.is_closed():
+                raise
+        await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
+    return await connection.create_process(command, encoding=None, stderr=asyncssh.DEVNULL, window=window_bytes)
 
 
 async def read(process: Process, hop: Hop) -> bytes:

@@ -82,7 +82,7 @@ class TestServer:
             await self._listener.wait_closed()
             self._listener = None
         for real in self._commands.values():
-            if real is not None and real.returncode is None:
+            if real is not None:  # what it left behind may still hold its output
                 _kill_group(real.pid)
         await asyncio.gather(*self._commands)
 
@@ -113,7 +113,9 @@ class TestServer:
             env={"HOME": str(self.home), "PATH": self.path, "LANG": "C.UTF-8"},
             start_new_session=True,
         )
-        assert real.stdin and real.stdout and real.stderr
+        assert real.stdin
+        assert real.stdout
+        assert real.stderr
         this = asyncio.current_task()
         assert this is not None
         self._commands[this] = real

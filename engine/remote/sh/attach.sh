@@ -16,7 +16,7 @@ read_part() {
 }
 
 start() {
-    prepare "$program" || refuse_unwritable "$order"
+    prepare "$program"
     umask "$login_umask"
     (
         cd "$HOME" || exit 1
@@ -52,9 +52,7 @@ attach() {
 
 vanished() {
     kill "$show"
-    v_why=$({ printf '%-8192s' x | LC_ALL=C tee "$job/.probe" >/dev/null; } 2>&1)
-    rm -f "$job/.probe"
-    case $v_why in *'o space left'* | *uota*) exit 73 ;; esac
+    case $(write_fault "$job") in *'o space left'* | *uota*) exit 73 ;; esac
     exit 71
 }
 

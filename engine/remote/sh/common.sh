@@ -15,22 +15,29 @@ refuse() {
     exit 0
 }
 
-# refuse_unwritable <folder>: says whether the disk is full or the folder is not ours to write.
-refuse_unwritable() {
-    u_why=$({ printf x | LC_ALL=C tee "$1/.probe" >/dev/null; } 2>&1)
-    rm -f "$1/.probe"
-    case $u_why in
+# refuse_because <path> <message of a tool in the C locale>: a full disk, or a folder that is not ours to write.
+refuse_because() {
+    case $2 in
         *'o space left'* | *uota*) refuse disk_full "$1" ;;
-        *) refuse unwritable "${u_why:-$1}" ;;
+        *) refuse unwritable "$1: $2" ;;
     esac
 }
 
+# What a tool says when it cannot write a good deal to <folder>; the shell's own messages differ from shell to shell, and
+# busybox's tools say nothing, so df is asked as well.
+write_fault() {
+    { printf '%-65536s' x | LC_ALL=C tee "$1/.probe" >/dev/null; } 2>&1
+    free_kb=$(df -P -k "$1" 2>/dev/null | awk 'NR == 2 { print $4 }')
+    [ "${free_kb:-64}" -ge 64 ] || echo 'no space left'
+    rm -f "$1/.probe"
+}
+
+refuse_unwritable() {
+    refuse_because "$1" "$(write_fault "$1")"
+}
+
 make_folder() {
-    m_why=$(LC_ALL=C mkdir -p "$1" 2>&1) && return 0
-    case $m_why in
-        *'o space left'* | *uota*) refuse disk_full "$1" ;;
-        *) refuse unwritable "$m_why" ;;
-    esac
+    m_why=$(LC_ALL=C mkdir -p "$1" 2>&1) || refuse_because "$1" "$m_why"
 }
 
 refuse_older_epoch() {
@@ -58,7 +65,7 @@ runner_alive() {
 }
 
 # prepare: the new job's own files. `reserve` is room kept back for the last records; pid and group are later
-# overwritten in place.
+# overwritten in place. Comes back only if all of it was written.
 prepare() {
     {
         printf '%s' "$1" >"$job/script" &&
@@ -70,8 +77,9 @@ prepare() {
             printf '%s\n' "$new_nonce" >"$job/nonce.new" &&
             mv "$job/nonce.new" "$job/nonce"
     } 2>/dev/null && return 0
+    p_why=$(write_fault "$job")
     rm -rf "$job"
-    return 1
+    refuse_because "$job" "$p_why"
 }
 
 # The one who made the folder writes the nonce last; it is there within moments or never.

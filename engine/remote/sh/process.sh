@@ -27,7 +27,7 @@ alive() {
 
 # group_alive <group>: a zombie that nobody collects (a container without an init) does not count.
 group_alive() {
-    kill -0 -- "-$1" 2>/dev/null || return 1
+    kill -0 "-$1" 2>/dev/null || return 1
     [ -r /proc/self/stat ] || return 0
     for f_dir in /proc/[0-9]*; do
         { read -r f_line; } 2>/dev/null <"$f_dir/stat" || continue
@@ -42,16 +42,17 @@ nap() {
     sleep 0.2 2>/dev/null || sleep 1
 }
 
-# kill_group <group>: TERM, five seconds of grace, KILL; true when nothing of it is left.
+# kill_group <group>: TERM, five seconds of grace, KILL; true when nothing of it is left. `kill -TERM -group` is the one
+# spelling dash, bash and busybox agree on.
 kill_group() {
-    kill -s TERM -- "-$1" 2>/dev/null
+    kill -TERM "-$1" 2>/dev/null
     k_until=$(($(date +%s) + 5))
     while group_alive "$1"; do
         [ "$(date +%s)" -lt "$k_until" ] || break
         nap
     done
     group_alive "$1" || return 0
-    kill -s KILL -- "-$1" 2>/dev/null
+    kill -KILL "-$1" 2>/dev/null
     k_until=$(($(date +%s) + 5))
     while group_alive "$1"; do
         [ "$(date +%s)" -lt "$k_until" ] || return 1

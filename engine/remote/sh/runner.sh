@@ -52,7 +52,7 @@ ck_step() {
     ck_watch=$!
     wait "$ck_group" 2>/dev/null
     ck_status=$?
-    kill -s TERM -- "-$ck_watch" 2>/dev/null || kill -s TERM "$ck_watch" 2>/dev/null
+    kill -TERM "-$ck_watch" 2>/dev/null || kill -TERM "$ck_watch" 2>/dev/null
     wait "$ck_watch" 2>/dev/null
     case $? in 42) ck_late=1 ;; *) ck_late=0 ;; esac
     # Before the record: from here on the group belongs to what the step left running (the service it started).

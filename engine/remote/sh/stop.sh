@@ -12,7 +12,7 @@ running_group() {
 
 never_started() {
     : >"$job/stopped"
-    prepare '' || refuse_unwritable "$order"
+    prepare ''
     nonce=$new_nonce
     last_words "$(date +%s)"
     refuse never_started
@@ -28,6 +28,7 @@ ended && refuse already_ended
 : >"$job/stopped" || refuse_unwritable "$job"
 
 tries=0
+give_up=$(($(date +%s) + 40))
 until ended; do
     running_group && group_alive "$s_group" && { kill_group "$s_group" || refuse still_running "$s_group"; }
     if ! runner_alive; then
@@ -37,6 +38,7 @@ until ended; do
             last_words "$(date +%s)" || refuse_unwritable "$job"
         fi
     fi
+    [ "$(date +%s)" -lt "$give_up" ] || refuse still_running "${s_group:-${r_pid:-?}}"
     nap
 done
 running_group && group_alive "$s_group" && refuse still_running "$s_group"

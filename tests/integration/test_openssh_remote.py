@@ -1,0 +1,232 @@
+"""The Remote port over the real OpenSSH: one sshd as the host, another as its jump host."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from engine.domain.fleet import Host, JumpHost
+from engine.ports import JobEnded, LogBytes, RemoteError, StepEnded, StepStarted, StopOutcome
+from engine.remote.ssh import SshRemote, SshSettings
+from tests.support.remote_jobs import events_of, job_folder, job_of, output_of
+from tests.support.ssh_servers import Sshd, host_on, until
+
+
+@dataclass
+class Machines:
+    server: Sshd
+    jump: Sshd
+    settings: SshSettings
+    folder: Path
+
+    @property
+    def host(self) -> Host:
+        user = getpass.getuser()
+        jump = JumpHost("gate", "127.0.0.1", self.jump.port, user, self.jump.public_key)
+        return host_on(self.server.port, self.server.public_key, jump, user=user)
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(tmp_path / "id")
+    server, jump = Sshd.make(tmp_path / "host", key), Sshd.make(tmp_path / "gate", key)
+    settings = SshSettings(
+        identity_files=(tmp_path / "id",),
+        agent=False,
+        known_hosts=tmp_path / "known_hosts",
+        reattach_backoff_s=0.1,
+        reattach_backoff_max_s=0.5,
+    )
+    server.start()
+    jump.start()
+    try:
+        yield Machines(server, jump, settings, tmp_path)
+    finally:
+        server.stop()
+        jump.stop()
+
+
+@pytest.fixture
+async def remote(machines: Machines) -> AsyncIterator[SshRemote]:
+    made = SshRemote(machines.settings)
+    yield made
+    await made.close()
+
+
+async def test_a_job_is_followed_through_the_jump_host(machines: Machines, remote: SshRemote) -> None:
+    job = job_of(machines.host, r"printf '%s \377' $APP; pwd", "exit 3", variables={"APP": "shop"})
+    events = await events_of(remote.follow(job))
+    assert output_of(events) == b"shop \xff" + f"{machines.server.home}\n".encode()
+    assert [e.exit_status for e in events if isinstance(e, StepEnded)] == [0, 3]
+    assert isinstance(events[-1], JobEnded)
+
+
+@pytest.mark.parametrize("broken", ["host", "jump"])
+async def test_a_link_killed_in_the_middle_is_attached_again(
+    machines: Machines, remote: SshRemote, broken: str
+) -> None:
+    body = "echo once >>ran; i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done"
+    events = []
+    async for event in remote.follow(job_of(machines.host, body, "echo after")):
+        events.append(event)
+        if isinstance(event, LogBytes) and len(events) in (4, 10):
+            (machines.server if broken == "host" else machines.jump).drop()
+    assert output_of(events).decode() == "".join(f"{i}\n" for i in range(60)) + "after\n"
+    assert len([e for e in events if isinstance(e, StepStarted)]) == 2
+    assert (machines.server.home / "ran").read_text() == "once\n"
+
+
+async def test_a_jump_host_that_is_away_for_a_while_loses_nothing(machines: Machines, remote: SshRemote) -> None:
+    job = job_of(machines.host, "echo once >>ran; echo before; until [ -e go ]; do sleep 0.1; done; echo behind")
+    events = []
+    async for event in remote.follow(job):
+        events.append(event)
+        if isinstance(event, LogBytes) and event.data == b"before\n":
+            machines.jump.stop()
+            (machines.server.home / "go").touch()
+            await until(lambda: "end ok" in (job_folder(machines.server.home, job) / "steps").read_text())
+            machines.jump.start()
+    assert output_of(events) == b"before\nbehind\n"
+    assert (machines.server.home / "ran").read_text() == "once\n"
+
+
+async def test_a_new_engine_finds_the_job_of_the_one_that_died(machines: Machines, remote: SshRemote) -> None:
+    job = job_of(machines.host, "echo once >>ran; echo one; until [ -e go ]; do sleep 0.1; done; echo two")
+    seen = []
+    async for event in remote.follow(job):
+        seen.append(event)
+        if isinstance(event, LogBytes):
+            break
+    machines.server.drop()
+    (machines.server.home / "go").touch()
+    heir = SshRemote(machines.settings)
+    seen += await events_of(heir.follow(replace(job, epoch=2), seen[-1].offset))
+    with pytest.raises(RemoteError) as refused:
+        await heir.stop(job)
+    assert refused.value.problem.code == "job_epoch_refused"
+    await heir.close()
+    assert output_of(seen) == b"one\ntwo\n"
+    assert (machines.server.home / "ran").read_text() == "once\n"
+
+
+async def test_stop_is_verified(machines: Machines, remote: SshRemote) -> None:
+    job = job_of(machines.host, "sleep 300 & echo $! >child; wait", "touch never")
+    following = asyncio.create_task(events_of(remote.follow(job)))
+    child = machines.server.home / "child"
+    await until(lambda: child.exists() and child.read_text() != "")
+    assert await remote.stop(job) is StopOutcome.STOPPED
+    last = (await following)[-1]
+    assert last == JobEnded(True, last.offset)
+    stat = Path(f"/proc/{int(child.read_text())}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert not (machines.server.home / "never").exists()
+
+
+@pytest.mark.parametrize("hop", ["gate", "h1"])
+async def test_unknown_and_changed_host_keys_are_told_apart(machines: Machines, remote: SshRemote, hop: str) -> None:
+    def showing(key: str) -> Host:
+        host = machines.host
+        if hop == "h1":
+            return replace(host, host_key=key)
+        return replace(host, jump_chain=(replace(host.jump_chain[0], host_key=key),))
+
+    shown = asyncssh.import_public_key((machines.server if hop == "h1" else machines.jump).public_key).get_fingerprint()
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    with pytest.raises(RemoteError) as unknown:
+        await remote.run(showing(""), "true")
+    assert unknown.value.problem.code == "host_key_unknown"
+    assert shown in str(unknown.value)
+    with pytest.raises(RemoteError) as changed:
+        await remote.run(showing(other.export_public_key("openssh").decode()), "true")
+    assert changed.value.problem.code == "host_key_changed"
+    assert hop in str(changed.value)
+    assert shown in str(changed.value)
+    assert other.get_fingerprint() in str(changed.value)
+
+
+async def test_hashed_known_hosts_vouch(machines: Machines) -> None:
+    known = machines.folder / "known_hosts"
+    known.write_text(
+        f"[127.0.0.1]:{machines.server.port} {machines.server.public_key}\n"
+        f"[127.0.0.1]:{machines.jump.port} {machines.jump.public_key}\n"
+    )
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known)], check=True, capture_output=True)
+    assert known.read_text().startswith("|1|")
+    host = machines.host
+    host = replace(host, host_key="", jump_chain=(replace(host.jump_chain[0], host_key=""),))
+    remote = SshRemote(machines.settings)
+    assert (await remote.run(host, "echo ok")).output == b"ok\n"
+    await remote.close()
+
+
+async def test_a_jump_host_that_is_down_is_named(machines: Machines, remote: SshRemote) -> None:
+    machines.jump.stop()
+    with pytest.raises(RemoteError) as down:
+        await remote.run(machines.host, "true")
+    assert down.value.problem.code == "jump_host_unreachable"
+    assert "gate" in str(down.value)
+    machines.jump.start()
+
+
+async def test_a_jump_host_that_forbids_forwarding_is_told(machines: Machines, remote: SshRemote) -> None:
+    machines.jump.stop()
+    with (machines.jump.folder / "sshd_config").open("a") as config:
+        config.write("AllowTcpForwarding no\n")
+    machines.jump.start()
+    with pytest.raises(RemoteError) as refused:
+        await remote.run(machines.host, "true")
+    assert refused.value.problem.code == "jump_host_unreachable"
+    assert "AllowTcpForwarding" in str(refused.value.problem.remedy)
+
+
+async def test_more_runs_at_once_than_the_server_has_sessions(machines: Machines, remote: SshRemote) -> None:
+    results = await asyncio.gather(*(remote.run(machines.host, f"echo {n}") for n in range(30)))
+    assert [r.output for r in results] == [f"{n}\n".encode() for n in range(30)]
+
+
+async def test_twenty_engines_at_once_lose_no_login(machines: Machines) -> None:
+    """More logins than MaxStartups lets in: the resets are tried again."""
+    remotes = [SshRemote(machines.settings) for _ in range(20)]
+    host = replace(machines.host, jump_chain=())
+    results = await asyncio.gather(*(remote.run(host, "echo ok") for remote in remotes))
+    assert [r.output for r in results] == [b"ok\n"] * 20
+    for remote in remotes:
+        await remote.close()
+
+
+async def test_20_mb_without_a_newline(machines: Machines, remote: SshRemote) -> None:
+    job = job_of(machines.host, r"head -c 20000000 /dev/zero | tr '\000' '\377'")
+    size = 0
+    async for event in remote.follow(job):
+        if isinstance(event, LogBytes):
+            assert event.data.count(b"\xff") == len(event.data)
+            size += len(event.data)
+    assert size == 20_000_000
+
+
+async def test_the_host_enforces_the_deadline_and_secrets_stay_hidden(machines: Machines, remote: SshRemote) -> None:
+    body = "env >env; sleep 300 & echo $! >child; wait"
+    job = job_of(machines.host, body, deadline_s=2, secrets={"secret_url": "needle-in-a-haystack"})
+    following = asyncio.create_task(events_of(remote.follow(job)))
+    await until((machines.server.home / "child").exists)
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        for name in ("cmdline", "environ"):
+            try:
+                assert b"needle-in-a" not in (process / name).read_bytes(), (process, name)
+            except OSError:
+                continue  # it has ended, or is the kernel's
+    done = [e for e in await following if isinstance(e, StepEnded)]
+    assert [e.timed_out for e in done] == [True]
+    for file in machines.folder.rglob("*"):
+        assert not file.is_file() or b"needle-in-a" not in file.read_bytes(), file
