@@ -35,7 +35,7 @@ _EXPECTED = (Act.START, Act.CONFIRM, Act.RESUME, Act.RETRY, Act.INITIALISE)  # w
 
 
 class OrderScreen(WatchingScreen[OrderView]):
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  # textual declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c,enter", "expected", N_("confirm")),
         Binding("g", "weights", N_("weights")),

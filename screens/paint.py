@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 from textual.color import Color
+from textual.strip import Strip
 
 from screens import words
 from screens.words import AnyState, Tone
@@ -37,6 +38,12 @@ class Paint:
 
     def glyph_and_word(self, state: AnyState) -> Text:
         return Text().append(f"{words.glyph(state)} {words.word(state)}", self.state(state))
+
+
+def strip_of(text: Text, app: App[object]) -> Strip:
+    """The text as a strip, its own style included (rich leaves that out when a text has no spans)."""
+    text.stylize_before(text.style)
+    return Strip(list(text.render(app.console, end="")), text.cell_len)
 
 
 def paint_of(app: App[object]) -> Paint:

@@ -23,7 +23,7 @@ from engine.domain.states import (
     Strategy,
     TrafficMode,
 )
-from screens.translate import N_, _
+from screens.translate import N_, _, learn
 
 if TYPE_CHECKING:
     from engine.views import NodeView
@@ -139,6 +139,13 @@ ACT_KEYS: dict[Act, str] = {
     Act.CANCEL: "x",
     Act.ROLL_BACK: "R",
 }
+
+# what the fields of a message may be filled in with
+learn({value: look[2] for value, look in _STATES.items()})
+learn({str(step): word for step, word in _STEPS.items()})
+learn({str(act): word for act, word in _ACTS.items()})
+learn({str(kind): word for kind, word in _KINDS.items() if kind not in (OrderKind.INITIALISE,)})
+learn({"published": N_("published"), "deprecated": N_("deprecated")})
 
 AnyState = OrderState | NodeState | RunState | StepState | HostState | AppStatus
 

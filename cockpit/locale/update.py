@@ -20,14 +20,14 @@ LOCALE_DIR = Path(__file__).parent
 ROOT = LOCALE_DIR.parent.parent
 FOLDERS = ("cockpit", "engine", "screens")
 LANGUAGES = ("zh_CN", "en")
-KEYWORDS = {"_": None, "N_": None, "message": None, "ngettext": (1, 2)}
+KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "N_": None, "message": None, "ngettext": (1, 2)}
 
 
 def extracted() -> Catalog:
     """Every sentence that is shown to people, with the files it stands in."""
     catalogue = Catalog(project="cockpit", charset="utf-8")
     for folder in FOLDERS:
-        found = extract_from_dir(ROOT / folder, method_map=[("**.py", "python")], keywords=KEYWORDS)
+        found = extract_from_dir(ROOT / folder, method_map=[("**.py", "python")], keywords=KEYWORDS)  # type: ignore[arg-type]
         for file, _line, text, _comments, context in found:
             if text and text != ("", ""):
                 catalogue.add(text, locations=[(f"{folder}/{file}", None)], context=context)
@@ -85,7 +85,7 @@ def complaints(language: str, template: Catalog) -> list[str]:
         elif known.fuzzy:
             found.append(f"{language}: fuzzy: {one!r}")
         else:
-            wrong = [text for text in strings if fields(text) != fields(one)]
+            wrong = [text for text in strings if text and fields(text) != fields(one)]
             found += [f"{language}: other fields than the sentence has: {one!r} → {text!r}" for text in wrong]
     mo = po_path(language).with_suffix(".mo")
     if not mo.exists() or mo.read_bytes() != compiled(catalogue):

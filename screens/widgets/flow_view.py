@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from engine.views import NodeView
 from screens.flowchart import in_order
-from screens.paint import paint_of
+from screens.paint import paint_of, strip_of
 from screens.translate import N_
 from screens.widgets.cursor import cursor_style
 from screens.widgets.lanes import paint_lanes
@@ -104,9 +104,7 @@ class FlowView(ScrollView, can_focus=True):
         if at >= len(self._painting.lines):
             return Strip.blank(self.size.width, self.rich_style)
         text = self._painting.lines[at]
-        strip = Strip(list(text.render(self.app.console)), text.cell_len).extend_cell_length(
-            max(self.size.width, self._painting.width)
-        )
+        strip = strip_of(text.copy(), self.app).extend_cell_length(max(self.size.width, self._painting.width))
         spot = self._painting.spots.get(self.selected)
         if spot is not None and spot.y <= at < spot.y + spot.height:
             strip = self._with_cursor(strip, spot, at)

@@ -24,7 +24,7 @@ from textual.strip import Strip
 from textual.widgets import Static
 
 from screens.filters import without_hostile_text
-from screens.paint import paint_of
+from screens.paint import paint_of, strip_of
 from screens.translate import N_, _, ngettext
 from screens.words import Tone
 
@@ -182,11 +182,7 @@ class LogView(ScrollView, can_focus=True):
         found = self._file.read(at, 1)
         text = self._styled(found[0] if found else "")
         left = self.scroll_offset.x
-        return (
-            Strip(list(text.render(self.app.console)), text.cell_len)
-            .apply_style(base)
-            .crop_extend(left, left + width, base)
-        )
+        return strip_of(text, self.app).apply_style(base).crop_extend(left, left + width, base)
 
     def _styled(self, line: str) -> Text:
         paint = paint_of(self.app)

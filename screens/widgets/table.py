@@ -22,7 +22,7 @@ from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from screens.paint import paint_of
+from screens.paint import paint_of, strip_of
 from screens.translate import N_, _
 from screens.widgets.cursor import cursor_style
 
@@ -193,11 +193,7 @@ class Table(ScrollView, can_focus=True):
             return self._row(at, base)
         if not self._rows and at == 0 and self._empty:
             text = Text(f" {_(self._empty)}", style=paint_of(self.app).dim)
-            return (
-                Strip(list(text.render(self.app.console)), text.cell_len)
-                .apply_style(base)
-                .adjust_cell_length(width, base)
-            )
+            return strip_of(text, self.app).apply_style(base).adjust_cell_length(width, base)
         return Strip.blank(width, base)
 
     def _row(self, at: int, base: Style) -> Strip:
@@ -218,7 +214,7 @@ class Table(ScrollView, can_focus=True):
             line.append_text(Text(fill).append_text(cell) if column.right else cell.append(fill))
         if style is not None:
             line.stylize(style)
-        strip = Strip(list(line.render(self.app.console)), line.cell_len)
+        strip = strip_of(line, self.app)
         return strip.apply_style(base).adjust_cell_length(self.size.width, base)
 
     def _heading_cells(self) -> dict[str, Text]:

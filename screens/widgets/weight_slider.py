@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.views import HostRunView
-from screens.paint import paint_of
+from screens.paint import paint_of, strip_of
 from screens.translate import N_, _
 from screens.weights import HIGHEST, LOWEST, Pending, live_weight, next_stop, traffic_share
 from screens.widgets.cursor import cursor_style
@@ -170,9 +170,7 @@ class WeightSlider(ScrollView, can_focus=True):
         if y and row == self._cursor and self.app.no_color:
             text = Text(">").append_text(text[1:])
         text.truncate(width, overflow="ellipsis")
-        strip = (
-            Strip(list(text.render(self.app.console)), text.cell_len).apply_style(base).adjust_cell_length(width, base)
-        )
+        strip = strip_of(text, self.app).apply_style(base).adjust_cell_length(width, base)
         if y and row == self._cursor:
             return Strip(list(Segment.apply_style(strip, post_style=cursor_style(self))), strip.cell_length)
         return strip
