@@ -13,7 +13,7 @@ from engine.domain.states import HostState
 
 @dataclass(frozen=True, slots=True)
 class JumpHost:
-    """One hop of a jump chain. `host_key` is an OpenSSH public key line (`ssh-ed25519 AAAA…`) or empty: then known_hosts decides."""
+    """One hop of a jump chain. `host_key` is an OpenSSH public key line (`ssh-ed25519 AAAA…`); empty: known_hosts decides."""
 
     name: str
     address: str

@@ -67,7 +67,8 @@ class Plan:
     """A DAG of nodes and what happens on each host. `fleet_hash` is of the fleet, weights and package it was made from.
 
     `in_service` is the number of hosts with weight > 0 in every server group when it was made; `lowest_in_service` the lowest
-    number the plan reaches; `floor` the number it must not fall below.
+    number the plan reaches; `floor` the number it must not fall below: all three of the server group with the least to spare.
+    `floors` are those of every server group, by its name.
     """
 
     direction: Direction
@@ -77,6 +78,7 @@ class Plan:
     floor: int
     in_service: int
     lowest_in_service: int
+    floors: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def breaks_floor(self) -> bool:

@@ -68,7 +68,8 @@ def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:
     busy = [name for name in hosts if name not in idle]
     # The idle ones that took traffic before serve again before the next group leaves.
     returning = _returning(progress, idle)
-    spare = min((len(group | returning[at]) - forward.floor for at, group in serving.items()), default=len(busy))
+    floors = {at: forward.floors.get(str(at), forward.floor) for at in serving}
+    spare = min((len(group | returning[at]) - floors[at] for at, group in serving.items()), default=len(busy))
     size = max(1, spare)
     groups = ([idle] if idle else []) + [tuple(busy[at : at + size]) for at in range(0, len(busy), size)]
     nodes: list[PlanNode] = []
@@ -79,7 +80,16 @@ def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:
     in_service = min((len(group) for group in serving.values()), default=0)
     during = [len((at_rest | returning[at]) - set(g)) for at, at_rest in serving.items() for g in groups if g != idle]
     lowest = min([in_service, *during])
-    return Plan(Direction.BACK, tuple(nodes), hosts, forward.fleet_hash, forward.floor, in_service, lowest)
+    return Plan(
+        direction=Direction.BACK,
+        nodes=tuple(nodes),
+        hosts=hosts,
+        fleet_hash=forward.fleet_hash,
+        floor=forward.floor,
+        in_service=in_service,
+        lowest_in_service=lowest,
+        floors=forward.floors,
+    )
 
 
 def _returning(progress: OrderProgress, idle: tuple[str, ...]) -> Mapping[ServerGroup, frozenset[str]]:

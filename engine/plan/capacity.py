@@ -20,6 +20,7 @@ class Capacity:
     lowest: int
     floor: int
     during: tuple[int, ...]
+    floors: Mapping[str, int]  # of every server group, by its name
 
 
 def serving_hosts(weights: Sequence[MountWeight]) -> Mapping[ServerGroup, frozenset[str]]:
@@ -36,12 +37,19 @@ def capacity(
     weights: Sequence[MountWeight], groups: Sequence[Sequence[str]], *, floor: int | None, floor_percent: int
 ) -> Capacity:
     """Groups run one after another and every one gives its hosts' traffic back before the next starts."""
-    tightest: Capacity | None = None
-    for serving in serving_hosts(weights).values():
-        during = tuple(len(serving - set(group)) for group in groups)
-        lowest = min(during, default=len(serving))
-        must = default_floor(len(serving), floor_percent) if floor is None else floor
-        found = Capacity(len(serving), lowest, must, during)
-        if tightest is None or found.lowest - found.floor < tightest.lowest - tightest.floor:
-            tightest = found
-    return tightest or Capacity(0, 0, 0, tuple(0 for _ in groups))
+    serving = serving_hosts(weights)
+    floors = {str(at): _floor(len(hosts), floor, floor_percent) for at, hosts in serving.items()}
+    found = [_of_group(hosts, groups, floors, floors[str(at)]) for at, hosts in serving.items()]
+    nothing = Capacity(0, 0, 0, tuple(0 for _ in groups), floors)
+    return min(found, key=lambda one: one.lowest - one.floor, default=nothing)
+
+
+def _floor(in_service: int, floor: int | None, floor_percent: int) -> int:
+    return default_floor(in_service, floor_percent) if floor is None else floor
+
+
+def _of_group(
+    serving: frozenset[str], groups: Sequence[Sequence[str]], floors: Mapping[str, int], floor: int
+) -> Capacity:
+    during = tuple(len(serving - set(group)) for group in groups)
+    return Capacity(len(serving), min(during, default=len(serving)), floor, during, floors)

@@ -37,14 +37,20 @@ def server_groups(progress: OrderProgress) -> Mapping[ServerGroup, tuple[WeightL
     return {group: tuple(lines) for group, lines in groups.items()}
 
 
+def serving(lines: Collection[WeightLine]) -> set[str]:
+    """Hosts of one server group with weight > 0."""
+    return {line.mount.host for line in lines if line.believed > 0}
+
+
 def in_service(lines: Collection[WeightLine]) -> int:
-    """Hosts of one server group with weight > 0 (a host with two ports counts once)."""
-    return len({line.mount.host for line in lines if line.believed > 0})
+    """How many hosts of one server group have weight > 0 (a host with two ports counts once)."""
+    return len(serving(lines))
 
 
-def floor_of(progress: OrderProgress) -> int:
+def floor_of(progress: OrderProgress, group: ServerGroup) -> int:
+    """The hosts of this server group that must stay in service while the order runs."""
     plan = progress.current_plan or progress.plan
-    return 0 if plan is None else plan.floor
+    return 0 if plan is None else plan.floors.get(str(group), plan.floor)
 
 
 def crossing(
@@ -52,8 +58,9 @@ def crossing(
 ) -> Traffic:
     """The tightest server group while `leaving` have weight 0 all at once, or after `weights` (host → weight) are set."""
     wanted = {**dict.fromkeys(leaving, 0), **(weights or {})}
-    floor = floor_of(progress)
-    crossings = [_crossing(lines, wanted, floor) for lines in server_groups(progress).values()]
+    crossings = [
+        _crossing(lines, wanted, floor_of(progress, group)) for group, lines in server_groups(progress).items()
+    ]
     if not crossings:
         return Traffic(0, 0, 0, 0, 0)
     return min(crossings, key=lambda one: (one.leaving == 0, one.staying - one.floor))

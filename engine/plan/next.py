@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
+from engine.plan.in_service import floor_of, server_groups, serving
 
 MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED, OrderState.CANCELLING, OrderState.ROLLING_BACK)
 
@@ -22,6 +23,9 @@ class Decision:
     order: OrderState
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
     start: tuple[str, ...] = ()
+    held_by_floor: bool = (
+        False  # hosts are due, but none may leave the balancer and none is running that could come back
+    )
 
 
 def decide(progress: OrderProgress) -> Decision:
@@ -31,7 +35,11 @@ def decide(progress: OrderProgress) -> Decision:
         return Decision(progress.state)
     wanted = _node_states(progress, plan)
     changed = {key: state for key, state in wanted.items() if state is not node_state(progress, plan, key)}
-    return Decision(_order_state(progress, plan, wanted), changed, _to_start(progress, plan, wanted))
+    start = _to_start(progress, plan, wanted)
+    due = any(node.kind.runs_hosts and wanted[node.key] is NodeState.RUNNING for node in plan.nodes)
+    held = due and not start and not progress.paused and not _running(progress)
+    state = OrderState.HALTED if held else _order_state(progress, plan, wanted)
+    return Decision(state, changed, start, held)
 
 
 def node_state(progress: OrderProgress, plan: Plan, key: str) -> NodeState:
@@ -92,7 +100,8 @@ def _over_budget(progress: OrderProgress, runs: list[RunProgress]) -> bool:
 def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> tuple[str, ...]:
     if progress.paused:
         return ()
-    free = progress.parallelism - sum(run.state is RunState.RUNNING for run in progress.runs.values())
+    running = _running(progress)
+    free = progress.parallelism - len(running)
     start: list[str] = []
     for node in plan.nodes:
         if not node.kind.runs_hosts or wanted[node.key] is not NodeState.RUNNING:
@@ -100,15 +109,35 @@ def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeStat
         runs = runs_of(progress, plan, node)
         if _over_budget(progress, runs):
             continue
-        start += [run.host for run in runs if run.state is RunState.PENDING]
-    return tuple(start[: max(0, free)])
+        pending = [run.host for run in runs if run.state is RunState.PENDING]
+        start += _within_floor(progress, running, pending[: max(0, free - len(start))])
+    return tuple(start)
+
+
+def _running(progress: OrderProgress) -> list[str]:
+    return [run.host for run in progress.runs.values() if run.state is RunState.RUNNING]
+
+
+def _within_floor(progress: OrderProgress, running: list[str], pending: list[str]) -> list[str]:
+    """Those that may leave the balancer now. A running host counts as gone already: its cut may not be written down yet."""
+    if progress.spec.override_reason:
+        return pending
+    staying = {group: serving(lines) - set(running) for group, lines in server_groups(progress).items()}
+    start: list[str] = []
+    for host in pending:
+        leaves = [group for group, hosts in staying.items() if host in hosts]
+        if all(len(staying[group]) > floor_of(progress, group) for group in leaves):
+            start.append(host)
+            for group in leaves:
+                staying[group].discard(host)
+    return start
 
 
 def _order_state(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> OrderState:
     states = wanted.values()
     if all(state is NodeState.SUCCEEDED for state in states):
         return _end_state(progress)
-    running = any(run.state is RunState.RUNNING for run in progress.runs.values())
+    running = bool(_running(progress))
     if not running and any(state is NodeState.HALTED for state in states):
         return OrderState.HALTED
     if not running and progress.paused:

@@ -31,6 +31,7 @@ def plan_release(spec: ReleaseSpec, fleet: Fleet, package_facts: str = "") -> Pl
         floor=room.floor,
         in_service=room.in_service,
         lowest_in_service=room.lowest,
+        floors=room.floors,
     )
 
 

@@ -30,7 +30,7 @@ from engine.reading.next_line import next_line
 from engine.reading.scope import NotThere, Scope, check_order
 from engine.store import tables as t
 from engine.store.encoding import decode_problem
-from engine.store.fleets import succeeded_versions
+from engine.store.fleets import deployable_versions
 from engine.store.orders import OPEN_STATES, load_progress
 from engine.views import (
     BalancerView,
@@ -134,29 +134,20 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         nodes=_nodes(progress),
         hosts=host_runs.read(conn, progress),
         balancers=_balancers(progress),
-        floor=floor_of(progress),
+        floor=progress.plan.floor if progress.plan else 0,
         in_service=min((in_service(lines) for lines in server_groups(progress).values()), default=0),
         problems=progress.problems,
         problem=progress.problem,
         next=next_line(progress, engine_alive=alive, changed_at=changed_at),
         acts=sensible_acts(
-            progress, succeeded_versions=deployable_versions(conn, progress), production=scope.production, now=now
+            progress,
+            succeeded_versions=deployable_versions(conn, progress.service_instance_id),
+            production=scope.production,
+            now=now,
         ),
         engine_alive=alive,
         last_event=last_event,
     )
-
-
-def deployable_versions(conn: sa.Connection, progress: OrderProgress) -> tuple[str, ...]:
-    """Versions that succeeded here and whose package is still in the catalogue, newest first."""
-    packages = set(
-        conn.execute(
-            sa.select(t.package.c.version)
-            .join(t.service_instance, t.service_instance.c.app_id == t.package.c.app_id)
-            .where(t.service_instance.c.id == progress.service_instance_id)
-        ).scalars()
-    )
-    return tuple(v for v in succeeded_versions(conn, progress.service_instance_id) if v in packages)
 
 
 def read_engine_alive(conn: sa.Connection, now: float) -> bool:
@@ -249,7 +240,7 @@ def _balancers(progress: OrderProgress) -> tuple[BalancerView, ...]:
             server_group=group.vserver_group_id,
             hosts=len({line.mount.host for line in lines}),
             in_service=in_service(lines),
-            floor=floor_of(progress),
+            floor=floor_of(progress, group),
         )
         for group, lines in server_groups(progress).items()
     )
@@ -274,7 +265,7 @@ def read_consequence(
         progress,
         act,
         params,
-        succeeded_versions=deployable_versions(conn, progress),
+        succeeded_versions=deployable_versions(conn, progress.service_instance_id),
         production=scope.production,
         now=now,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from engine.diagnose import explain
-from engine.domain.fleet import MountWeight
+from engine.domain.fleet import Host, MountWeight
 from engine.domain.log_path import log_path
 from engine.domain.message import message
 from engine.domain.orders import HostPlan
@@ -26,7 +26,7 @@ from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepSt
 from engine.run.ledger import MoveResult
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext, job_key
-from engine.steps.context import ReleaseContext, parameter, variables
+from engine.steps.context import ReleaseContext, parameter, port, seconds, variables
 from engine.steps.drain import drain_script
 from engine.steps.release import remote_steps
 from engine.store import orders as rows
@@ -151,12 +151,11 @@ class HostRun:
 
     async def _drain(self, step: StepProgress, log: HostLog) -> None:
         """Give running requests time to end: the balancer has no drain timer of its own."""
-        context = self._release_context(())
-        host = context.host
-        drain_s = float(parameter(context, "drain_s", str(DEFAULT_DRAIN_S)))
-        app_port = parameter(context, "app_port", "")
-        ports = {line.mount.port for line in self.plan.recorded if line.mount.port}
-        ports |= {int(app_port)} if not ports and app_port.isdigit() else set()
+        try:
+            host, ports, drain_s = self._drain_plan()
+        except ProblemError as error:
+            await self._fail(step, StepState.FAILED, error.problem)
+            return
         if not ports or drain_s <= 0:
             return
         script = drain_script(host, sorted(ports), drain_s)
@@ -169,6 +168,16 @@ class HostRun:
         if result.exit_status is None:
             log.heading(f"the link broke while draining: waiting {drain_s:g} s instead", self._now())
             await self.context.clock.sleep(drain_s)
+
+    def _drain_plan(self) -> tuple[Host, set[int], float]:
+        """The app's ports on the host and how long to wait for them. Raises ProblemError for a value that is no number."""
+        context = self._release_context(())
+        host, stack = context.host, context.stack
+        ports = {line.mount.port for line in self.plan.recorded if line.mount.port}
+        if not ports and parameter(context, "app_port", ""):
+            ports = {port(host, stack, "app_port", "")}
+        wanted = parameter(context, "drain_s", str(DEFAULT_DRAIN_S))
+        return host, ports, 0.0 if wanted.strip() == "0" else seconds(context, "drain_s", DEFAULT_DRAIN_S)
 
     # ---------------------------------------------------------------------------------------------------------- remote
 

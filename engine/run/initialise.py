@@ -15,7 +15,7 @@ from engine.domain.orders import Plan, ReleaseSpec
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import StackStatus
 from engine.plan.release import plan_release
-from engine.ports import BalancerError, Balancers, ObjectFacts, Packages, PackagesError, Remote, RemoteError
+from engine.ports import BalancerError, Balancers, Clock, ObjectFacts, Packages, PackagesError, Remote, RemoteError
 from engine.steps.host_check import host_check_script, host_problems, parse_host_check
 from engine.store.fleets import InstanceFacts
 
@@ -49,17 +49,17 @@ async def initialise(
     remote: Remote,
     packages: Packages,
     balancers: Balancers,
-    now: float,
+    clock: Clock,
 ) -> Checked:
     """Check everything and plan. `others` are open orders on the same service instance or hosts."""
     problems = [("", problem) for problem in _order_problems(facts, spec, package, others)]
     recorded = await record(facts, package, packages=packages, balancers=balancers)
     problems += recorded.problems
     size = max(0, package.object.size) if package else 0
-    problems += await _check_hosts(facts, remote, size, now)
+    problems += await _check_hosts(facts, remote, size, clock)
     if problems:
         return Checked(None, tuple(problems))
-    plan = plan_release(spec, fleet_of(facts, recorded.weights, now), recorded.package_facts)
+    plan = plan_release(spec, fleet_of(facts, recorded.weights, clock.now()), recorded.package_facts)
     if plan.breaks_floor and not spec.override_reason:
         return Checked(None, (("", _floor_broken(plan)),))
     return Checked(plan, ())
@@ -114,6 +114,15 @@ def _order_problems(
                 message("Tech stack {stack} {version} is {status}.",
                         stack=facts.stack.name, version=facts.stack.version, status=str(facts.stack_status)),
                 message("Give the app a published tech stack, then initialise again."),
+            )
+        )  # fmt: skip
+    if not facts.stack.scripts.get("deploy"):
+        found.append(
+            Problem(
+                "stack_without_deploy",
+                message("Tech stack {stack} {version} has no deploy script.",
+                        stack=facts.stack.name, version=facts.stack.version),
+                message("Publish a version of the stack that has one and give it to the app, then initialise again."),
             )
         )  # fmt: skip
     for order_id in others:
@@ -223,19 +232,21 @@ async def _head(ref: ObjectRef, packages: Packages) -> tuple[ObjectFacts, list[P
 
 
 async def _check_hosts(
-    facts: InstanceFacts, remote: Remote, package_size: int, now: float
+    facts: InstanceFacts, remote: Remote, package_size: int, clock: Clock
 ) -> list[tuple[str, Problem]]:
     slots = asyncio.Semaphore(HOSTS_AT_ONCE)
 
     async def check(host: Host) -> list[tuple[str, Problem]]:
         async with slots:
-            return [(host.name, problem) for problem in await _check_host(facts, host, remote, package_size, now)]
+            return [(host.name, problem) for problem in await _check_host(facts, host, remote, package_size, clock)]
 
     found = await asyncio.gather(*(check(host) for host in facts.hosts))
     return [problem for problems in found for problem in problems]
 
 
-async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, package_size: int, now: float) -> list[Problem]:
+async def _check_host(
+    facts: InstanceFacts, host: Host, remote: Remote, package_size: int, clock: Clock
+) -> list[Problem]:
     script = host_check_script(host, facts.stack, requires_staragent=facts.requires_staragent)
     try:
         result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S)
@@ -258,6 +269,6 @@ async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, package_
         facts.stack,
         region=facts.host_regions.get(host.name, ""),
         package_size=package_size,
-        now=now,
+        now=clock.now(),  # each host's answer against the moment it arrived
         requires_staragent=facts.requires_staragent,
     )

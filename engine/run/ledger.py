@@ -36,7 +36,8 @@ from engine.store.orders import add_event
 
 SERVERS_A_CALL = 20
 CHANGES_A_MINUTE = 80  # the service allows 90 a minute, account and region; others change weights too
-GATHER_S = 0.02
+GATHER_S = 0.04
+GATHER_LIMIT = 5
 TRIES = 8
 READ_BACKS = 4
 FIRST_BACKOFF_S = 1.0
@@ -109,13 +110,22 @@ class Ledger:
     async def _write_group(self, group: ServerGroup) -> None:
         try:
             while self._asks[group]:
-                await self._clock.sleep(GATHER_S)
+                await self._gather(group)
                 asks = _next_batch(self._asks[group])
                 await self._change(group, asks)
         finally:
             del self._writers[group]
             for ask in self._asks.pop(group, []):
                 ask.future.cancel()
+
+    async def _gather(self, group: ServerGroup) -> None:
+        """Hosts of a group ask within moments of each other: wait while more are coming, but not for long."""
+        waiting = 0
+        for _ in range(GATHER_LIMIT):
+            if len(self._asks[group]) in (waiting, SERVERS_A_CALL):
+                return
+            waiting = len(self._asks[group])
+            await self._clock.sleep(GATHER_S)
 
     async def _change(self, group: ServerGroup, asks: list[_Ask]) -> None:
         """One batch from row to read-back. Whatever goes wrong here reaches those who asked, and only them."""

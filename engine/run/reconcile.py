@@ -34,7 +34,7 @@ from engine.run.ledger import Ledger
 from engine.run.order_context import OrderContext
 from engine.store import orders as rows
 from engine.store import tables as t
-from engine.store.fleets import InstanceFacts, load_instance, load_package
+from engine.store.fleets import InstanceFacts, deployable_versions, load_instance, load_package
 from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class OrderReconciler:
             rows.start_run(conn, progress.id, plan.direction, run, plan.hosts[run.host].steps, now)
             rows.set_host(conn, progress.workspace_id, run.host, state="deploying")
         if decision.order is not progress.state:
-            problem = _why_halted(progress) if decision.order is OrderState.HALTED else None
+            problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
             rows.set_order_state(conn, progress, decision.order, now, problem=problem)
         if decision.order is OrderState.SUCCEEDED:
             _record_success(conn, progress, now)
@@ -231,7 +231,7 @@ class OrderReconciler:
                 remote=self._ports.remote,
                 packages=self._ports.packages,
                 balancers=self._ports.balancers,
-                now=self._now(),
+                clock=self._ports.clock,
             )
         except ProblemError as error:
             checked = Checked(None, (("", error.problem),))
@@ -286,7 +286,7 @@ class OrderReconciler:
             progress,
             Act(command.act),
             command.params,
-            succeeded_versions=facts.succeeded_versions,
+            succeeded_versions=deployable_versions(conn, progress.service_instance_id),
             production=facts.production,
             now=self._now(),
         )
@@ -369,7 +369,15 @@ def _asked_version(conn: sa.Connection, order_id: int) -> str | None:
     return (params or {}).get("version") or None
 
 
-def _why_halted(progress: OrderProgress) -> Problem | None:
+def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:
+    if decision.held_by_floor:
+        return Problem(
+            "floor_reached",
+            message(
+                "No further host of {app} may leave the balancer without breaking the floor.", app=progress.spec.app
+            ),
+            message("Bring hosts back into service (retry the failed ones, give weights), or roll back."),
+        )
     failed = [run for run in progress.runs.values() if run.state is RunState.FAILED and run.problem is not None]
     return failed[0].problem if failed else None
 

@@ -103,6 +103,18 @@ def succeeded_versions(conn: sa.Connection, service_instance_id: int) -> tuple[s
     return tuple(dict.fromkeys(rows))
 
 
+def deployable_versions(conn: sa.Connection, service_instance_id: int) -> tuple[str, ...]:
+    """Versions that succeeded here and whose package is still in the catalogue, the one that succeeded last first."""
+    packages = set(
+        conn.execute(
+            sa.select(t.package.c.version)
+            .join(t.service_instance, t.service_instance.c.app_id == t.package.c.app_id)
+            .where(t.service_instance.c.id == service_instance_id)
+        ).scalars()
+    )
+    return tuple(version for version in succeeded_versions(conn, service_instance_id) if version in packages)
+
+
 def load_package(conn: sa.Connection, app_id: int, version: str) -> Package | None:
     row = conn.execute(
         sa.select(t.package, t.app.c.name.label("app"))

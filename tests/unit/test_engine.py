@@ -66,6 +66,15 @@ class Scene:
     def weights(self) -> set[int]:
         return set(self.balancer.weights[GROUP].values())
 
+    def lowest(self) -> list[int]:
+        """Hosts in service after each call to the balancer, from the calls it got."""
+        now = dict(self.fleet.weights)
+        counts = []
+        for _, lines in self.balancer.calls:
+            now |= {(line.mount.server_id, line.mount.port): line.weight for line in lines}
+            counts.append(sum(weight > 0 for weight in now.values()))
+        return counts
+
     def versions(self) -> dict[str, str]:
         with self.store.reading() as conn:
             return {row.name: row.version for row in conn.execute(sa.select(t.host))}
@@ -307,3 +316,17 @@ async def test_an_app_that_never_succeeded_here_cannot_be_rolled_back(tmp_path: 
         await scene.until_state(OrderState.HALTED)
         assert await scene.refused(Act.ROLL_BACK, reason="broken") == "rollback_never_succeeded"
     store.close()
+
+
+async def test_a_failed_host_within_the_budget_never_takes_the_service_below_its_floor(scene: Scene) -> None:
+    scene.remote.failing = {("hz-a-02", StepName.CHECK_HEALTH)}
+    async with scene.engine():
+        await scene.start(groups=2, max_failures=1)
+        progress = await scene.until(lambda p: p.state is OrderState.HALTED)
+        assert min(scene.lowest()) >= 4
+        scene.remote.failing = set()
+        assert progress.problem is not None
+        await scene.accepted(Act.RETRY)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert min(scene.lowest()) >= 4
+    assert scene.weights() == {100}
