@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from engine.domain.fleet import Host, JumpHost
 from engine.ports import RemoteError
 from engine.remote.ssh import SshRemote, SshSettings
+from tests.support.processes import call
 from tests.support.ssh_servers import TestServer, free_port, host_on, serving, until
 
 
@@ -196,7 +196,7 @@ async def test_a_refused_login_names_the_hop_and_the_user(net: Net, remote: SshR
 
 async def test_a_locked_identity_is_told_before_anything_is_tried(net: Net) -> None:
     locked = net.folder / "locked"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(locked)], check=True)
+    call("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(locked))
     remote = SshRemote(replace(net.settings, identity_files=(locked,)))
     code, what = await problem_of(remote, net.host())
     assert code == "permission_denied"

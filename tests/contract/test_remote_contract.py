@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from engine.domain.fleet import Host, JumpHost
 from engine.domain.states import StepName
 from engine.ports import JobEnded, LogBytes, RemoteError, StepEnded, StepStarted, StopOutcome
 from engine.remote.ssh import SshRemote, SshSettings
+from tests.support.processes import call, files_holding, processes_showing, running
 from tests.support.remote_jobs import events_of, job_folder, job_of, output_of, without_output
 from tests.support.ssh_servers import SHELLS, TestServer, host_on, serving, tools_of, until
 
@@ -176,8 +176,8 @@ async def test_stop_ends_the_running_step_and_leaves_the_service_of_an_earlier_o
     events = await following
     assert events[-1] == JobEnded(True, events[-1].offset)
     service, child = (int((site.home / name).read_text()) for name in ("service", "child"))
-    assert _running(service)
-    assert not _running(child)
+    assert running(service)
+    assert not running(child)
     assert not (site.home / "never").exists()
     assert await site.remote.stop(job) is StopOutcome.ALREADY_ENDED
     os.kill(service, 9)
@@ -202,7 +202,7 @@ async def test_the_host_itself_enforces_a_deadline(site: Site) -> None:
     await site.remote.close()  # nobody watches
     ended = job_folder(site.home, job) / "steps"
     await until(lambda: "end failed" in ended.read_text(), 20)
-    assert not _running(int((site.home / "child").read_text()))
+    assert not running(int((site.home / "child").read_text()))
     heir = SshRemote(site.settings)
     done = [e for e in await events_of(heir.follow(job)) if isinstance(e, StepEnded)]
     await heir.close()
@@ -217,18 +217,10 @@ async def test_secrets_are_in_no_argument_list_environment_or_file(site: Site) -
     following = asyncio.create_task(events_of(site.remote.follow(job)))
     await until(lambda: (site.home / "env").exists() and "HOME" in (site.home / "env").read_text())
     needle = b"abc%2Fdef"
-    for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) == os.getpid():
-            continue
-        for name in ("cmdline", "environ"):
-            try:
-                assert needle not in (process / name).read_bytes(), (process, name)
-            except OSError:
-                continue  # it has ended, or is the kernel's
+    assert processes_showing(needle) == []
     (site.home / "go").touch()
     assert output_of(await following).split() == [str(len(secret)).encode()]
-    for file in site.home.rglob("*"):
-        assert not file.is_file() or needle not in file.read_bytes(), file
+    assert files_holding(site.home, needle) == []
 
 
 async def test_output_of_20_mb_without_a_newline_arrives_byte_for_byte_at_a_slow_reader(site: Site) -> None:
@@ -261,16 +253,16 @@ async def test_a_runner_that_is_gone_without_a_last_word_is_told(site: Site) -> 
         await events_of(site.remote.follow(job))
     assert still_gone.value.problem.code == "job_vanished"
     group = int((folder / "group").read_text())
-    assert _running(group)  # what it ran runs on until somebody stops it
+    assert running(group)  # what it ran runs on until somebody stops it
     assert await site.remote.stop(job) is StopOutcome.STOPPED
-    assert not _running(group)
+    assert not running(group)
     assert isinstance((await events_of(site.remote.follow(job)))[-1], JobEnded)
 
 
 async def test_a_job_whose_folder_was_deleted_is_never_started_again(site: Site) -> None:
     job = job_of(site.host, "echo once >>ran")
     last = (await events_of(site.remote.follow(job)))[-1]
-    subprocess.run(["rm", "-r", str(job_folder(site.home, job))], check=True)
+    call("rm", "-r", str(job_folder(site.home, job)))
     with pytest.raises(RemoteError) as gone:
         await events_of(site.remote.follow(job, last.offset))
     assert gone.value.problem.code == "job_vanished"
@@ -306,7 +298,7 @@ async def test_a_full_disk_is_told_before_and_during_a_job(site: Site, tmp_path:
     assert os.geteuid() == 0, "this test mounts a small file system and needs root"
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=True)
+    call("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small))
     try:
         site.server.home = small
         (small / "fill").write_bytes(b"")
@@ -325,7 +317,7 @@ async def test_a_full_disk_is_told_before_and_during_a_job(site: Site, tmp_path:
     finally:
         await site.remote.close()
         await site.server.stop()
-        subprocess.run(["umount", "-l", str(small)], check=True)
+        call("umount", "-l", str(small))
 
 
 async def test_run_gives_output_and_exit_status(site: Site) -> None:
@@ -340,7 +332,7 @@ async def test_run_ends_at_its_deadline_on_both_sides(site: Site) -> None:
         await site.remote.run(site.host, "sleep 300 & echo $! >pid; wait; touch never", deadline_s=1)
     assert late.value.problem.code == "remote_deadline"
     pid = int((site.home / "pid").read_text())
-    await until(lambda: not _running(pid))
+    await until(lambda: not running(pid))
 
 
 async def test_run_over_a_link_that_breaks_knows_no_exit_status(site: Site) -> None:
@@ -349,10 +341,3 @@ async def test_run_over_a_link_that_breaks_knows_no_exit_status(site: Site) -> N
     site.server.drop()
     result = await running
     assert result.exit_status is None
-
-
-def _running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
