@@ -72,10 +72,18 @@ def _node_state(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeStat
 
 
 def _finish_state(progress: OrderProgress, plan: Plan) -> NodeState:
-    """A release that left a host behind does not end by itself: its weight would be left at zero with nobody to own it."""
+    """A release that left a host or a weight behind does not end by itself: it would stay at zero with nobody to own it."""
+    if progress.state is OrderState.CANCELLING:
+        return NodeState.SUCCEEDED
     runs = (run for node in plan.nodes for run in runs_of(progress, plan, node))
     failed = any(run.state is RunState.FAILED for run in runs)
-    return NodeState.HALTED if failed and progress.state is not OrderState.CANCELLING else NodeState.SUCCEEDED
+    return NodeState.HALTED if failed or weights_left_at_zero(progress) else NodeState.SUCCEEDED
+
+
+def weights_left_at_zero(progress: OrderProgress) -> tuple[str, ...]:
+    """Hosts whose weight the order holds at 0 although they took traffic before it."""
+    left = (line.mount.host for line in progress.weights if line.owned and line.believed == 0 < line.recorded)
+    return tuple(dict.fromkeys(left))
 
 
 def _group_state(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeState:

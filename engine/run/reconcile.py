@@ -22,7 +22,7 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState, RunState
 from engine.plan.back import plan_cancel, plan_rollback
-from engine.plan.next import Decision, decide
+from engine.plan.next import Decision, decide, weights_left_at_zero
 from engine.plan.release import plan_release
 from engine.plan.what_if import consequence
 from engine.ports import Balancers, Clock, Packages, Remote
@@ -139,6 +139,8 @@ class OrderReconciler:
         if decision.order is not progress.state:
             problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
             rows.set_order_state(conn, progress, decision.order, now, problem=problem)
+        if decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK):
+            rows.release_weights(conn, progress.id)
         if decision.order is OrderState.SUCCEEDED:
             _record_success(conn, progress, now)
         return _Advanced(progress, decision, start)
@@ -379,7 +381,16 @@ def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:
             message("Bring hosts back into service (retry the failed ones, give weights), or roll back."),
         )
     failed = [run for run in progress.runs.values() if run.state is RunState.FAILED and run.problem is not None]
-    return failed[0].problem if failed else None
+    if failed:
+        return failed[0].problem
+    left = weights_left_at_zero(progress)
+    if not left or progress.paused:
+        return None
+    return Problem(
+        "weight_left_at_zero",
+        message("These hosts took traffic before the order and would end without: {hosts}.", hosts=", ".join(left)),
+        message("Give them a weight, or roll back."),
+    )
 
 
 def _record_success(conn: sa.Connection, progress: OrderProgress, now: float) -> None:

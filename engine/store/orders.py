@@ -306,6 +306,11 @@ def set_node_state(
     add_event(conn, progress.id, now, "node", data)
 
 
+def release_weights(conn: sa.Connection, order_id: int) -> None:
+    """The order ends with its weights as they should be: what it still held was put there by a person, and stays."""
+    conn.execute(sa.update(t.weight).where(t.weight.c.order_id == order_id).values(owned=False))
+
+
 def _run_where(order_id: int, direction: Direction, host: str) -> sa.ColumnElement[bool]:
     return sa.and_(
         t.host_run.c.order_id == order_id, t.host_run.c.direction == str(direction), t.host_run.c.host == host
