@@ -37,12 +37,14 @@ class SshSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     identity_files: tuple[Path, ...] = Field(
-        (), description="Private keys to offer, in this order; empty: ~/.ssh/id_*."
+        default=(), description="Private keys to offer, in this order; empty: ~/.ssh/id_*."
     )
-    agent: bool = Field(True, description="Offer the keys of the SSH agent ($SSH_AUTH_SOCK) as well.")
-    known_hosts: Path | None = Field(None, description="Host keys that are trusted; none: ~/.ssh/known_hosts.")
-    connect_timeout_s: float = Field(10.0, gt=0, description="Longest wait for a TCP connection, each hop.")
-    login_timeout_s: float = Field(30.0, gt=0, description="Longest wait for the handshake and the login, each hop.")
+    agent: bool = Field(default=True, description="Offer the keys of the SSH agent ($SSH_AUTH_SOCK) as well.")
+    known_hosts: Path | None = Field(default=None, description="Host keys that are trusted; none: ~/.ssh/known_hosts.")
+    connect_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a TCP connection, each hop.")
+    login_timeout_s: float = Field(
+        default=20.0, gt=0, description="Longest wait for the handshake and the login, each hop."
+    )
 
 
 class Settings(BaseSettings):
@@ -60,22 +62,22 @@ class Settings(BaseSettings):
     operator: str = Field(
         min_length=1, description="Who acts: the name in orders and in the audit; default: the login name."
     )
-    tenant: str = Field("", description="The tenant the app opens on and the command line asks about.")
-    workspace: str = Field("", description="The workspace the app opens on and the command line asks about.")
-    language: Literal["", "en", "zh_CN"] = Field(
-        "", description="en or zh_CN; empty: from $LC_ALL, $LC_MESSAGES or $LANG."
+    tenant: str = Field(default="", description="The tenant the app opens on and the command line asks about.")
+    workspace: str = Field(default="", description="The workspace the app opens on and the command line asks about.")
+    language: Literal["en", "zh_CN"] = Field(
+        description="en or zh_CN; default: what $LC_ALL, $LC_MESSAGES or $LANG asks for."
     )
-    theme: str = Field("", description="The screens' palette; empty: chosen for the terminal.")
-    ascii: bool = Field(False, description="Draw with ASCII only, for terminals and fonts without box drawing.")
+    theme: str = Field(default="", description="The screens' palette; empty: chosen for the terminal.")
+    ascii: bool = Field(default=False, description="Draw with ASCII only, for terminals and fonts without box drawing.")
     engine_idle_s: float = Field(
         600.0, gt=0, description="An embedded engine ends by itself after so long with nothing to do."
     )
-    engine_start_s: float = Field(20.0, gt=0, description="Longest wait for an embedded engine to come up.")
+    engine_start_s: float = Field(default=20.0, gt=0, description="Longest wait for an embedded engine to come up.")
     credentials_file: Path | None = Field(
-        None,
+        default=None,
         description="Cloud credentials in the INI form of the Alibaba Cloud SDKs; none: ~/.alibabacloud/credentials.",
     )
-    ssh: SshSettings = Field(SshSettings(), description="How hosts and jump hosts are reached.")
+    ssh: SshSettings = Field(default=SshSettings(), description="How hosts and jump hosts are reached.")
 
     @classmethod
     def settings_customise_sources(
@@ -161,7 +163,15 @@ def store_file(url: str) -> Path | None:
 def _defaults(url: str, data_dir: Path) -> _Source:
     file = store_file(url)
     logs = (file.parent if file else data_dir) / "logs"
-    return _Source("", {"data_dir": data_dir, "log_dir": logs, "operator": _login_name()})
+    return _Source(
+        "", {"data_dir": data_dir, "log_dir": logs, "operator": _login_name(), "language": _language_of_the_terminal()}
+    )
+
+
+def _language_of_the_terminal() -> str:
+    """The first of the usual variables that says anything decides, as for every other program."""
+    said = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh_CN" if said.startswith("zh") else "en"
 
 
 def _login_name() -> str:

@@ -1,0 +1,66 @@
+"""How a function becomes a command: it takes the session first, and its command takes the global options beside its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from cockpit.cli.session import GlobalOptions, Session
+
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel="Everywhere")]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="URL", help="The store: an SQLite file or postgresql://…", rich_help_panel="Everywhere"
+    ),
+]
+Tenant = Annotated[
+    str | None, typer.Option("--tenant", metavar="NAME", help="The tenant.", rich_help_panel="Everywhere")
+]
+WorkspaceName = Annotated[
+    str | None, typer.Option("--workspace", metavar="NAME", help="The workspace.", rich_help_panel="Everywhere")
+]
+GLOBAL = {"json_": Json, "store": StoreUrl, "tenant": Tenant, "workspace": WorkspaceName}
+
+
+def group(name: str, help: str) -> typer.Typer:
+    return typer.Typer(name=name, help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Register `function(session, …)` as the command `name` of `app`. It returns its exit code, None for 0."""
+
+    def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
+        def invoke(ctx: typer.Context, **given: Any) -> int | None:
+            options = _options({key: given.pop(key) for key in GLOBAL})
+            return function(Session(ctx.obj.then(options)), **given)
+
+        hints = get_type_hints(function, include_extras=True)
+        own = list(inspect.signature(function).parameters.values())[1:]
+        parameters = [
+            inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[each.name]) for each in own),
+            *(
+                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=_unset(key))
+                for key, kind in GLOBAL.items()
+            ),
+        ]
+        invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        invoke.__annotations__ = {each.name: each.annotation for each in parameters}
+        app.command(name, help=inspect.getdoc(function))(invoke)
+        return function
+
+    return register
+
+
+def _unset(key: str) -> bool | None:
+    return False if key == "json_" else None
+
+
+def _options(given: dict[str, Any]) -> GlobalOptions:
+    return GlobalOptions(
+        json=given["json_"], store=given["store"], tenant=given["tenant"], workspace=given["workspace"]
+    )

@@ -1,0 +1,367 @@
+"""`cockpit order …`: looking at orders, following them, and every act on one. An act ends when the engine has answered it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cockpit.cli.command import command, group
+from cockpit.cli.exit_codes import DONE, FAILED, of_order
+from cockpit.cli.output import at, note, print_json, print_json_line, print_problem, print_table, say
+from cockpit.cli.release import weights_of
+from cockpit.cli.run import WrongUse
+from cockpit.cli.session import Session
+from engine.domain.message import message
+from engine.domain.problem import Problem
+from engine.domain.states import Act, CommandState, NodeKind, NodeState, OrderState
+from screens.translate import N_, _, tr
+
+if TYPE_CHECKING:
+    from engine.api import Api
+    from engine.views import EventView, NodeView, OrderView
+
+app = group("order", "Look at orders and act on them.")
+
+ANSWER_S = 30.0
+Order = Annotated[int, typer.Argument(metavar="ORDER", help="The order's number.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
+Hosts = Annotated[
+    list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; several times for several.")
+]
+
+
+# ------------------------------------------------------------------------------------------------------------ looking
+
+
+@command(app, "list")
+def list_orders(
+    session: Session,
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many, newest first.")] = 50,
+) -> None:
+    """The orders of the workspace, newest first."""
+    with session.api() as api:
+        rows = api.orders(*session.place(api), open_only=open_only, limit=limit)
+    if session.json:
+        print_json(rows)
+        return
+    titles = (
+        N_("order"),
+        N_("kind"),
+        N_("app"),
+        N_("version"),
+        N_("state"),
+        N_("hosts"),
+        N_("failed"),
+        N_("by"),
+        N_("created"),
+    )
+    print_table(
+        titles,
+        [
+            (
+                f"#{row.id}",
+                row.kind,
+                row.app,
+                row.version,
+                row.state,
+                f"{row.done_hosts}/{row.hosts}",
+                row.failed_hosts or "",
+                row.created_by,
+                at(row.created_at),
+            )
+            for row in rows
+        ],
+    )
+
+
+@command(app, "show")
+def show(session: Session, order: Order) -> None:
+    """An order as it is now: its nodes, its hosts, and what it waits for."""
+    with session.api() as api:
+        view = api.order(*session.place(api), order)
+    if session.json:
+        print_json(view)
+    else:
+        _show(view)
+
+
+@command(app, "watch")
+def watch(
+    session: Session,
+    order: Order,
+    after: Annotated[int, typer.Option("--after", min=0, help="Only events behind this one.")] = 0,
+) -> int:
+    """Follow an order, a line an event, until it ends (0 succeeded, 1 anything else) or waits for a person (3)."""
+    from cockpit.cli.following import follow
+    from engine.views import OrderView
+
+    with session.api() as api:
+        place = session.place(api)
+        if not api.order(*place, order).state.complete:
+            session.ensure_engine()
+        for each in follow(api, place, order, after=after, keep_alive=session.ensure_engine):
+            if isinstance(each, OrderView):
+                return _watched(session, each)
+            _show_event(session, each)
+    return FAILED
+
+
+@command(app, "log")
+def log(
+    session: Session,
+    order: Order,
+    host: Hosts = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the order ends or waits.")] = False,
+) -> int:
+    """The logs of an order's hosts, as they were written in each host's present attempt."""
+    from cockpit.cli.host_logs import print_logs
+
+    with session.api() as api:
+        place = session.place(api)
+        return print_logs(api, place, order, tuple(host or ()), follow=follow, as_json=session.json)
+
+
+# ------------------------------------------------------------------------------------------------------------- acting
+
+
+@command(app, "initialise")
+def initialise(session: Session, order: Order) -> int:
+    """Check every host and package again, after what was found has been put right."""
+    return _act(session, order, Act.INITIALISE)
+
+
+@command(app, "start")
+def start(session: Session, order: Order) -> int:
+    """Start an order; one that is still being checked is waited for."""
+    from cockpit.cli.following import wait_checked
+
+    with session.api() as api:
+        place = session.place(api)
+        session.ensure_engine()
+        view = wait_checked(api, place, order)
+        if view.state is OrderState.INIT_FAILED:
+            return _not_ready(session, view)
+        return _send(session, api, place, order, Act.START)
+
+
+@command(app, "confirm")
+def confirm(
+    session: Session,
+    order: Order,
+    node: Annotated[str, typer.Option("--node", metavar="KEY", help="Which gate, when several wait.")] = "",
+) -> int:
+    """Confirm the gate that waits, so that what comes after it starts."""
+    with session.api() as api:
+        place = session.place(api)
+        view = api.order(*place, order)
+        session.ensure_engine()
+        return _send(session, api, place, order, Act.CONFIRM, {"node": node or _waiting_gate(view).key})
+
+
+@command(app, "weights")
+def weights(
+    session: Session,
+    order: Order,
+    weight: Annotated[list[str], typer.Option("--weight", metavar="N|HOST=N", help="A weight of 0–100.")],
+    host: Hosts = None,
+) -> int:
+    """Give hosts of the gate that waits a weight: --weight 50 for all of them, or those named; --weight hz-01=50 for one."""
+    with session.api() as api:
+        place = session.place(api)
+        wanted = _weights(api.order(*place, order), weight, host or [])
+        session.ensure_engine()
+        return _send(session, api, place, order, Act.SET_WEIGHTS, {"weights": wanted})
+
+
+@command(app, "retry")
+def retry(session: Session, order: Order, host: Hosts = None) -> int:
+    """Try the failed hosts again, all of them or those named."""
+    return _act(session, order, Act.RETRY, {"hosts": host or []})
+
+
+@command(app, "pause")
+def pause(session: Session, order: Order) -> int:
+    """Start no further host; those at work finish."""
+    return _act(session, order, Act.PAUSE)
+
+
+@command(app, "resume")
+def resume(session: Session, order: Order) -> int:
+    """Go on after a pause."""
+    return _act(session, order, Act.RESUME)
+
+
+@command(app, "cancel")
+def cancel(session: Session, order: Order, reason: Reason = "") -> int:
+    """End the order without going on; weights go back where health allows."""
+    return _act(session, order, Act.CANCEL, reason=reason)
+
+
+@command(app, "rollback")
+def rollback(
+    session: Session,
+    order: Order,
+    reason: Reason = "",
+    version: Annotated[str, typer.Option("--version", metavar="V", help="Which earlier version, after the end.")] = "",
+) -> int:
+    """Return the hosts to the version they ran before.
+
+    Of an order that has ended this is a new order, which is created, checked and started; its number is printed."""
+    with session.api() as api:
+        place = session.place(api)
+        view = api.order(*place, order)
+        session.ensure_engine()
+        if not view.state.complete:
+            params = {"version": version} if version else {}
+            return _send(session, api, place, order, Act.ROLL_BACK, params, reason=reason)
+        return _roll_back_ended(session, api, place, view, version, reason)
+
+
+def _act(session: Session, order: int, act: Act, params: Mapping[str, Any] | None = None, *, reason: str = "") -> int:
+    with session.api() as api:
+        place = session.place(api)
+        api.order(*place, order)  # an order that is not here is said to be so before an engine is started for nothing
+        session.ensure_engine()
+        return _send(session, api, place, order, act, params, reason=reason)
+
+
+def _send(
+    session: Session,
+    api: Api,
+    place: tuple[str, str],
+    order: int,
+    act: Act,
+    params: Mapping[str, Any] | None = None,
+    *,
+    reason: str = "",
+) -> int:
+    """Send the command and wait for the engine's answer: 0 accepted, 1 refused, with the reason."""
+    answer = api.wait_command(api.send(*place, order, act, params, reason=reason), timeout_s=ANSWER_S)
+    if session.json:
+        print_json({"error": answer.problem, **_as_dict(answer)} if answer.problem else answer)
+    elif answer.problem:
+        print_problem(answer.problem, as_json=False)
+    else:
+        note(_("#{order} {act}: accepted").format(order=order, act=act))
+    return DONE if answer.state is CommandState.ACCEPTED else FAILED
+
+
+def _as_dict(answer: object) -> dict[str, Any]:
+    from engine.views import to_json
+
+    found: dict[str, Any] = to_json(answer)
+    return {name: value for name, value in found.items() if name != "problem"}
+
+
+def _waiting_gate(view: OrderView) -> NodeView:
+    gates = [
+        node
+        for node in view.nodes
+        if node.direction is view.direction and node.kind is NodeKind.GATE and node.state is NodeState.WAITING
+    ]
+    if len(gates) == 1:
+        return gates[0]
+    if gates:
+        listed = ", ".join(gate.key for gate in gates)
+        problem = message("More than one gate of order #{id} waits: {listed}.", id=view.id, listed=listed)
+        raise WrongUse(Problem("which_gate", problem, message("Name one with --node.")))
+    problem = message(
+        "No gate of order #{id} waits for a confirmation; it is {state}.", id=view.id, state=str(view.state)
+    )
+    raise WrongUse(Problem("no_gate_waits", problem, view.next))
+
+
+def _weights(view: OrderView, given: list[str], hosts: list[str]) -> dict[str, int]:
+    """Raises WrongUse. A bare number goes to the named hosts, else to all of the gate that waits."""
+    wanted: dict[str, int] = {}
+    for each in given:
+        if "=" in each:
+            wanted |= weights_of([each])
+        else:
+            wanted |= weights_of([f"{host}={each}" for host in (hosts or _waiting_gate(view).hosts)])
+    return wanted
+
+
+def _not_ready(session: Session, view: OrderView) -> int:
+    problem = Problem(
+        "init_failed",
+        message("Order #{id} can't be started: its check found problems.", id=view.id),
+        message("Put them right, then `cockpit order initialise {id}`.", id=view.id),
+        "\n".join(f"{host}: {tr(found.what)} {tr(found.remedy)}" for host, found in view.problems),
+    )
+    print_problem(problem, as_json=session.json)
+    return FAILED
+
+
+def _roll_back_ended(
+    session: Session, api: Api, place: tuple[str, str], ended: OrderView, version: str, reason: str
+) -> int:
+    from cockpit.cli.following import wait_checked
+    from cockpit.cli.rolling_back import rollback_of
+
+    order_id = api.create_release(*place, rollback_of(api, place, ended, version, reason))
+    view = wait_checked(api, place, order_id)
+    if not session.json:
+        say(str(order_id))
+    if view.state is OrderState.INIT_FAILED:
+        return _not_ready(session, view)
+    return _send(session, api, place, order_id, Act.START)
+
+
+# ------------------------------------------------------------------------------------------------------------- saying
+
+
+def _show(view: OrderView) -> None:
+    say(f"{view.tenant} / {view.workspace} / {view.app} / #{view.id} {view.kind} {view.version}  {view.state}")
+    nodes = [
+        (node.key, node.state, f"{node.done}/{len(node.hosts)}" if node.kind.runs_hosts else "", " ".join(node.hosts))
+        for node in view.nodes
+        if node.direction is view.direction
+    ]
+    print_table((N_("node"), N_("state"), N_("done"), N_("hosts")), nodes)
+    say()
+    hosts = [
+        (
+            run.name,
+            run.state,
+            run.step,
+            run.version,
+            " ".join(str(line.recorded if line.confirmed is None else line.confirmed) for line in run.weights),
+            tr(run.problem.what) if run.problem else "",
+        )
+        for run in view.hosts
+    ]
+    print_table((N_("host"), N_("state"), N_("step"), N_("version"), N_("weight"), N_("problem")), hosts)
+    say()
+    for balancer in view.balancers:
+        say(
+            _("{group}: {now} of {hosts} in service, floor {floor}").format(
+                group=f"{balancer.balancer}/{balancer.server_group}",
+                now=balancer.in_service,
+                hosts=balancer.hosts,
+                floor=balancer.floor,
+            )
+        )
+    for host, problem in view.problems:
+        note(f"{host}: {tr(problem.what)} {tr(problem.remedy)}")
+    if view.problem:
+        print_problem(view.problem, as_json=False)
+    say(tr(view.next))
+
+
+def _show_event(session: Session, event: EventView) -> None:
+    if session.json:
+        print_json_line(event)
+    else:
+        say(f"{at(event.at)}  {tr(event.sentence)}")
+
+
+def _watched(session: Session, view: OrderView) -> int:
+    if session.json:
+        print_json_line({"order": view.id, "state": view.state, "next": view.next})
+    else:
+        say(tr(view.next))
+    return of_order(view.state)

@@ -1,0 +1,177 @@
+"""`cockpit release create` and `cockpit release preview`: a release as the operator asks for it."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from cockpit.cli.command import command, group
+from cockpit.cli.exit_codes import DONE, FAILED
+from cockpit.cli.output import note, print_json, print_problem, print_table, say
+from cockpit.cli.run import WrongUse
+from cockpit.cli.session import Session
+from engine.domain.message import Message, message
+from engine.domain.orders import ReleaseSpec
+from engine.domain.problem import Problem
+from engine.domain.states import OrderState, Strategy, TrafficMode
+from screens.translate import N_, _, tr
+
+app = group("release", "Create or preview a release.")
+
+App = Annotated[str, typer.Option("--app", metavar="NAME", help="The app.")]
+Version = Annotated[str, typer.Option("--version", metavar="V", help="The package's version.")]
+StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the hosts are put into groups.")]
+Groups = Annotated[int, typer.Option("--groups", min=1, help="How many groups (strategy quick).")]
+Beta = Annotated[
+    bool, typer.Option("--beta", help="One host of each data centre goes first and waits for a confirmation.")
+]
+BetaHosts = Annotated[
+    list[str] | None, typer.Option("--beta-host", metavar="HOST", help="A Beta host; several times for several.")
+]
+Traffic = Annotated[TrafficMode, typer.Option("--traffic", help="What weights the hosts get after their health check.")]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option("--weight", metavar="HOST=N", help="A weight of 1–100 (traffic preset); several times."),
+]
+Parallelism = Annotated[int, typer.Option("--parallelism", min=1, help="Hosts worked on at the same time, at most.")]
+MaxFailures = Annotated[
+    int, typer.Option("--max-failures", min=0, help="Failed hosts a group may have before it halts.")
+]
+Override = Annotated[str, typer.Option("--override-reason", help="Why the capacity floor may be broken this time.")]
+Title = Annotated[str, typer.Option("--title", help="A title for people.")]
+
+
+def spec_of(
+    app: App,
+    version: Version,
+    strategy: StrategyOption = Strategy.QUICK,
+    groups: Groups = 2,
+    beta: Beta = False,
+    beta_host: BetaHosts = None,
+    traffic: Traffic = TrafficMode.SNAPSHOT,
+    weight: Weights = None,
+    parallelism: Parallelism = 50,
+    max_failures: MaxFailures = 0,
+    override_reason: Override = "",
+    title: Title = "",
+) -> ReleaseSpec:
+    """The options of a release. Raises WrongUse."""
+    if weight and traffic is not TrafficMode.PRESET:
+        raise _wrong(message("Weights are given with --traffic preset only."))
+    return ReleaseSpec(
+        app=app,
+        version=version,
+        title=title,
+        strategy=strategy,
+        groups=groups,
+        beta=beta or bool(beta_host),
+        beta_hosts=tuple(beta_host or ()),
+        traffic=traffic,
+        preset_weights=weights_of(weight or []),
+        parallelism=parallelism,
+        max_failures=max_failures,
+        override_reason=override_reason,
+        seed=random.SystemRandom().getrandbits(31),
+    )
+
+
+def weights_of(given: list[str]) -> dict[str, int]:
+    """`["hz-01=50"]` → {"hz-01": 50}. Raises WrongUse."""
+    weights: dict[str, int] = {}
+    for each in given:
+        host, found, number = each.partition("=")
+        if not (found and host and number.isascii() and number.isdigit() and int(number) <= 100):
+            raise _wrong(message("{given} is not a host and a weight of 0–100, such as hz-01=50.", given=each))
+        weights[host] = int(number)
+    return weights
+
+
+def _with_spec(function: Callable[..., int]) -> Callable[..., int]:
+    """`function(session, spec, …)` as one that takes the options of a release instead of the spec."""
+    options = inspect.signature(spec_of).parameters
+    rest = list(inspect.signature(function).parameters.values())[2:]
+
+    def with_options(session: Session, **given: object) -> int:
+        spec = spec_of(**{name: given.pop(name) for name in options})  # type: ignore[arg-type]
+        return function(session, spec, **given)
+
+    session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="Session")
+    own = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*options.values(), *rest)]
+    with_options.__signature__ = inspect.Signature([session, *own])  # type: ignore[attr-defined]
+    with_options.__annotations__ = {each.name: each.annotation for each in (session, *own)}
+    with_options.__doc__ = function.__doc__
+    return with_options
+
+
+@command(app, "create")
+@_with_spec
+def create(
+    session: Session,
+    spec: ReleaseSpec,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has been checked.")] = False,
+) -> int:
+    """Create a release order and print its id; nothing starts before `cockpit order start`.
+
+    With --wait: 0 when it can be started, 1 when the check found problems."""
+    from cockpit.cli.following import wait_checked
+    from engine.api import ReleaseRefused
+
+    with session.api() as api:
+        place = session.place(api)
+        try:
+            order_id = api.create_release(*place, spec)
+        except ReleaseRefused as error:
+            return _refused(session, error.problem, error.problems)
+        session.ensure_engine()
+        view = wait_checked(api, place, order_id) if wait else api.order(*place, order_id)
+    if session.json:
+        print_json(
+            {"order": order_id, "state": view.state, "problems": [{"host": h, "problem": p} for h, p in view.problems]}
+        )
+    else:
+        say(str(order_id))
+        for host, problem in view.problems:
+            note(f"{host}: {tr(problem.what)} {tr(problem.remedy)}")
+    return FAILED if view.state is OrderState.INIT_FAILED else DONE
+
+
+@command(app, "preview")
+@_with_spec
+def preview(session: Session, spec: ReleaseSpec) -> int:
+    """What the release would be; nothing is created. 1 when it would be refused."""
+    with session.api() as api:
+        view = api.preview(*session.place(api), spec)
+    if session.json:
+        print_json(view)
+        return FAILED if view.problems else DONE
+    say(f"{view.app}  {view.from_version or '-'} → {view.version}")
+    capacity = {point.node: point.in_service for point in view.capacity}
+    rows = [(node.key, " ".join(node.hosts), capacity.get(node.key)) for node in view.nodes]
+    print_table((N_("node"), N_("hosts"), N_("in service")), rows)
+    say(
+        _("in service now {now}, lowest {lowest}, floor {floor}").format(
+            now=view.in_service, lowest=view.lowest_in_service, floor=view.floor
+        )
+    )
+    for line in view.notes:
+        say(tr(line))
+    for problem in view.problems:
+        print_problem(problem, as_json=False)
+    return FAILED if view.problems else DONE
+
+
+def _refused(session: Session, whole: Problem, problems: tuple[Problem, ...]) -> int:
+    if session.json:
+        print_json({"error": whole, "problems": problems})
+        return FAILED
+    for problem in problems or (whole,):
+        print_problem(problem, as_json=False)
+    return FAILED
+
+
+def _wrong(what: Message) -> WrongUse:
+    return WrongUse(Problem("wrong_use", what, message("`cockpit release create --help` shows what it takes.")))

@@ -1,0 +1,102 @@
+"""`cockpit` and the commands that are not about one order: the app, the engine, the practice lab's demo, the catalogue."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cockpit.cli import catalogue, lab, lists, order, release
+from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, command, group
+from cockpit.cli.exit_codes import DONE
+from cockpit.cli.output import note
+from cockpit.cli.run import WrongUse
+from cockpit.cli.session import GlobalOptions, Session
+from engine.domain.message import message
+from engine.domain.problem import Problem
+
+app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.")
+for commands in (lab.app, lists.apps, lists.hosts, release.app, order.app):
+    app.add_typer(commands)
+catalogue.register(app)
+
+
+@app.callback(invoke_without_command=True, no_args_is_help=False)
+def cockpit(
+    ctx: typer.Context,
+    *,
+    json_: Json = False,
+    store: StoreUrl = None,
+    tenant: Tenant = None,
+    workspace: WorkspaceName = None,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
+    """Releases onto fleets behind load balancers, over SSH. Without a command: the screens.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 waiting for a person."""
+    ctx.obj = GlobalOptions(json_, store, tenant, workspace)
+    if version:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"cockpit {installed('cockpit')}\n")
+        raise typer.Exit(DONE)
+    if ctx.invoked_subcommand is None:
+        raise typer.Exit(open_app(Session(ctx.obj)))
+
+
+def open_app(session: Session) -> int:
+    """The screens, on the session's store."""
+    if session.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise WrongUse(
+            Problem(
+                "no_terminal",
+                message("The screens need a terminal."),
+                message("Open one, or use a command: `cockpit order list`, `cockpit order watch ORDER`; see --help."),
+            )
+        )
+    from cockpit.opening import open_screens
+
+    settings = session.settings
+    tenant = session.options.tenant or settings.tenant
+    workspace = session.options.workspace or settings.workspace
+    return open_screens(settings, tenant=tenant or None, workspace=workspace or None)
+
+
+@command(app, "engine")
+def engine(
+    session: Session,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="End when idle; this is how the cockpit starts one.")
+    ] = False,
+) -> int:
+    """Run an engine for the store here, until SIGTERM or Ctrl+C.
+
+    Nobody needs to: whoever needs one starts one. For systemd and containers."""
+    from cockpit.engine_process import run_engine
+
+    run_engine(session.settings, embedded=embedded)
+    return DONE
+
+
+@command(app, "demo")
+def demo(
+    session: Session,
+    hosts: Annotated[int, typer.Option("--hosts", min=2, max=64, help="How many hosts the practice fleet has.")] = 8,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Run a whole release by itself, without screens.")
+    ] = False,
+    folder: Annotated[Path | None, typer.Option("--dir", help="Where the lab keeps its files.")] = None,
+) -> int:
+    """A practice fleet on this machine and a release on it.
+
+    With a terminal the screens open on it; without one, or with --headless, a whole release runs by itself."""
+    from cockpit.demo import run_headless, run_on_screens
+
+    if headless or session.json:
+        return run_headless(hosts=hosts, folder=folder, as_json=session.json)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        note("No terminal: the demo runs by itself.")
+        return run_headless(hosts=hosts, folder=folder, as_json=False)
+    return run_on_screens(hosts=hosts, folder=folder)

@@ -1,0 +1,76 @@
+"""The boundary of the command line: whatever a command raises leaves here as a sentence and an exit code, never as a traceback."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import typer
+
+from cockpit.cli.exit_codes import FAILED, WRONG_USE
+from cockpit.cli.output import print_problem
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+
+
+class WrongUse(ProblemError):
+    """What was asked for makes no sense as it was put: exit code 2."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code."""
+    from cockpit.cli.root import app
+
+    as_json = "--json" in arguments
+    try:
+        code = app(arguments, prog_name="cockpit", standalone_mode=False)
+    except WrongUse as error:
+        print_problem(error.problem, as_json=as_json)
+        return WRONG_USE
+    except ProblemError as error:
+        print_problem(error.problem, as_json=as_json)
+        return FAILED
+    except typer.TyperException as error:
+        return _wrong_use(error, as_json)
+    except typer.Abort:
+        return FAILED
+    except Exception as error:  # noqa: BLE001
+        # The boundary to the operator: the traceback goes where a developer finds it, one line says where that is.
+        print_problem(_unexpected(error), as_json=as_json)
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _wrong_use(error: typer.TyperException, as_json: bool) -> int:
+    what = getattr(error, "format_message", lambda: str(error))()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(what, file=sys.stderr)  # noqa: T201
+        return WRONG_USE
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "cockpit"
+    remedy = message("`{command} --help` shows what it takes.", command=command)
+    print_problem(Problem("wrong_use", message("{what}", what=what), remedy), as_json=as_json)
+    return WRONG_USE
+
+
+def _unexpected(error: Exception) -> Problem:
+    what = message("Something unexpected happened ({kind}).", kind=type(error).__name__)
+    log = _write_traceback(error)
+    if log is None:
+        return Problem("unexpected", what, message("Its log could not be written."), str(error))
+    return Problem("unexpected", what, message("The details are in {file}.", file=str(log)))
+
+
+def _write_traceback(error: Exception) -> Path | None:
+    """In the data folder whatever the settings say: they may be what broke."""
+    import platformdirs
+
+    path = Path(platformdirs.user_log_dir("cockpit")) / "cockpit.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return None
+    return path

@@ -1,0 +1,105 @@
+"""One run of one command: its global options, the settings and the store behind them, and the workspace that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.cli.run import WrongUse
+from engine.domain.message import message
+from engine.domain.problem import Problem
+
+if TYPE_CHECKING:
+    from cockpit.settings import Settings
+    from engine.api import Api
+    from engine.views import WorkspaceView
+
+LOCALE_DIR = Path(__file__).parent.parent / "locale"
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """Given before or after the command; what is given after it wins."""
+
+    json: bool = False
+    store: str | None = None
+    tenant: str | None = None
+    workspace: str | None = None
+
+    def then(self, later: GlobalOptions) -> GlobalOptions:
+        return GlobalOptions(
+            json=self.json or later.json,
+            store=later.store or self.store,
+            tenant=later.tenant or self.tenant,
+            workspace=later.workspace or self.workspace,
+        )
+
+
+class Session:
+    def __init__(self, options: GlobalOptions) -> None:
+        self.options = options
+
+    @property
+    def json(self) -> bool:
+        return self.options.json
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises SettingsError. From here on sentences are in the language that is set."""
+        from cockpit.settings import load_settings
+        from screens import translate
+
+        settings = load_settings(self.options.store)
+        translate.use(settings.language, LOCALE_DIR)
+        return settings
+
+    @contextmanager
+    def api(self, *, create: bool = False) -> Iterator[Api]:
+        """The store, open. `create` False: a store that is not there is refused. Raises ApiError."""
+        from engine.api import Api
+
+        settings = self.settings
+        api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir, create=create)
+        api.open()
+        try:
+            yield api
+        finally:
+            api.close()
+
+    def ensure_engine(self) -> None:
+        from cockpit.engine_process import ensure_engine
+
+        ensure_engine(self.settings)
+
+    def place(self, api: Api) -> tuple[str, str]:
+        """(tenant, workspace): as given, as set, or the only one there is. Raises WrongUse, naming those to choose from."""
+        tenant = self.options.tenant or self.settings.tenant
+        workspace = self.options.workspace or self.settings.workspace
+        every = api.workspaces()
+        fits: Callable[[WorkspaceView], bool] = lambda view: (  # noqa: E731
+            (not tenant or view.tenant == tenant) and (not workspace or view.workspace == workspace)
+        )
+        found = [view for view in every if fits(view)]
+        if len(found) == 1:
+            return found[0].tenant, found[0].workspace
+        raise WrongUse(_which_workspace(found or list(every), "/".join(filter(None, (tenant, workspace))), bool(found)))
+
+
+def _which_workspace(choices: list[WorkspaceView], asked: str, several: bool) -> Problem:
+    if not choices:
+        return Problem(
+            "no_workspace",
+            message("There is no workspace in this store."),
+            message("Apply a catalogue first: cockpit apply FILE."),
+        )
+    listed = ", ".join(f"{view.tenant}/{view.workspace}" for view in choices)
+    what = (
+        message("More than one workspace could be meant: {listed}.", listed=listed)
+        if several
+        else message("There is no workspace {asked}; there are: {listed}.", asked=asked, listed=listed)
+    )
+    return Problem("which_workspace", what, message("Name it with --tenant and --workspace."))

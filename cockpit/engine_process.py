@@ -1,0 +1,174 @@
+"""The engine as a process of its own: found alive, started in a session of its own, or run right here.
+
+The cockpit starts an engine so that a closed terminal, a dropped link or a crash of the screens never touches a release. This
+module only wires and waits; what an engine does is `engine.run.engine`'s. The remote and cloud libraries are imported when an
+engine runs, never by whoever only makes sure that one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import cockpit
+from cockpit.settings import Settings
+from engine.api import Api
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+
+if TYPE_CHECKING:
+    from engine.remote.settings import SshSettings
+
+LOOK_EVERY_S = 0.05
+TAIL_LINES = 5
+TAIL_BYTES = 4096
+
+
+class EngineError(ProblemError):
+    """No engine runs for the store: codes `engine_not_started`, `engine_log_unwritable`."""
+
+
+def ensure_engine(settings: Settings) -> None:
+    """Return when an engine is alive for the store, starting one when there is none. Blocks for at most `engine_start_s`.
+
+    May be called by any number of processes at once: of the engines started, one owns the store and the others stand by until
+    they are idle. Raises EngineError with the end of the engine's log, and ApiError when the store can't be opened.
+    """
+    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir)
+    api.open()
+    try:
+        if not api.engine_alive():
+            _await_life(api, settings, start_engine(settings))
+    finally:
+        api.close()
+
+
+def start_engine(settings: Settings) -> subprocess.Popen[bytes]:
+    """An engine in a session of its own, with exactly these settings; nothing of it depends on this process or its terminal."""
+    with _open_log(settings.engine_log) as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cockpit", "engine", "--embedded"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=_environment(settings),
+            start_new_session=True,
+        )
+
+
+def run_engine(settings: Settings, *, embedded: bool) -> None:
+    """Run an engine in this process until SIGTERM, SIGINT or, embedded, until it has been idle. Raises ApiError, StoreError."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for chatty in ("asyncssh", "alembic", "oss2", "aliyunsdkcore"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    asyncio.run(_run(settings, embedded))
+
+
+async def _run(settings: Settings, embedded: bool) -> None:
+    from engine.cloud.cloud import AliyunCloud
+    from engine.remote.ssh import SshRemote
+    from engine.run.clock import SystemClock
+    from engine.run.engine import Engine
+    from engine.store.store import Store
+
+    settings.log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await asyncio.to_thread(Store.open, settings.store)
+    remote = SshRemote(_ssh(settings))
+    engine = Engine(
+        store,
+        remote=remote,
+        cloud=AliyunCloud(settings.credentials_file),
+        clock=SystemClock(),
+        log_dir=settings.log_dir,
+        idle_s=settings.engine_idle_s if embedded else None,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, engine.stop)
+    if embedded:  # a session of its own gets no SIGHUP from a terminal; one sent by hand must not end a release either
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        await engine.run()
+    finally:
+        await remote.close()
+        await asyncio.to_thread(store.close)
+
+
+def _ssh(settings: Settings) -> SshSettings:
+    from engine.remote.settings import SshSettings
+
+    wanted = settings.ssh
+    known_hosts = wanted.known_hosts or Path.home() / ".ssh" / "known_hosts"
+    return SshSettings(
+        identity_files=wanted.identity_files,
+        agent=wanted.agent,
+        known_hosts=known_hosts,
+        connect_timeout_s=wanted.connect_timeout_s,
+        login_timeout_s=wanted.login_timeout_s,
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with the settings as they were resolved here. The store's URL may hold a password: it goes this
+    way because other users can read an argument list, never another process's environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("COCKPIT_")}
+    for name, value in settings.model_dump(mode="json", exclude_none=True).items():
+        kept[f"COCKPIT_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
+    root = str(Path(cockpit.__file__).parent.parent)
+    kept["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    kept["COCKPIT_CONFIG"] = os.devnull  # what the files say is in the settings already
+    return kept
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path.open("ab")
+    except OSError as error:
+        raise EngineError(
+            Problem(
+                "engine_log_unwritable",
+                message("The engine's log {file} can't be written: {why}.", file=str(path), why=error.strerror or ""),
+                message("Make the folder writable, or run the engine yourself with `cockpit engine`."),
+            )
+        ) from error
+
+
+def _await_life(api: Api, settings: Settings, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + settings.engine_start_s
+    while not api.engine_alive():
+        if process.poll():
+            raise _not_started(settings, f"it ended with status {process.returncode}")
+        if time.monotonic() >= deadline:
+            raise _not_started(settings, f"it showed no sign of life within {settings.engine_start_s:g} s")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _not_started(settings: Settings, why: str) -> EngineError:
+    return EngineError(
+        Problem(
+            "engine_not_started",
+            message("The engine for this store could not be started: {why}.", why=why),
+            message("Read {file}; `cockpit engine` runs it where you can see it.", file=str(settings.engine_log)),
+            _tail(settings.engine_log),
+        )
+    )
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return "\n".join(lines[-TAIL_LINES:])
