@@ -16,7 +16,10 @@ from screens.paint import paint_of
 from screens.translate import N_, _
 from screens.widgets.key_bar import key_name
 
-_HIDDEN_ACTIONS = ("screen.copy_text", "copy_text", "screen.maximize", "screen.minimize", "help_quit", "app.help_quit")
+_BUILT_IN = (N_("Focus Next"), N_("Focus Previous"))  # the framework's own bindings that are worth showing
+_FRAMEWORK = (
+    "scroll_left", "scroll_right", "page_left", "page_right", "copy_text", "screen.copy_text", "help_quit", "command_palette",
+)  # fmt: skip
 
 
 def help_lines(screen: Screen[object]) -> tuple[tuple[str, str], ...]:
@@ -24,7 +27,8 @@ def help_lines(screen: Screen[object]) -> tuple[tuple[str, str], ...]:
     keys: dict[tuple[str, str], list[str]] = {}
     for key, active in screen.active_bindings.items():
         binding = active.binding
-        if not binding.description or binding.action in _HIDDEN_ACTIONS or binding.system:
+        ours = not type(active.node).__module__.startswith("textual.") and binding.action not in _FRAMEWORK
+        if not binding.description or binding.system or not (ours or binding.description in _BUILT_IN):
             continue
         keys.setdefault((binding.action, binding.description), []).append(binding.key_display or key_name(key))
     return tuple((" ".join(dict.fromkeys(names)), what) for (_action, what), names in keys.items())

@@ -215,7 +215,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
 
 def _version_line(version: str, app: AppView | None) -> str:
     if app is not None and version == app.version:
-        return f"{version}  ({_('runs here')})"
+        return _("{version}  (runs here)").format(version=version)
     return version
 
 

@@ -10,6 +10,7 @@ import string
 import sys
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -20,14 +21,14 @@ LOCALE_DIR = Path(__file__).parent
 ROOT = LOCALE_DIR.parent.parent
 FOLDERS = ("cockpit", "engine", "screens")
 LANGUAGES = ("zh_CN", "en")
-KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "N_": None, "message": None, "ngettext": (1, 2)}
+KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "message": None, "ngettext": (1, 2)}
 
 
 def extracted() -> Catalog:
     """Every sentence that is shown to people, with the files it stands in."""
     catalogue = Catalog(project="cockpit", charset="utf-8")
     for folder in FOLDERS:
-        found = extract_from_dir(ROOT / folder, method_map=[("**.py", "python")], keywords=KEYWORDS)  # type: ignore[arg-type]
+        found = extract_from_dir(ROOT / folder, method_map=[("**.py", "python")], keywords=KEYWORDS)
         for file, _line, text, _comments, context in found:
             if text and text != ("", ""):
                 catalogue.add(text, locations=[(f"{folder}/{file}", None)], context=context)

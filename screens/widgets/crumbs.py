@@ -35,7 +35,7 @@ class Crumbs(Static):
         width = max(0, self.size.width)
         trail = Text(" / ".join(part for part in self._trail if part), style="bold")
         if self._production:
-            trail.append(f"  [{_('production')}]", "bold")
+            trail.append("  [").append(_("production")).append("]")
         room = width - engine.cell_len - 1
         trail.truncate(max(0, room), overflow="ellipsis", pad=True)
         self.update(trail.append(" ").append_text(engine))
@@ -44,6 +44,6 @@ class Crumbs(Static):
         if self._alive is None:
             return Text("")
         if self._alive:
-            return Text(f"● {_('engine alive')}")
+            return Text("● ").append(_("engine alive"))
         style = "bold" if self._production else paint_of(self.app).tone(Tone.FAIL)
-        return Text(f"○ {_('no engine')}", style=style)
+        return Text("○ ", style=style).append(_("no engine"))

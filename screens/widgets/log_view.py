@@ -225,7 +225,7 @@ class LogPane(Vertical):
             text.append(_("follows"), paint.dim)
         elif self.view.unseen:
             new = ngettext("{count} new line", "{count} new lines", self.view.unseen).format(count=self.view.unseen)
-            text.append(f"▼ {new} · {_('End follows again')}", paint.tone(Tone.WAIT))
+            text.append("▼ " + new + " · " + _("End follows again"), paint.tone(Tone.WAIT))
         else:
             text.append(_("stands still, End follows again"), paint.dim)
         self._heading.update(text)

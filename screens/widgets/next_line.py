@@ -34,7 +34,7 @@ class NextLine(Static):
         paint, width = paint_of(self.app), self.size.width
         text = Text().append(_("next: "), paint.strong).append(tr(self._order.next))
         if not self._order.engine_alive and not self._order.state.complete:
-            text.append(f"  {_('No engine is alive: nothing moves until one is started.')}", paint.tone(Tone.FAIL))
+            text.append("  " + _("No engine is alive: nothing moves until one is started."), paint.tone(Tone.FAIL))
         rows: list[Text] = []
         for act in self._order.acts:
             if act.allowed and not _placed(rows, _item(act, paint), width):

@@ -38,7 +38,7 @@ def _summary(order: OrderView, paint: Paint, now: float) -> Text:
     if took:
         text.append(f"  {took}", paint.dim)
     if order.paused:
-        text.append(f"  ‖ {_('paused')}", paint.tone(Tone.WAIT))
+        text.append("  ‖ " + _("paused"), paint.tone(Tone.WAIT))
     text.append(f"  {order.created_by}", paint.dim)
     if order.title:
         text.append(f"  {order.title}", paint.dim)

@@ -179,9 +179,9 @@ class WeightSlider(ScrollView, can_focus=True):
         paint = paint_of(self.app)
         if self.pending.weights:
             return Text(
-                f" {_('not applied yet: Enter shows what it would do, Esc reverts')}", style=paint.tone(Tone.WAIT)
+                " " + _("not applied yet: Enter shows what it would do, Esc reverts"), style=paint.tone(Tone.WAIT)
             )
-        return Text(f" {_('digits, ←→ by one, PageUp/PageDown, Home 0, End 100; Esc closes')}", style=paint.dim)
+        return Text(" " + _("digits, ←→ by one, PageUp/PageDown, Home 0, End 100; Esc closes"), style=paint.dim)
 
     def _name_width(self) -> int:
         return max((cell_len(name) for name in [_("all hosts"), *(host.name for host in self._hosts)]), default=4)
