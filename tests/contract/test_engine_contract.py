@@ -1,4 +1,4 @@
-"""The engine over a real store and a simulated world: whole orders, from the command rows to their end."""
+"""The engine over a real store (SQLite and PostgreSQL) and a simulated world: whole orders, from command rows to their end."""
 
 from __future__ import annotations
 
@@ -125,9 +125,16 @@ class Scene:
         await self.accepted(Act.START)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/cockpit.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
-def scene(tmp_path: Path) -> Any:
-    store = Store.open(f"sqlite:///{tmp_path}/cockpit.db")
+def scene(tmp_path: Path, url: str) -> Any:
+    store = Store.open(url)
     with store.writing() as conn:
         fleet = insert_fleet(conn)
     yield Scene(tmp_path, store, fleet)
@@ -305,8 +312,8 @@ async def test_a_successor_goes_on_where_an_engine_was_lost(scene: Scene) -> Non
     assert scene.weights() == {100}
 
 
-async def test_an_app_that_never_succeeded_here_cannot_be_rolled_back(tmp_path: Path) -> None:
-    store = Store.open(f"sqlite:///{tmp_path}/cockpit.db")
+async def test_an_app_that_never_succeeded_here_cannot_be_rolled_back(tmp_path: Path, url: str) -> None:
+    store = Store.open(url)
     with store.writing() as conn:
         fleet = insert_fleet(conn, running="")
     scene = Scene(tmp_path, store, fleet)
