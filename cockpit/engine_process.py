@@ -11,10 +11,12 @@ import asyncio
 import json
 import logging
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
     from engine.remote.settings import SshSettings
 
 LOOK_EVERY_S = 0.05
+STOP_S = 15.0
 TAIL_LINES = 5
 TAIL_BYTES = 4096
 
 
 class EngineError(ProblemError):
-    """No engine runs for the store: codes `engine_not_started`, `engine_log_unwritable`."""
+    """No engine runs for the store: or it does not end: codes `engine_not_started`,
+    `engine_log_unwritable`, `engine_not_stopped`."""
 
 
 def ensure_engine(settings: Settings) -> None:
@@ -65,12 +69,50 @@ def start_engine(settings: Settings) -> subprocess.Popen[bytes]:
         )
 
 
+def stop_engine(settings: Settings) -> bool:
+    """End the store's engine if it runs on this machine and wait until it has let the store go; False: there was none.
+
+    Jobs on hosts go on; the next engine re-attaches to them. Raises EngineError when it does not end, and ApiError."""
+    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir, create=False)
+    api.open()
+    try:
+        if not api.engine_alive():
+            return False
+        for pid in _engines_here(settings):
+            with suppress(ProcessLookupError):  # it ended in between
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_S
+        while api.engine_alive():
+            if time.monotonic() >= deadline:
+                raise _not_stopped(settings)
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        api.close()
+    return True
+
+
 def run_engine(settings: Settings, *, embedded: bool) -> None:
     """Run an engine in this process until SIGTERM, SIGINT or, embedded, until it has been idle. Raises ApiError, StoreError."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("asyncssh", "alembic", "oss2", "aliyunsdkcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     asyncio.run(_run(settings, embedded))
+
+
+def _engines_here(settings: Settings) -> list[int]:
+    """Process ids of this machine's engines that are active or stand by for the store."""
+    import sqlalchemy as sa
+
+    from engine.store.store import Store
+    from engine.store.tables import engine
+
+    here = sa.select(engine.c.pid).where(engine.c.machine == platform.node(), engine.c.state != "ended")
+    store = Store.open(settings.store, create=False)
+    try:
+        with store.reading() as conn:
+            return [int(pid) for pid in conn.execute(here).scalars()]
+    finally:
+        store.close()
 
 
 async def _run(settings: Settings, embedded: bool) -> None:
@@ -159,6 +201,17 @@ def _not_started(settings: Settings, why: str) -> EngineError:
             "engine_not_started",
             message("The engine for this store could not be started: {why}.", why=why),
             message("Read {file}; `cockpit engine` runs it where you can see it.", file=str(settings.engine_log)),
+            _tail(settings.engine_log),
+        )
+    )
+
+
+def _not_stopped(settings: Settings) -> EngineError:
+    return EngineError(
+        Problem(
+            "engine_not_stopped",
+            message("The engine did not end within {s} s.", s=STOP_S),
+            message("Look at {file}; another machine's engine has to be ended there.", file=str(settings.engine_log)),
             _tail(settings.engine_log),
         )
     )
