@@ -26,7 +26,9 @@ def process_start(pid: int) -> str:
         return ""
     else:
         return "" if fields[0] in "ZX" else fields[19]
-    asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False)
+    asked = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
+    )
     return asked.stdout.strip()
 
 

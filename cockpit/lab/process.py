@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cockpit.lab.leftovers import end_leftovers, is_alive, process_start
+from cockpit.lab.leftovers import MARK, end_leftovers, is_alive, process_start
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 
@@ -127,7 +127,7 @@ def up(dir: Path, hosts: int = 8, *, deadline_s: float = UP_DEADLINE_S) -> LabIn
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=_environment(),
+            env=_environment(dir),
         )
     until = time.monotonic() + deadline_s
     while time.monotonic() < until:
@@ -286,11 +286,11 @@ def _reap(pid: int) -> None:
         return
 
 
-def _environment() -> dict[str, str]:
+def _environment(dir: Path) -> dict[str, str]:
     """Ours, so that the same packages are imported from wherever they were imported here."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1", MARK: str(dir)}
 
 
 def own_record() -> dict[str, Any]:
