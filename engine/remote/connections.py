@@ -190,7 +190,7 @@ class Connections:
         self._options: dict[str, asyncssh.SSHClientConnectionOptions] = {}
         self._identities: list[asyncssh.SSHKeyPair] | None = None
         self._handshakes: dict[tuple[Route, str, int], asyncio.Semaphore] = {}
-        self._closed = False
+        self.closed = False
 
     @asynccontextmanager
     async def use(self, host: Host) -> AsyncIterator[tuple[asyncssh.SSHClientConnection, asyncio.Semaphore]]:
@@ -203,7 +203,7 @@ class Connections:
             link.release()
 
     def link(self, route: Route) -> Link:
-        if self._closed:
+        if self.closed:
             raise problems.link_lost_once(route[-1], "the engine is closing its connections")
         found = self._links.get(route)
         if found is None:
@@ -216,7 +216,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close everything, hosts before the jump hosts they are reached through."""
-        self._closed = True
+        self.closed = True
         links = sorted(self._links.values(), key=lambda link: -len(link.route))
         for depth in sorted({len(link.route) for link in links}, reverse=True):
             async with asyncio.TaskGroup() as group:
@@ -308,7 +308,7 @@ class Connections:
             before = getattr(certificate, "_valid_before", None)
             if isinstance(before, int) and before < time.time():
                 at = datetime.fromtimestamp(before, UTC).isoformat(timespec="minutes")
-                return problems.certificate_expired(hop, identity.get_comment() or "?", at)
+                return problems.certificate_expired(hop, _label(identity), at)
         return problems.permission_denied(hop, _cause(error))
 
     def _account(self, user: str) -> asyncssh.SSHClientConnectionOptions:
@@ -364,3 +364,7 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
+
+
+def _label(identity: asyncssh.SSHKeyPair) -> str:
+    return identity.get_comment() or identity.get_algorithm()

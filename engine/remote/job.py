@@ -63,7 +63,7 @@ class JobRun:
 
     async def _bear(self, error: RemoteError, failures: int) -> None:
         """Wait before the next attempt, or raise if there is no use in one."""
-        if error.problem.code not in _TRANSIENT or not self._asked:
+        if error.problem.code not in _TRANSIENT or not self._asked or self._connections.closed:
             raise error
         settings = self._connections.settings
         wait_s = settings.reattach_backoff_s * 2 ** min(max(failures - 1, 0), 10) * random.uniform(0.7, 1.3)

@@ -152,6 +152,19 @@ async def test_a_new_engine_attaches_where_the_old_one_was(site: Site) -> None:
     assert (site.home / "ran").read_text() == "once\n"
 
 
+async def test_closing_the_remote_ends_its_followers_and_no_job(site: Site) -> None:
+    job = job_of(site.host, "echo one; until [ -e go ]; do sleep 0.1; done; echo two")
+    stream = site.remote.follow(job)
+    while not isinstance(await anext(stream), LogBytes):
+        pass
+    await site.remote.close()
+    with pytest.raises(RemoteError) as closed:
+        await events_of(stream)
+    assert closed.value.problem.code == "link_lost"
+    (site.home / "go").touch()
+    await until(lambda: "end ok" in (job_folder(site.home, job) / "steps").read_text())
+
+
 async def test_an_older_epoch_is_refused(site: Site) -> None:
     await events_of(site.remote.follow(job_of(site.host, "true", epoch=5)))
     stale = job_of(site.host, "touch never", epoch=4, key="forward-2")

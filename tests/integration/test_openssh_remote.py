@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ class Machines:
 def machines(tmp_path: Path) -> Iterator[Machines]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(tmp_path / "id")
+    (tmp_path / "id").chmod(0o600)
     server, jump = Sshd.make(tmp_path / "host", key), Sshd.make(tmp_path / "gate", key)
     settings = SshSettings(
         identity_files=(tmp_path / "id",),
@@ -82,6 +84,36 @@ async def test_a_link_killed_in_the_middle_is_attached_again(
     assert output_of(events).decode() == "".join(f"{i}\n" for i in range(60)) + "after\n"
     assert len([e for e in events if isinstance(e, StepStarted)]) == 2
     assert (machines.server.home / "ran").read_text() == "once\n"
+
+
+async def test_a_link_that_breaks_again_and_again_loses_nothing_and_runs_nothing_twice(
+    machines: Machines, remote: SshRemote
+) -> None:
+    body = "echo $0 >>ran; i=0; while [ $i -lt 30 ]; do printf '%s ' $i; i=$((i+1)); sleep 0.05; done"
+    job = job_of(machines.host, *[body] * 4)
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+
+    async def break_it() -> None:
+        while True:
+            await asyncio.sleep(chance.uniform(0.0, 0.6))
+            chance.choice([machines.server, machines.jump]).drop()
+
+    for _ in range(100):  # until it is started, a link that cannot be made is told at once
+        breaking = asyncio.create_task(break_it())
+        try:
+            async with asyncio.timeout(60):
+                events = await events_of(remote.follow(job))
+            break
+        except RemoteError as error:
+            if error.problem.code not in ("host_unreachable", "jump_host_unreachable", "link_lost"):
+                raise
+        finally:
+            breaking.cancel()
+    assert output_of(events).decode() == "".join(f"{i} " for i in range(30)) * 4, f"seed {seed}"
+    assert len([e for e in events if isinstance(e, StepStarted)]) == 4, f"seed {seed}"
+    assert [e.exit_status for e in events if isinstance(e, StepEnded)] == [0] * 4, f"seed {seed}"
+    assert len((machines.server.home / "ran").read_text().splitlines()) == 4, f"seed {seed}"
 
 
 async def test_a_jump_host_that_is_away_for_a_while_loses_nothing(machines: Machines, remote: SshRemote) -> None:
@@ -220,3 +252,37 @@ async def test_the_host_enforces_the_deadline_and_secrets_stay_hidden(machines: 
     done = [e for e in await following if isinstance(e, StepEnded)]
     assert [e.timed_out for e in done] == [True]
     assert files_holding(machines.folder, b"needle-in-a") == []
+
+
+async def test_keys_of_an_agent_are_used(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket = machines.folder / "agent"
+    agent = await asyncio.create_subprocess_exec(
+        "ssh-agent", "-D", "-a", str(socket), stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        await until(socket.exists)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        monkeypatch.setenv("HOME", str(machines.folder))  # no usual identities there
+        remote = SshRemote(replace(machines.settings, identity_files=(), agent=True))
+        with pytest.raises(RemoteError) as empty:
+            await remote.run(machines.host, "true")
+        assert empty.value.problem.code == "permission_denied"
+        call("ssh-add", "-q", str(machines.folder / "id"))
+        host = replace(machines.host, jump_chain=())
+        assert (await remote.run(host, "echo ok")).output == b"ok\n"
+        await remote.close()
+    finally:
+        agent.terminate()
+        await agent.wait()
+
+
+async def test_an_expired_user_certificate_is_named_with_its_expiry(machines: Machines) -> None:
+    folder = machines.folder
+    call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "oncall", "-f", str(folder / "short"))
+    call("ssh-keygen", "-q", "-s", str(folder / "id"), "-I", "me", "-V", "20200101:20200102", str(folder / "short.pub"))
+    remote = SshRemote(replace(machines.settings, identity_files=(folder / "short",)))
+    with pytest.raises(RemoteError) as expired:
+        await remote.run(machines.host, "true")
+    await remote.close()
+    assert expired.value.problem.code == "permission_denied"
+    assert "expired at 2020-01-0" in str(expired.value)

@@ -72,8 +72,8 @@ prepare() {
             printf '%-4096s\n' reserve >"$job/reserve" &&
             printf '%-80s\n' - >"$job/pid" &&
             printf '%-12s\n' - >"$job/group" &&
-            : >"$job/steps" &&
-            : >"$job/log" &&
+            printf '' >"$job/steps" &&
+            printf '' >"$job/log" &&
             printf '%s\n' "$new_nonce" >"$job/nonce.new" &&
             mv "$job/nonce.new" "$job/nonce"
     } 2>/dev/null && return 0

@@ -11,7 +11,7 @@ running_group() {
 }
 
 never_started() {
-    : >"$job/stopped"
+    printf '' >"$job/stopped"
     prepare ''
     nonce=$new_nonce
     last_words "$(date +%s)"
@@ -25,7 +25,8 @@ mkdir "$job" 2>/dev/null && never_started
 # Who made the folder died before the start; were it only slow, its runner would find `stopped`.
 read_nonce || never_started
 ended && refuse already_ended
-: >"$job/stopped" || refuse_unwritable "$job"
+# Not `:`, a special builtin: when its redirection fails, dash leaves the script.
+printf '' 2>/dev/null >"$job/stopped" || refuse_unwritable "$job"
 
 tries=0
 give_up=$(($(date +%s) + 40))
@@ -42,4 +43,6 @@ until ended; do
     nap
 done
 running_group && group_alive "$s_group" && refuse still_running "$s_group"
-refuse stopped
+# It may have come to its own end before it saw us.
+case $(tail -n 1 "$job/steps") in 'end stopped '*) refuse stopped ;; esac
+refuse already_ended
