@@ -47,13 +47,8 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
         reattach_backoff_s=0.1,
         reattach_backoff_max_s=0.5,
     )
-    server.start()
-    jump.start()
-    try:
+    with server.serving(), jump.serving():
         yield Machines(server, jump, settings, tmp_path)
-    finally:
-        server.stop()
-        jump.stop()
 
 
 @pytest.fixture

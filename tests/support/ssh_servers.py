@@ -9,8 +9,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -225,6 +225,14 @@ class Sshd:
             assert time.monotonic() < end, (self.folder / "sshd.log").read_text()
             time.sleep(0.02)
 
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
     def stop(self) -> None:
         """End the listener and every session's sshd: what a dead machine looks like from outside."""
         if self._process is None:
@@ -243,9 +251,11 @@ class Sshd:
         assert self._process is not None
         found = [self._process.pid]
         for pid in found:
-            tasks = Path(f"/proc/{pid}/task/{pid}/children")
-            if tasks.exists():
-                found += [int(child) for child in tasks.read_text().split() if _is_sshd(int(child))]
+            try:
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            except OSError:
+                continue  # it has ended by itself
+            found += [int(child) for child in children if _is_sshd(int(child))]
         return found[1:]
 
 
