@@ -8,6 +8,7 @@ engine runs, never by whoever only makes sure that one does.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -16,9 +17,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 import cockpit
 from cockpit.settings import Settings
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.05
 STOP_S = 15.0
+ENDING_S = 5.0
 TAIL_LINES = 5
 TAIL_BYTES = 4096
 
@@ -96,7 +101,27 @@ def run_engine(settings: Settings, *, embedded: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("asyncssh", "alembic", "oss2", "aliyunsdkcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    asyncio.run(_run(settings, embedded))
+    if not embedded:
+        asyncio.run(_run(settings, embedded))
+        return
+    with _only_one_here(settings) as ours:
+        if ours:
+            asyncio.run(_run(settings, embedded))
+
+
+@contextmanager
+def _only_one_here(settings: Settings) -> Iterator[bool]:
+    """Whether this is the store's one embedded engine on this machine. Two that were started at once need not both stay; one
+    that is just ending is waited for."""
+    name = hashlib.sha256(settings.store.encode()).hexdigest()[:12]
+    lock = FileLock(settings.folder / f".engine-{name}.lock", timeout=ENDING_S)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    with lock:
+        yield True
 
 
 def _engines_here(settings: Settings) -> list[int]:

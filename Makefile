@@ -1,0 +1,53 @@
+# Two commands need nothing but Python ≥ 3.11, make and git: `make demo` and `make test`. Both set up .venv first.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: help setup demo test lint bench translations picture requirements
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
+
+setup: $(READY)  ## build .venv
+
+# Everything is pinned in requirements.txt and installed without looking at dependencies: nothing is ever built from source
+# (crcmod-plus, which has wheels, takes the place of crcmod), so no C compiler is needed.
+$(READY): requirements.txt pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+		{ test -x $(BIN)/python || uv venv --quiet --python '>=3.11' .venv; } && \
+		uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.txt && \
+		uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else \
+		{ test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
+	fi
+	@touch $@
+
+demo: $(READY)  ## a practice fleet and a release on it; without a terminal it runs by itself (ARGS="--headless --json")
+	@$(BIN)/cockpit demo $(ARGS)
+
+test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --benchmark-disable $(if $(ARGS),$(ARGS),tests)
+
+lint: $(READY)  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY)  ## measurements, as ratios to a raw loop in the same run
+	$(BIN)/python -m pytest -p no:xdist --benchmark-only tests/benchmarks $(ARGS)
+
+translations: $(READY)  ## collect the sentences into cockpit/locale and compile them
+	$(BIN)/python cockpit/locale/update.py $(ARGS)
+
+picture: $(READY)  ## docs/order.svg, from a snapshot of the order screen
+	$(BIN)/python -m docs.picture
+
+requirements:  ## pin the newest versions that pyproject.toml allows
+	uv pip compile --universal --python-version 3.11 --no-annotate --no-header --group dev pyproject.toml -o requirements.txt

@@ -1,0 +1,122 @@
+"""The engine as a process: started when there is none, one for all who ask, apart from whoever started it, and ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cockpit.engine_process import EngineError, ensure_engine, stop_engine
+from cockpit.settings import Settings, load_settings
+from engine.api import Api
+
+DEADLINE_S = 20.0
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setenv("COCKPIT_CONFIG", os.devnull)
+    settings = load_settings(f"sqlite:///{tmp_path}/cockpit.db")
+    yield settings
+    if Path(tmp_path / "cockpit.db").exists():
+        stop_engine(settings)
+
+
+def alive(settings: Settings) -> bool:
+    api = Api(settings.store, operator="alice", log_dir=settings.log_dir)
+    api.open()
+    try:
+        return api.engine_alive()
+    finally:
+        api.close()
+
+
+def engine_pid(settings: Settings) -> int:
+    with sqlite3.connect(settings.folder / "cockpit.db") as store:
+        return int(store.execute("SELECT pid FROM engine WHERE state = 'active'").fetchone()[0])
+
+
+def engine_processes(settings: Settings) -> list[int]:
+    """Every process whose environment names this store as an engine's does."""
+    return [
+        int(folder.name)
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdigit()
+        and b"--embedded" in read(folder / "cmdline")
+        and f"COCKPIT_STORE={settings.store}\0".encode() in read(folder / "environ")
+    ]
+
+
+def read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_an_engine_is_started_once_and_in_a_session_of_its_own(settings: Settings) -> None:
+    ensure_engine(settings)
+    first = engine_pid(settings)
+    ensure_engine(settings)
+    assert engine_pid(settings) == first
+    assert os.getsid(first) == first != os.getsid(0)
+    assert Path(f"/proc/{first}/cwd").resolve() == Path("/")
+    assert "sqlite" not in Path(f"/proc/{first}/cmdline").read_text()
+
+
+def test_two_who_start_one_at_once_both_find_one(settings: Settings) -> None:
+    code = "import sys; from cockpit import engine_process as e, settings as s; e.ensure_engine(s.load_settings(sys.argv[1]))"
+    starters = [subprocess.Popen([sys.executable, "-c", code, settings.store], cwd=ROOT) for _starter in "ab"]
+    assert [starter.wait(DEADLINE_S * 2) for starter in starters] == [0, 0]
+    assert alive(settings)
+    until(lambda: engine_processes(settings) == [engine_pid(settings)])
+
+
+def test_a_stopped_engine_lets_the_store_go_and_another_can_be_started(settings: Settings) -> None:
+    ensure_engine(settings)
+    first = engine_pid(settings)
+    assert stop_engine(settings)
+    assert not alive(settings)
+    assert not stop_engine(settings)
+    ensure_engine(settings)
+    assert engine_pid(settings) != first
+
+
+def test_an_engine_with_nothing_to_do_ends_by_itself(settings: Settings) -> None:
+    ensure_engine(settings.model_copy(update={"engine_idle_s": 0.5}))
+    until(lambda: not alive(settings))
+
+
+def test_an_engine_that_was_killed_is_replaced(settings: Settings) -> None:
+    ensure_engine(settings)
+    first = engine_pid(settings)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not alive(settings))
+    ensure_engine(settings)
+    assert engine_pid(settings) != first
+
+
+def test_an_engine_that_cannot_start_says_why_with_the_end_of_its_log(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/sh")  # knows no -m: it ends at once
+    with pytest.raises(EngineError) as caught:
+        ensure_engine(settings)
+    assert caught.value.problem.code == "engine_not_started"
+    assert caught.value.problem.evidence
+    assert str(settings.engine_log) in str(caught.value)
