@@ -17,7 +17,7 @@ import asyncssh
 from cockpit.lab import paperwork
 from cockpit.lab.artefacts import HERE, STACK_NAME, STACK_VERSION
 from cockpit.lab.layout import FIRST_VERSION, HOST_USER, LabHostPlan
-from cockpit.lab.leftovers import MARK
+from cockpit.lab.leftovers import MARK, process_start
 from cockpit.lab.ssh_hosts import HostServer, Login
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -154,10 +154,10 @@ class FleetHost:
     def agent_runs(self) -> bool:
         try:
             pid = int((self.home / "staragent" / "run" / "agent.pid").read_text())
-            os.kill(pid, 0)
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return False
-        return True
+        # Not merely a number: an ended agent that nobody has collected yet still has one.
+        return bool(process_start(pid))
 
 
 async def first_line(port: int, path: str) -> str:

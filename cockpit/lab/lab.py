@@ -55,7 +55,7 @@ class Lab:
     """`hosts` are those behind the production balancer; two more stand in `test`. Start it once, stop it once."""
 
     def __init__(self, dir: Path, hosts: int = 8) -> None:
-        """ValueError for fewer than 2 or more than 200 hosts."""
+        """ValueError for fewer than 2 or more than 1,000 hosts."""
         self.dir = dir.expanduser().resolve()
         self.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         end_leftovers(self.dir)

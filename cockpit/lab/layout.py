@@ -22,7 +22,7 @@ HOST_USER, JUMP_USER, JUMP_NAME = "admin", "ops", "jump-1"
 DATA_CENTRES = ("hz-a", "hz-b")
 CELLS = 2
 PORTS = range(12_000, 30_000)  # below what the system hands out by itself
-MAX_HOSTS = 200
+MAX_HOSTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Layout:
 
 def layout_of(dir: Path, hosts: int) -> Layout:
     """The layout kept in `dir` if it has this many hosts and its ports are free, else a new one, which is kept. ValueError
-    for fewer than 2 or more than 200 hosts."""
+    for fewer than 2 or more than 1,000 hosts."""
     if not 2 <= hosts <= MAX_HOSTS:
         raise ValueError(f"a lab has 2 to {MAX_HOSTS} hosts, not {hosts}")
     file = dir / "layout.json"

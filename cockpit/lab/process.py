@@ -5,6 +5,7 @@ For the command line, the demo and the tests. It builds no lab itself (`cockpit.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -149,10 +150,8 @@ def down(dir: Path, *, deadline_s: float = DOWN_DEADLINE_S) -> bool:
     dir = dir.expanduser().resolve()
     record = _record(dir)
     if record is not None:
-        try:
+        with contextlib.suppress(LabError):  # it answers no more: what follows ends it the hard way
             _call(record, "POST", "/stop", {})
-        except LabError:
-            pass  # it answers no more: what follows ends it the hard way
         until = time.monotonic() + deadline_s
         while is_alive(record["pid"], record["started"]) and time.monotonic() < until:
             _reap(record["pid"])

@@ -134,7 +134,7 @@ class HostServer(SshEndpoint):
 
     async def _serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         command = ["sh", "-c", process.command] if process.command is not None else ["sh"]
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: ASYNC220 - a child that must outlive its channel; asyncio's would be killed
             command,
             cwd=self.login.home,
             env=dict(self.login.environment),
@@ -148,28 +148,29 @@ class HostServer(SshEndpoint):
         self._reaping.add(ended)
         ended.add_done_callback(self._reaping.discard)
         feeding = asyncio.create_task(_feed(process, child))
-        showing = [
-            asyncio.create_task(_show(child.stdout, process.stdout)),
-            asyncio.create_task(_show(child.stderr, process.stderr)),
-        ]
         gone = asyncio.create_task(process.wait_closed())
+        # The answer comes when the child has ended and nobody holds its output any more, as behind OpenSSH.
+        answering = asyncio.create_task(_answer(process, child, ended))
+        tasks: list[asyncio.Task[None]] = [feeding, gone, answering]
         try:
-            finished = asyncio.gather(*showing, ended_quietly(ended))
-            await asyncio.wait([finished, gone], return_when=asyncio.FIRST_COMPLETED)
-            if finished.done() and not gone.done():
-                _answer(process, ended.result())
-            finished.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await finished
+            await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (feeding, gone, *showing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(feeding, gone, *showing, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def ended_quietly(ended: asyncio.Task[int]) -> int:
-    """Waits without owning: a cancelled wait leaves the collecting task alone."""
-    return await asyncio.shield(ended)
+async def _answer(
+    process: asyncssh.SSHServerProcess[bytes], child: subprocess.Popen[bytes], ended: asyncio.Task[int]
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_show(child.stdout, process.stdout))
+        group.create_task(_show(child.stderr, process.stderr))
+    status = await asyncio.shield(ended)
+    if status < 0:
+        process.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
+    else:
+        process.exit(status)
 
 
 async def _ended(child: subprocess.Popen[bytes]) -> int:
@@ -178,13 +179,6 @@ async def _ended(child: subprocess.Popen[bytes]) -> int:
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 0.1)
     return status
-
-
-def _answer(process: asyncssh.SSHServerProcess[bytes], status: int) -> None:
-    if status < 0:
-        process.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
-    else:
-        process.exit(status)
 
 
 async def _feed(process: asyncssh.SSHServerProcess[bytes], child: subprocess.Popen[bytes]) -> None:

@@ -10,18 +10,21 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 BEGIN = time.time()
 RUNNING = threading.Lock()
 running = 0
+Handle = Callable[[str], tuple[str, bytes]]
 
 
-def release(here):
-    lines = open(os.path.join(here, "release.txt"), encoding="utf-8").read().splitlines()
+def release(here: str) -> dict[str, str]:
+    with open(os.path.join(here, "release.txt"), encoding="utf-8") as file:
+        lines = file.read().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def write(path, text):
+def write(path: str, text: str) -> None:
     """A line that can't be written (a full disk) is said on standard error; the service goes on."""
     try:
         with open(path, "a", encoding="utf-8") as log:
@@ -30,7 +33,7 @@ def write(path, text):
         sys.stderr.write(f"{path}: {error}\n")
 
 
-def listen(port):
+def listen(port: int) -> socket.socket:
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(("127.0.0.1", port))
@@ -38,7 +41,7 @@ def listen(port):
     return server
 
 
-def answer(connection, handle):
+def answer(connection: socket.socket, handle: Handle) -> None:
     global running
     with RUNNING:
         running += 1
@@ -62,7 +65,7 @@ def answer(connection, handle):
             running -= 1
 
 
-def serve(server, handle):
+def serve(server: socket.socket, handle: Handle) -> None:
     while True:
         try:
             connection, _ = server.accept()
@@ -71,7 +74,7 @@ def serve(server, handle):
         threading.Thread(target=answer, args=(connection, handle), daemon=True).start()
 
 
-def main(home):
+def main(home: str) -> int:
     environment = os.environ
     here = os.path.dirname(os.path.abspath(__file__))
     facts = release(here)
@@ -83,10 +86,8 @@ def main(home):
         os.makedirs(folder, exist_ok=True)
     default_log, error_log = os.path.join(log_dir, "common-default.log"), os.path.join(log_dir, "common-error.log")
     startup_log, health_log = os.path.join(sofa, "sofa-startup.log"), os.path.join(sofa, "sofa-healthcheck.log")
-    try:
+    if os.getpid() != os.getsid(0):
         os.setsid()
-    except OSError:
-        pass  # already the leader of a session
     with open(os.path.join(home, "app.pid"), "w", encoding="utf-8") as pid_file:
         pid_file.write(f"{os.getpid()}\n")
     open(error_log, "a", encoding="utf-8").close()
@@ -95,20 +96,20 @@ def main(home):
         write(startup_log, "WARN  [main] waiting for the configuration centre (no answer from 10.0.0.7:9603)")
         time.sleep(1)
 
-    def reason():
+    def reason() -> str:
         if facts.get("health") == "fail":
             return f"component trade-router of {facts['version']} not ready: route table is empty (schema 7 expected, 6 found)"
         if os.path.exists(os.path.join(faults, "failing_health")):
             return "component datasource not ready: connection pool exhausted (active 32, idle 0, waiting 118)"
         return ""
 
-    def business(path):
+    def business(path: str) -> tuple[str, bytes]:
         if path.startswith("/slow"):
             time.sleep(2)
         write(default_log, f"INFO  GET {path} 200")
         return "200 OK", f"{app} {facts['version']} {host}\n".encode()
 
-    def health(path):
+    def health(path: str) -> tuple[str, bytes]:
         if path.split("?")[0] != environment.get("HEALTH_PATH", "/checkService"):
             return "404 Not Found", b"not found\n"
         why = reason()

@@ -10,22 +10,20 @@ import time
 PAUSE_S = 1.0
 
 
-def say(text):
+def say(text: str) -> None:
     sys.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} [staragent_core] {text}\n")
     sys.stdout.flush()
 
 
-def stop(*_):
+def stop(*_: object) -> None:
     say("INFO stopping")
     os._exit(0)
 
 
-def main(home, port):
+def main(home: str, port: int) -> None:
     signal.signal(signal.SIGTERM, stop)
-    try:
+    if os.getpid() != os.getsid(0):
         os.setsid()
-    except OSError:
-        pass  # already the leader of a session
     connected = os.path.join(home, "run", "connected")
     with open(os.path.join(home, "run", "agent.pid"), "w", encoding="utf-8") as pid_file:
         pid_file.write(f"{os.getpid()}\n")
