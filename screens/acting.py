@@ -56,7 +56,7 @@ class Acting:
             return answer.state, answer.problem
 
         word = words.act_word(act)
-        self._notice.say(_("{act}: sent, waiting for the engine").format(act=word))
+        self._notice.tell(_("{act}: sent, waiting for the engine").format(act=word))
         try:
             state, problem = await asyncio.to_thread(send_and_wait)
         except ProblemError as error:
@@ -64,7 +64,7 @@ class Acting:
         if not self._screen.is_mounted:
             return
         if state is CommandState.ACCEPTED:
-            self._notice.say(_("{act}: accepted").format(act=word))
+            self._notice.tell(_("{act}: accepted").format(act=word))
             self._accepted(act, params)
         else:
             self._notice.refuse(problem or _no_reason(act))

@@ -23,6 +23,7 @@ from screens import words
 from screens.cockpit import cockpit_of
 from screens.paint import paint_of
 from screens.translate import N_, _, tr
+from screens.widgets.prose import Prose
 from screens.widgets.trouble import problem_text
 from screens.words import Tone
 
@@ -45,7 +46,7 @@ class ConsequenceScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="dialog", classes="consequence"):
-            yield Static("", id="would", markup=False)
+            yield Prose(id="would")
             yield Input(id="reason", placeholder=_("the reason, for the audit"), compact=True)
             yield Static("", id="to-type", markup=False)
             yield Input(id="typed", compact=True)
@@ -58,7 +59,7 @@ class ConsequenceScreen(ModalScreen[str | None]):
         dialog.border_subtitle = _("Esc goes back")
         for field in ("#reason", "#to-type", "#typed", "#missing"):
             self.query_one(field).display = False
-        self.query_one("#would", Static).update(Text(_("one moment …")))
+        self.query_one("#would", Prose).say(Text(_("one moment …")))
         self.set_interval(REFRESH_S, self._ask)
         self._ask()
 
@@ -112,7 +113,7 @@ class ConsequenceScreen(ModalScreen[str | None]):
             )
         except ProblemError as error:
             self._consequence = None
-            self.query_one("#would", Static).update(problem_text(error.problem, self.app))
+            self.query_one("#would", Prose).say(problem_text(error.problem, self.app))
         else:
             self._show(found)
         finally:
@@ -122,7 +123,7 @@ class ConsequenceScreen(ModalScreen[str | None]):
         if found == self._consequence or not self.is_mounted:
             return
         self._consequence = found
-        self.query_one("#would", Static).update(self._text(found))
+        self.query_one("#would", Prose).say(self._text(found))
         reason, typed = self.query_one("#reason", Input), self.query_one("#typed", Input)
         reason.display = found.allowed and found.asks_reason
         typed.display = self.query_one("#to-type").display = found.allowed and bool(found.type_to_confirm)

@@ -210,7 +210,9 @@ class NewReleaseScreen(WatchingScreen[Choices]):
             return
         finally:
             self._submitting = False
-        await self.app.switch_screen(OrderScreen(order_id))
+        self.app.call_later(
+            self.app.switch_screen, OrderScreen(order_id)
+        )  # not awaited: this worker ends with this screen
 
 
 def _version_line(version: str, app: AppView | None) -> str:

@@ -42,6 +42,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         Binding("p", "pause", N_("pause")),
         Binding("t", "retry", N_("retry")),
         Binding("T", "retry_host", N_("retry this host only"), show=False),
+        Binding("i", "initialise", N_("initialise again"), show=False),
         Binding("x", "cancel", N_("cancel")),
         Binding("R", "roll_back", N_("roll back")),
         Binding("l", "log", N_("log")),
@@ -134,7 +135,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         """The next host that failed or node that waits, behind the cursor, and round again."""
         places = _troubles(self.data) if self.data else []
         if not places:
-            self.query_one(Notice).say(_("Nothing waits and nothing failed."))
+            self.query_one(Notice).tell(_("Nothing waits and nothing failed."))
             return
         table = self.query_one(HostTable)
         here = (self.query_one(FlowView).selected, table.chosen_key)
@@ -155,7 +156,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         elif expected in _EXPECTED:
             self._ask(expected)
         else:
-            self.query_one(Notice).say(_("There is nothing to confirm now."), good=False)
+            self.query_one(Notice).tell(_("There is nothing to confirm now."), good=False)
 
     def action_pause(self) -> None:
         self._ask(Act.RESUME if self.data and self.data.paused else Act.PAUSE)
@@ -166,6 +167,9 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     def action_retry_host(self) -> None:
         self._ask(Act.RETRY, {"hosts": [self.query_one(HostTable).chosen_key]})
+
+    def action_initialise(self) -> None:
+        self._ask(Act.INITIALISE)
 
     def action_cancel(self) -> None:
         self._ask(Act.CANCEL)
@@ -199,7 +203,7 @@ class OrderScreen(WatchingScreen[OrderView]):
             slider.focus()
             return
         if not self._slider_hosts():
-            self.query_one(Notice).say(
+            self.query_one(Notice).tell(
                 _("No weights are moved by hand at this node; gray releases do that at their gates."), good=False
             )
             return

@@ -129,7 +129,7 @@ _TRAFFIC: dict[TrafficMode, str] = {
 
 # the key that asks for an act, on the order screen
 ACT_KEYS: dict[Act, str] = {
-    Act.INITIALISE: "c",
+    Act.INITIALISE: "i",
     Act.START: "c",
     Act.CONFIRM: "c",
     Act.SET_WEIGHTS: "g",

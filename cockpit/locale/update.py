@@ -31,7 +31,7 @@ def extracted() -> Catalog:
         found = extract_from_dir(ROOT / folder, method_map=[("**.py", "python")], keywords=KEYWORDS)
         for file, _line, text, _comments, context in found:
             if text and text != ("", ""):
-                catalogue.add(text, locations=[(f"{folder}/{file}", None)], context=context)
+                catalogue.add(text, locations=[(f"{folder}/{file}", 0)], context=context)
     return catalogue
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
+from engine.domain.states import Act
 from engine.views import Consequence, OrderView
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _, tr
+from screens.widgets.prose import wrapped
 from screens.words import Tone
 
 MOST_ROWS = 2
@@ -31,15 +33,16 @@ class NextLine(Static):
     def _draw(self) -> None:
         if self._order is None or not self.size.width:
             return
-        paint, width = paint_of(self.app), self.size.width
+        paint, width = paint_of(self.app), self.content_size.width
         text = Text().append(_("next: "), paint.strong).append(tr(self._order.next))
         if not self._order.engine_alive and not self._order.state.complete:
             text.append("  " + _("No engine is alive: nothing moves until one is started."), paint.tone(Tone.FAIL))
         rows: list[Text] = []
-        for act in self._order.acts:
-            if act.allowed and not _placed(rows, _item(act, paint), width):
+        for number, act in enumerate(self._order.acts):
+            key = "c" if number == 0 and act.act is Act.INITIALISE else words.ACT_KEYS[act.act]
+            if act.allowed and not _placed(rows, _item(key, act, paint), width):
                 break
-        self.update(Text("\n").join([text, *rows]))
+        self.update(Text("\n").join([wrapped(text, self.content_size.width), *rows]))
 
 
 def _placed(rows: list[Text], item: Text, width: int) -> bool:
@@ -53,6 +56,6 @@ def _placed(rows: list[Text], item: Text, width: int) -> bool:
     return True
 
 
-def _item(act: Consequence, paint: Paint) -> Text:
+def _item(key: str, act: Consequence, paint: Paint) -> Text:
     summary = tr(act.summary) or words.act_word(act.act)
-    return Text().append(words.ACT_KEYS[act.act], paint.tone(Tone.WAIT) + paint.strong).append(f" {summary}")
+    return Text().append(key, paint.tone(Tone.WAIT) + paint.strong).append(f" {summary}")

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
 
 from engine.domain.problem import Problem
 from screens.paint import paint_of
+from screens.widgets.prose import Prose
 from screens.widgets.trouble import problem_text
 from screens.words import Tone
 
 GOOD_NEWS_S = 6.0
 
 
-class Notice(Static):
+class Notice(Prose):
     """Good news goes away by itself; a refusal stays until the next key that asks for something."""
 
     def __init__(self) -> None:
-        super().__init__("", markup=False, id="notice")
+        super().__init__(id="notice")
         self.display = False
-        self._said = 0
+        self._times = 0
 
-    def say(self, sentence: str, *, good: bool = True) -> None:
+    def tell(self, sentence: str, *, good: bool = True) -> None:
         paint = paint_of(self.app)
         self._show(Text(f"{'✔' if good else '!'} {sentence}", style=paint.tone(Tone.OK if good else Tone.WAIT)))
-        said = self._said
-        self.set_timer(GOOD_NEWS_S, lambda: self.clear() if said == self._said else None)
+        times = self._times
+        self.set_timer(GOOD_NEWS_S, lambda: self.clear() if times == self._times else None)
 
     def refuse(self, problem: Problem) -> None:
         self._show(problem_text(problem, self.app))
@@ -34,6 +34,6 @@ class Notice(Static):
         self.display = False
 
     def _show(self, text: Text) -> None:
-        self._said += 1
-        self.update(text)
+        self._times += 1
+        super().say(text)
         self.display = True

@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from engine.views import CapacityPoint, ReleasePreview
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _, tr
 from screens.widgets.lanes import paint_lanes
+from screens.widgets.prose import Prose
 from screens.widgets.trouble import problem_text
 from screens.words import Tone
 
@@ -19,7 +19,7 @@ from screens.words import Tone
 class Preview(VerticalScroll, can_focus=True):
     def __init__(self) -> None:
         super().__init__(id="preview")
-        self._text = Static("", markup=False)
+        self._text = Prose()
         self._shown: ReleasePreview | None = None
 
     def compose(self) -> ComposeResult:
@@ -31,7 +31,7 @@ class Preview(VerticalScroll, can_focus=True):
 
     def say(self, text: Text) -> None:
         self._shown = None
-        self._text.update(text)
+        self._text.say(text)
 
     def show(self, preview: ReleasePreview) -> None:
         self._shown = preview
@@ -44,7 +44,7 @@ class Preview(VerticalScroll, can_focus=True):
         parts += [heading, *paint_lanes(preview.nodes, width, paint, 0.0).lines, Text("")]
         parts += _capacity(preview, paint)
         parts += [Text(f"· {tr(note)}", style=paint.dim) for note in preview.notes]
-        self._text.update(Text("\n").join(parts))
+        self._text.say(Text("\n").join(parts))
 
 
 def _capacity(preview: ReleasePreview, paint: Paint) -> list[Text]:

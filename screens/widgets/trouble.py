@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from engine.domain.problem import Problem
 from screens.filters import without_hostile_text
 from screens.paint import paint_of
 from screens.translate import _, tr
+from screens.widgets.prose import Prose
 from screens.words import Tone
 
 
@@ -31,11 +31,11 @@ def problem_text(problem: Problem, app: App[object], *, about: str = "", evidenc
     return text
 
 
-class Trouble(Static):
+class Trouble(Prose):
     """Takes the whole width in place of the screen's body while the store can't be read."""
 
     def __init__(self) -> None:
-        super().__init__("", markup=False)
+        super().__init__()
         self.display = False
 
     def show(self, problem: Problem) -> None:
@@ -43,7 +43,7 @@ class Trouble(Static):
         text = Text().append(_("The cockpit can't read its store just now."), "bold").append("\n\n")
         text.append_text(problem_text(problem, self.app)).append("\n\n")
         text.append(_("What is running goes on. The cockpit keeps trying by itself; q leaves."), paint.dim)
-        self.update(text)
+        self.say(text)
         self.display = True
 
     def clear(self) -> None:
@@ -56,7 +56,7 @@ class Problems(VerticalScroll, can_focus=True):
     def __init__(self, *, id: str | None = None, evidence_lines: int = 6) -> None:
         super().__init__(id=id)
         self._evidence_lines = evidence_lines
-        self._text = Static("", markup=False)
+        self._text = Prose()
         self._shown: tuple[tuple[str, Problem], ...] = ()
         self.display = False
 
@@ -70,4 +70,4 @@ class Problems(VerticalScroll, can_focus=True):
         self._shown = tuple(problems)
         self.display = bool(problems)
         parts = [problem_text(p, self.app, about=about, evidence_lines=self._evidence_lines) for about, p in problems]
-        self._text.update(Text("\n").join(parts))
+        self._text.say(Text("\n").join(parts))

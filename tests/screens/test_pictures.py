@@ -62,7 +62,9 @@ def test_picture(picture: str, size: str, language: str, tmp_path: Path, snap_co
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_picture_of_a_store_that_cannot_be_read(language: str, tmp_path: Path, snap_compare: Callable[..., bool]) -> None:
+def test_picture_of_a_store_that_cannot_be_read(
+    language: str, tmp_path: Path, snap_compare: Callable[..., bool]
+) -> None:
     stage = Situation(tmp_path, "group_running")
     stage.api.broken = Problem(
         "store_unreachable",
@@ -72,7 +74,9 @@ def test_picture_of_a_store_that_cannot_be_read(language: str, tmp_path: Path, s
     )
 
     async def arrange(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: bool(pilot.app.screen.query("Trouble")) and pilot.app.screen.query_one("Trouble").display)
+        await until(
+            pilot, lambda: bool(pilot.app.screen.query("Trouble")) and pilot.app.screen.query_one("Trouble").display
+        )
         await pilot.app.workers.wait_for_complete()
 
     assert snap_compare(stage.app(language), terminal_size=(80, 24), run_before=arrange)

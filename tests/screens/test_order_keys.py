@@ -1,0 +1,259 @@
+"""What the keys of the order screen send, and what they never send."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from engine.domain.message import message
+from engine.domain.problem import Problem
+from engine.domain.states import Act
+from engine.store import orders as rows
+from engine.store.store import Store
+from screens.apps import AppsScreen
+from screens.consequence import ConsequenceScreen
+from screens.order import OrderScreen
+from screens.weights import live_weight
+from screens.widgets.flow_view import FlowView
+from screens.widgets.host_table import HostTable
+from screens.widgets.log_view import LogPane
+from screens.widgets.notice import Notice
+from screens.widgets.weight_slider import WeightSlider
+from tests.support import seeds
+from tests.support.cockpit_screens import Situation, open_order, press, settled, until
+
+SIZE = (80, 24)
+
+
+async def test_enter_starts_a_ready_order_only_after_its_consequence_was_shown(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "ready")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, ConsequenceScreen)
+        assert stage.api.sent == []
+        await press(pilot, "enter")
+        assert [act for act, _params, _reason in stage.api.sent] == [Act.START]
+        assert isinstance(pilot.app.screen, OrderScreen)
+
+
+async def test_confirm_names_the_gate_that_waits(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_beta_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "c", "enter")
+        assert stage.api.sent == [(Act.CONFIRM, {"node": "beta-confirm"}, "")]
+
+
+async def test_escape_leaves_the_consequence_and_sends_nothing(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_beta_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "c", "escape")
+        assert isinstance(pilot.app.screen, OrderScreen)
+        assert stage.api.sent == []
+
+
+async def test_rolling_back_in_production_needs_a_reason_and_the_typed_name(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_beta_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "R", "enter")
+        assert stage.api.sent == []
+        assert isinstance(pilot.app.screen, ConsequenceScreen)
+        await press(pilot, *"slow", "enter", *"trade-cor", "enter")
+        assert stage.api.sent == []
+        assert isinstance(pilot.app.screen, ConsequenceScreen)
+        await press(pilot, "e", "enter")
+        assert [(act, reason) for act, _params, reason in stage.api.sent] == [(Act.ROLL_BACK, "slow")]
+
+
+async def test_an_act_that_is_not_possible_now_cannot_be_pressed(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "ready")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "R", "enter", "enter")
+        assert stage.api.sent == []
+        assert isinstance(pilot.app.screen, ConsequenceScreen)
+
+
+async def test_retry_means_all_failed_hosts_and_capital_t_only_the_one_under_the_cursor(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "t", "enter", "T", "enter")
+        assert [params for _act, params, _reason in stage.api.sent] == [{"hosts": []}, {"hosts": ["hz-03"]}]
+
+
+async def test_p_pauses_what_runs_and_resumes_what_is_paused(tmp_path: Path) -> None:
+    for situation, expected in (("group_running", Act.PAUSE), ("paused", Act.RESUME)):
+        folder = tmp_path / situation
+        folder.mkdir()
+        stage = Situation(folder, situation)
+        async with stage.app().run_test(size=SIZE) as pilot:
+            await open_order(pilot, stage.order_id)
+            await press(pilot, "p", "enter")
+            assert [act for act, _params, _reason in stage.api.sent] == [expected]
+
+
+async def test_a_refusal_says_what_and_what_to_do_instead(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "ready")
+    stage.api.refusal = Problem("plan_stale", message("The fleet changed."), message("Initialise the order again."))
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        await press(pilot, "c", "enter")
+        notice = screen.query_one(Notice)
+        await until(pilot, lambda: notice.display and "The fleet changed." in str(notice.content))
+        assert "Initialise the order again." in str(notice.content)
+
+
+# ---------------------------------------------------------------------------------------------------------------- weights
+
+
+async def test_the_slider_sends_pending_weights_only_after_enter_twice(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "g", "2", "5", "down", "right")
+        assert stage.api.sent == []
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, ConsequenceScreen)
+        assert stage.api.sent == []
+        await press(pilot, "enter")
+        assert stage.api.sent == [(Act.SET_WEIGHTS, {"weights": {"hz-01": 26, "hz-05": 25}}, "")]
+
+
+async def test_escape_reverts_pending_weights_and_then_closes_the_slider(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        slider = screen.query_one(WeightSlider)
+        await press(pilot, "g", "pageup", "pageup", "pageup")
+        assert slider.pending.weights == {"hz-01": 10, "hz-05": 10}
+        await press(pilot, "escape")
+        assert slider.pending.weights == {}
+        assert slider.display
+        await press(pilot, "escape")
+        assert not slider.display
+        assert pilot.app.screen is screen
+
+
+async def test_what_the_balancer_shows_never_overwrites_a_pending_weight(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        await press(pilot, "g", "down", "4", "0")
+        _move_weight(stage, "hz-01", 7)
+        await until(pilot, lambda: screen.data is not None and live_weight(screen.data.hosts[0]) == 7)
+        await settled(pilot)
+        assert screen.query_one(WeightSlider).pending.weights == {"hz-01": 40}
+
+
+def _move_weight(stage: Situation, host: str, weight: int) -> None:
+    store = Store.open(stage.url, create=False)
+    with store.writing() as conn:
+        story = seeds.OrderStory.__new__(seeds.OrderStory)
+        story.conn, story.id, story.at = conn, stage.order_id, seeds.NOW
+        story.set_weight(host, weight, owned=True)
+        rows.update_order(conn, stage.order_id, seeds.NOW)
+    store.close()
+
+
+# ------------------------------------------------------------------------------------------------------------- moving about
+
+
+async def test_the_log_takes_the_narrow_screen_and_gives_it_back(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        log = screen.query_one(LogPane)
+        assert not log.display or log.region.height == 0
+        await press(pilot, "l")
+        assert log.region.height > 10
+        assert log.view.has_focus
+        await press(pilot, "escape")
+        assert pilot.app.screen is screen
+        assert log.region.height == 0
+
+
+async def test_the_log_stops_following_when_scrolled_up_and_counts_what_came(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    async with stage.app().run_test(size=(160, 45)) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        view = screen.query_one(LogPane).view
+        await press(pilot, "l", "up")
+        assert not view.following
+        with stage.log_path("hz-03").open("a") as log:
+            log.write("one\ntwo\nthree\n")
+        await until(pilot, lambda: view.unseen == 3)
+        await press(pilot, "end")
+        assert view.following
+        assert view.unseen == 0
+
+
+async def test_n_goes_to_the_failed_host(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        screen.query_one(FlowView).select("beta", by_hand=True)
+        await settled(pilot)
+        await press(pilot, "n")
+        assert screen.query_one(FlowView).selected == "group-1"
+        assert screen.query_one(HostTable).chosen_key == "hz-03"
+
+
+async def test_the_screen_follows_the_store(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "ready")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        store = Store.open(stage.url, create=False)
+        with store.writing() as conn:
+            rows.update_order(conn, stage.order_id, seeds.NOW, state="running", started_at=seeds.NOW)
+        store.close()
+        await until(pilot, lambda: screen.data is not None and screen.data.state == "running", within_s=2.0)
+
+
+async def test_q_leaves_and_says_that_the_engine_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Situation(tmp_path, "group_running")
+    app = stage.app()
+    async with app.run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        said: list[str] = []
+        monkeypatch.setattr(app, "exit", lambda *_args, message: said.append(str(message)))
+        await pilot.press("q")
+        await until(pilot, lambda: bool(said))
+    assert "The engine goes on" in said[0]
+
+
+async def test_a_release_is_made_by_keyboard_from_the_list_of_apps(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "fleet")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await press(pilot, "end", "r", "ctrl+s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, OrderScreen))
+        await settled(pilot)
+        order = stage.api.orders("acme", "prod")[0]
+        assert (order.app, order.version) == ("trade-core", "3.0.0")
+
+
+async def test_the_filter_of_the_apps_can_be_inverted_and_dropped(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "fleet")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, AppsScreen)
+        table = screen.query_one("#apps")
+
+        def shown() -> list[str]:
+            return [row.key for row in table.rows]  # type: ignore[attr-defined]
+
+        await press(pilot, "slash", *"led", "enter")
+        assert shown() == ["ledger"]
+        await press(pilot, "slash")
+        screen.query_one("FilterLine", Input).value = "!led"
+        await settled(pilot)
+        assert shown() == ["trade-core"]
+        await press(pilot, "escape")
+        assert shown() == ["ledger", "trade-core"]
