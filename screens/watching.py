@@ -116,18 +116,25 @@ class WatchingScreen(Screen[None], Generic[DataT]):
 
     async def _load(self) -> None:
         try:
-            async with asyncio.timeout(LOAD_DEADLINE_S):
-                found = await asyncio.to_thread(self._look)
-        except ProblemError as error:
-            self._failed(error.problem)
-        except TimeoutError:
-            self._failed(_too_slow())
-        else:
+            found = await self._found()
             if found is not None:
                 self.data, self.alive = found
                 self._shown()
         finally:
             self._busy = False
+
+    async def _found(self) -> tuple[DataT, bool] | None:
+        """What is new; nothing when nothing is, or when the store can't be read (which is said)."""
+        try:
+            async with asyncio.timeout(LOAD_DEADLINE_S):
+                return await asyncio.to_thread(self._look)
+        except ProblemError as error:
+            self._failed(error.problem)
+        except TimeoutError:
+            self._failed(_too_slow())
+        except Exception as error:  # noqa: BLE001  # the edge of the process: an operator gets a sentence, not a traceback
+            self._failed(_unexpected(error))
+        return None
 
     def _look(self) -> tuple[DataT, bool] | None:
         """In a worker thread: nothing when nothing changed."""
@@ -154,6 +161,15 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         if self.is_mounted:
             self.query_one("#body").display = False
             self.query_one(Trouble).show(problem)
+
+
+def _unexpected(error: Exception) -> Problem:
+    return Problem(
+        "unexpected",
+        message("Reading the store failed in a way the cockpit does not know."),
+        message("Report this with the line above; what is running is not touched by it."),
+        f"{type(error).__name__}: {error}",
+    )
 
 
 def _too_slow() -> Problem:
