@@ -208,7 +208,8 @@ class Consequence:
     act: Act
     allowed: bool
     refusal: Problem | None
-    summary: Message  # for the "next" line: "confirms Beta and starts group 1 (2 hosts leave the balancer, 4 of 8 stay)"
+    # for the "next" line: "confirms Beta and starts group 1 (2 hosts leave the balancer, 4 of 8 stay)"
+    summary: Message
     lines: tuple[Message, ...]
     hosts: tuple[str, ...]
     asks_reason: bool = False

@@ -25,5 +25,7 @@ def test_first_frame_is_within_its_budget() -> None:
     pairs = [(seconds("cockpit"), seconds("minimal")) for _ in range(ROUNDS)]
     ratio = statistics.median(ours / least for ours, least in pairs)
     ours, least = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"\nfirst frame: cockpit {ours * 1000:.0f} ms, minimal {least * 1000:.0f} ms, ratio {ratio:.2f} (budget {BUDGET})")
+    print(
+        f"\nfirst frame: cockpit {ours * 1000:.0f} ms, minimal {least * 1000:.0f} ms, ratio {ratio:.2f} (budget {BUDGET})"
+    )
     assert ratio <= BUDGET
