@@ -45,9 +45,16 @@ def up(
 @command(app, "down")
 def down(session: Session, folder: Folder = None) -> None:
     """Bring the lab down: everything its hosts run ends; its files stay."""
+    from cockpit.engine_process import stop_engine
     from cockpit.lab import process
+    from cockpit.settings import load_settings, store_file
 
-    was_up = process.down(_folder(folder))
+    place = _folder(folder)
+    info = process.info(place)
+    file = store_file(info.store) if info else None
+    if info and file and file.exists():
+        stop_engine(load_settings(info.store))  # without its fleet there is nothing for it to do
+    was_up = process.down(place)
     if session.json:
         print_json({"was_up": was_up})
     else:
