@@ -130,7 +130,7 @@ class ConsequenceScreen(ModalScreen[str | None]):
         if typed.display:
             sentence = _("Production: type {name} to go on.").format(name=found.type_to_confirm)
             self.query_one("#to-type", Static).update(Text(sentence, style=paint_of(self.app).tone(Tone.FAIL)))
-        if self.focused is None or not self.focused.display:
+        if not isinstance(self.focused, Input) or not self.focused.display:
             first = reason if reason.display else typed if typed.display else self.query_one("#dialog")
             first.focus()
         hint = _("Enter does it, Esc goes back") if found.allowed else _("Esc goes back")
