@@ -11,6 +11,7 @@ from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_order
 from cockpit.cli.output import at, note, print_json, print_json_line, print_problem, print_table, say
 from cockpit.cli.release import weights_of
+from cockpit.cli.rolling_back import rollback_of
 from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
 from engine.domain.message import message
@@ -20,6 +21,7 @@ from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
     from engine.api import Api
+    from engine.domain.orders import ReleaseSpec
     from engine.views import EventView, NodeView, OrderView
 
 app = group("order", "Look at orders and act on them.")
@@ -206,6 +208,9 @@ def rollback(
     order: Order,
     reason: Reason = "",
     version: Annotated[str, typer.Option("--version", metavar="V", help="Which earlier version, after the end.")] = "",
+    override_reason: Annotated[
+        str, typer.Option("--override-reason", help="Why the capacity floor may be broken.")
+    ] = "",
 ) -> int:
     """Return the hosts to the version they ran before.
 
@@ -217,7 +222,8 @@ def rollback(
         if not view.state.complete:
             params = {"version": version} if version else {}
             return _send(session, api, place, order, Act.ROLL_BACK, params, reason=reason)
-        return _roll_back_ended(session, api, place, view, version, reason)
+        spec = rollback_of(api, place, view, version, reason, override_reason)
+        return _roll_back_ended(session, api, place, spec)
 
 
 def _act(session: Session, order: int, act: Act, params: Mapping[str, Any] | None = None, *, reason: str = "") -> int:
@@ -296,13 +302,10 @@ def _not_ready(session: Session, view: OrderView) -> int:
     return FAILED
 
 
-def _roll_back_ended(
-    session: Session, api: Api, place: tuple[str, str], ended: OrderView, version: str, reason: str
-) -> int:
+def _roll_back_ended(session: Session, api: Api, place: tuple[str, str], spec: ReleaseSpec) -> int:
     from cockpit.cli.following import wait_checked
-    from cockpit.cli.rolling_back import rollback_of
 
-    order_id = api.create_release(*place, rollback_of(api, place, ended, version, reason))
+    order_id = api.create_release(*place, spec)
     view = wait_checked(api, place, order_id)
     if not session.json:
         say(str(order_id))

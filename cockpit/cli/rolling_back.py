@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine.domain.message import message
 from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.states import OrderKind
+from engine.domain.states import OrderKind, Strategy
 
 if TYPE_CHECKING:
     from engine.api import Api
@@ -18,15 +18,19 @@ class NothingToRollBackTo(ProblemError):
     """No other version of the app ever succeeded here: code `no_earlier_version`."""
 
 
-def rollback_of(api: Api, place: tuple[str, str], ended: OrderView, version: str, reason: str) -> ReleaseSpec:
-    """Grouped as the order was. `version` empty: the newest other one that succeeded here. Raises NothingToRollBackTo."""
+def rollback_of(
+    api: Api, place: tuple[str, str], ended: OrderView, version: str, reason: str, override_reason: str = ""
+) -> ReleaseSpec:
+    """Grouped as the order was, but never all hosts at once. `version` empty: the newest other one that succeeded here.
+    Raises NothingToRollBackTo."""
     return ReleaseSpec(
         app=ended.app,
         version=version or _earlier_version(api, place, ended),
         kind=OrderKind.ROLLBACK,
-        strategy=ended.strategy,
+        strategy=Strategy.QUICK if ended.strategy is Strategy.ONE_GROUP else ended.strategy,
         groups=max(2, sum(node.number > 0 for node in ended.nodes if node.direction is ended.direction)),
         reason=reason,
+        override_reason=override_reason,
     )
 
 
