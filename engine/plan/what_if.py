@@ -372,8 +372,8 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
         return [Act.INITIALISE, Act.CANCEL]
     if state is OrderState.READY:
         return [Act.START, Act.INITIALISE, Act.CANCEL]
-    if state.complete:
-        return [Act.ROLL_BACK]
+    if state.complete:  # after a cancel or a rollback the hosts already run what they ran before
+        return [Act.ROLL_BACK] if state in (OrderState.SUCCEEDED, OrderState.FAILED) else []
     if state in (OrderState.DRAFT, OrderState.CANCELLING):
         return []
     acts = [Act.CONFIRM] if waiting_gate(progress) else []

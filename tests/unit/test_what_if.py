@@ -271,8 +271,8 @@ EXPECTED_FIRST = {
     "halted": Act.RETRY,
     "paused": Act.RESUME,
     "rolling_back": Act.PAUSE,
-    "rolled_back": Act.ROLL_BACK,
-    "cancelled": Act.ROLL_BACK,
+    "rolled_back": None,  # the hosts already run what they ran before
+    "cancelled": None,
     "succeeded": Act.ROLL_BACK,
 }
 
@@ -281,8 +281,9 @@ EXPECTED_FIRST = {
 def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: Given, situation: str) -> None:
     progress = given(situation)
     acts = sensible_acts(progress, succeeded_versions=("1.0.0",), production=True, now=NOW)
-    assert acts[0].act is EXPECTED_FIRST[situation]
-    assert acts[0].allowed
+    expected = EXPECTED_FIRST[situation]
+    assert [act.act for act in acts[:1]] == ([expected] if expected else [])
+    assert all(act.allowed for act in acts[:1])
     for act in Act:
         answer = ask(progress, act)
         assert answer.allowed is (answer.refusal is None)
