@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Button, Input, Label, Select, Switch
+from textual.widgets import Button, Input, Label, Select
 
 from engine.api import Api
 from engine.domain.orders import ReleaseSpec
@@ -23,6 +23,7 @@ from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.notice import Notice
 from screens.widgets.preview import Preview
+from screens.widgets.tick import Tick
 from screens.widgets.trouble import problem_text
 
 
@@ -63,9 +64,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
                     strategies = [(Text(words.strategy_word(s)), s) for s in Strategy]
                     yield Select(strategies, id="strategy", compact=True, allow_blank=False, value=Strategy.QUICK)
                     yield Input("2", id="group-count", type="integer", compact=True, max_length=3)
-                with Horizontal(classes="row"):
-                    yield Label(_("Beta first"), markup=False)
-                    yield Switch(False, id="beta", animate=False)
+                yield Tick(_("Beta first"), id="beta", compact=True)
                 yield Label(_("traffic"), markup=False)
                 modes = [(Text(words.traffic_word(mode)), mode) for mode in TrafficMode]
                 yield Select(modes, id="traffic", compact=True, allow_blank=False, value=TrafficMode.SNAPSHOT)
@@ -137,7 +136,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         if event.input.id in ("group-count", "preset", "override"):
             self._ask_preview()
 
-    def on_switch_changed(self) -> None:
+    def on_checkbox_changed(self) -> None:
         self._ask_preview()
 
     def action_draw_beta(self) -> None:
@@ -161,7 +160,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
             title=self.query_one("#title", Input).value.strip(),
             strategy=Strategy(_chosen(self.query_one("#strategy", Select))),
             groups=max(1, _number(self.query_one("#group-count", Input), 2)),
-            beta=self.query_one("#beta", Switch).value,
+            beta=self.query_one("#beta", Tick).value,
             traffic=traffic,
             preset_weights={host.name: weight for host in hosts if self._app in host.apps},
             override_reason=self.query_one("#override", Input).value.strip(),

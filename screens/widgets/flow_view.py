@@ -58,7 +58,7 @@ class FlowView(ScrollView, can_focus=True):
         """Draw again: the clock went on."""
         self._now = now
         paint = paint_of(self.app)
-        width = self.size.width
+        width = self.scrollable_content_region.width
         before = self._painting
         if self.app.size.width >= WIDE:
             self._painting = paint_layered(self._chart, paint, now)
@@ -67,7 +67,13 @@ class FlowView(ScrollView, can_focus=True):
         self.virtual_size = Size(self._painting.width, len(self._painting.lines))
         if len(before.lines) != len(self._painting.lines):
             self.refresh(layout=True)
+            self.call_after_refresh(self._fit)
         self.refresh()
+
+    def _fit(self) -> None:
+        """A scrollbar that came or went with the new height leaves another width to draw in."""
+        if self._painting.width not in (0, self.scrollable_content_region.width) and self.app.size.width < WIDE:
+            self.paint_at(self._now)
 
     def select(self, key: str, *, by_hand: bool = False) -> None:
         if key == self.selected or key not in self._painting.spots:
