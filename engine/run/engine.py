@@ -41,6 +41,12 @@ LOOK_EVERY_S = 0.5
 STANDBY_EVERY_S = 0.25
 RETRY_STORE_S = 1.0
 BROKEN_ORDER_S = 5.0
+_SENT = (
+    sa.select(t.command, t.order.c.state.label("order_state"))
+    .join(t.order)
+    .where(t.command.c.state == str(CommandState.SENT))
+    .order_by(t.command.c.id)
+)
 
 
 class Engine:
@@ -200,9 +206,8 @@ class Engine:
 
     def _sent_commands(self) -> list[sa.Row[Any]]:
         """Commands nobody has answered yet, with the state of their order."""
-        query = sa.select(t.command, t.order.c.state.label("order_state")).join(t.order)
         with self._store.reading() as conn:
-            return list(conn.execute(query.where(t.command.c.state == str(CommandState.SENT)).order_by(t.command.c.id)))
+            return list(conn.execute(_SENT))
 
     async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal) -> None:
         for command in commands:

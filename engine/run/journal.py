@@ -24,6 +24,12 @@ from engine.store.store import Store, StoreError
 T = TypeVar("T")
 BATCH_LIMIT = 500
 DRAIN_S = 30.0
+_EPOCHS = (
+    sa.select(t.order.c.id, t.order.c.epoch)
+    .where(t.order.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(t.order.c.id)
+    .with_for_update()
+)
 
 
 class StaleEpoch(ProblemError):
@@ -131,8 +137,7 @@ class Journal:
         return results
 
     def _check_epochs(self, conn: sa.Connection, batch: Sequence[_Operation], order_ids: Sequence[int]) -> None:
-        query = sa.select(t.order.c.id, t.order.c.epoch).where(t.order.c.id.in_(order_ids)).order_by(t.order.c.id)
-        found: dict[int, int] = {row.id: row.epoch for row in conn.execute(query.with_for_update())}
+        found: dict[int, int] = {row.id: row.epoch for row in conn.execute(_EPOCHS, {"ids": list(order_ids)})}
         for operation in batch:
             if operation.order_id is not None and found.get(operation.order_id) != operation.epoch:
                 raise StaleEpoch(operation.order_id, operation.epoch, found.get(operation.order_id))
