@@ -26,7 +26,7 @@ from engine.ports import (
     StepStarted,
     StopOutcome,
 )
-from tests.simulation.loop import PROCESS, running_loop
+from tests.simulation.loop import ASKER, PROCESS, running_loop
 from tests.simulation.trace import Trace
 
 T = TypeVar("T")
@@ -178,8 +178,10 @@ class SimRemote:
         lost although it was done."""
         loop = running_loop()
         answer: asyncio.Future[T] = loop.create_future()
+        asker = PROCESS.get()
 
         async def carry() -> None:
+            ASKER.set(asker)
             await asyncio.sleep(self._latency())
             result: T | None = None
             error: RemoteError | None = None
@@ -354,7 +356,3 @@ class _Attach:
             return self.remote.start(self.host, self.job)
         return there
 
-
-def who() -> str:
-    process = PROCESS.get()
-    return process.name if process else "world"

@@ -53,6 +53,7 @@ class Process:
 
 
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
+ASKER: contextvars.ContextVar[Process | None] = contextvars.ContextVar("asker", default=None)  # for whom the world acts
 
 
 class _Call:
