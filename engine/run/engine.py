@@ -20,8 +20,6 @@ import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
-from engine.domain.message import message
-from engine.domain.problem import Problem
 from engine.domain.states import CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
@@ -217,11 +215,7 @@ class Engine:
                 await journal.write(None, 0, partial(self._refuse_ended, command))
 
     def _refuse_ended(self, command: sa.Row[Any], conn: sa.Connection) -> None:
-        problem = Problem(
-            "order_ended",
-            message("Order #{id} has ended ({state}).", id=command.order_id, state=command.order_state),
-            message("Create another order; a rollback after the end is an order of its own."),
-        )
+        problem = acts.order_ended(command.order_id, OrderState(command.order_state))
         acts.answer(conn, command, CommandState.REFUSED, self._clock.now(), problem)
 
     # ------------------------------------------------------------------------------------------------------------ life

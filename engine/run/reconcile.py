@@ -285,6 +285,8 @@ class OrderReconciler:
 
     def _refusal(self, conn: sa.Connection, command: sa.Row[Any]) -> Problem | None:
         progress = rows.load_progress(conn, self.order_id)
+        if progress.state.complete:  # an act before this one has ended it
+            return acts.order_ended(self.order_id, progress.state)
         facts = load_instance(conn, progress.service_instance_id)
         meaning = consequence(
             progress,
