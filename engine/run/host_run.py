@@ -93,14 +93,14 @@ class HostRun:
         at = 0
         while at < len(self.steps):
             step = self.steps[at]
-            if self.stopping.is_set():
-                await self._stop_here(at, log)
             if step.state.halts and step.problem is not None:
                 raise _Failed(step.problem)
             if step.state is StepState.CANCELLED:
                 raise _Stopped(step.problem)
             if step.state.complete:
                 at += 1
+            elif self.stopping.is_set():
+                await self._stop_here(at, log)
             elif step.name in BALANCER_STEPS:
                 await self._balancer_step(step, log)
                 at += 1
