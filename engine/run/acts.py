@@ -14,7 +14,7 @@ from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, CommandState, Direction, NodeKind, NodeState, OrderState, RunState
-from engine.plan.what_if import waiting_gate
+from engine.plan.what_if import healthy, waiting_gate
 from engine.store import orders as rows
 from engine.store import tables as t
 
@@ -64,16 +64,16 @@ def order_ended(order_id: int, state: OrderState) -> Problem:
 def _confirm(
     conn: sa.Connection, progress: OrderProgress, params: Mapping[str, Any], operator: str, now: float
 ) -> None:
-    """The gate is passed, and the weights its hosts have now are what the operator wants them to be."""
+    """The gate is passed, and the weights its healthy hosts have now are what the operator wants them to be. The weight of one
+    that failed within the budget, or runs again, stays the order's: nobody has decided about it."""
     gate = waiting_gate(progress, params.get("node"))
     plan = progress.current_plan
     assert gate is not None, "what_if accepted a confirm without a gate"
     assert plan is not None, "an order without a plan has no gate"
     rows.set_node_state(conn, progress, plan, gate.key, NodeState.SUCCEEDED, now, by=operator)
+    decided = [host for host in gate.hosts if healthy(progress, host)]
     conn.execute(
-        sa.update(t.weight)
-        .where(t.weight.c.order_id == progress.id, t.weight.c.host.in_(gate.hosts))
-        .values(owned=False)
+        sa.update(t.weight).where(t.weight.c.order_id == progress.id, t.weight.c.host.in_(decided)).values(owned=False)
     )
 
 
