@@ -7,7 +7,9 @@ READY := .venv/.ready
 ARGS ?=
 WORKERS ?= 4
 
-.PHONY: help setup demo test lint bench translations picture requirements
+N ?= 1000
+
+.PHONY: help setup demo test simulate lint bench translations picture requirements
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
@@ -33,6 +35,9 @@ demo: $(READY)  ## a practice fleet and a release on it; without a terminal it r
 
 test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --benchmark-disable $(if $(ARGS),$(ARGS),tests)
+
+simulate: $(READY)  ## N runs of whole releases in virtual time (N=10000 SEED=1), or one with its trace (REPLAY=seed)
+	@$(BIN)/python -m tests.simulation.simulate --runs $(N) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY))
 
 lint: $(READY)  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""What must hold in every run, judged from what the world saw and what the rows say; it shares no rule with the engine or the fakes.
+"""What must hold in every run, judged from what the world saw and what the rows say; no rule is shared with engine or fakes.
 
 Told of every weight and every step at the moment it happens; the last questions are asked when all orders have ended.
 """
@@ -25,7 +25,9 @@ from tests.simulation.loop import ASKER, Process, running_loop
 from tests.simulation.store import MemoryStore
 
 Key = tuple[str, int]
-LATE_S = 2.0  # an engine that lost an order may have a call on its way for so long; what is sent later is an act of its own
+LATE_S = (
+    2.0  # an engine that lost an order may have a call on its way for so long; what is sent later is an act of its own
+)
 
 OWNED = "1 no ended order owns a weight"
 HEALTH = "2 weight only on a host whose health passed for its version"
@@ -110,7 +112,9 @@ class Checkers:
         self.checks[TWO] += 1
         if owner is not None and owner is not process and self._age(since) > LATE_S:
             hosts = ", ".join(line.mount.host for line in lines)
-            self.violated(TWO, f"{process.name} sets weights of {hosts}, but {owner.name} has order #{order_id} since {since}")
+            self.violated(
+                TWO, f"{process.name} sets weights of {hosts}, but {owner.name} has order #{order_id} since {since}"
+            )
 
     def weight_set(self, group: ServerGroup, key: Key, before: int, after: int, *, ours: bool) -> None:
         if not ours:
@@ -213,7 +217,9 @@ class Checkers:
                 continue
             passed = [name for name in hosts if self._passed(facts, name)]
             if len(hosts) - len(passed) > facts.spec["max_failures"]:
-                self.violated(GATE, f"{key} begins on {host} when {len(passed)} of {len(hosts)} hosts of {before} passed")
+                self.violated(
+                    GATE, f"{key} begins on {host} when {len(passed)} of {len(hosts)} hosts of {before} passed"
+                )
 
     def _passed(self, facts: OrderFacts, host: str) -> bool:
         attempts = (steps for (o, h, d, _), steps in self.done.items() if (o, h, d) == (facts.id, host, "forward"))
@@ -282,16 +288,19 @@ class Checkers:
             self.checks[TRUTH] += 1
             done = self.done.get((order.id, step.host, step.direction, str(step.attempt)), {})
             if done.get(StepName(step.name)) != 0:
-                self.violated(TRUTH, f"#{order.id}: {step.name} of {step.host} ({step.attempt}) succeeded only in the rows")
+                self.violated(
+                    TRUTH, f"#{order.id}: {step.name} of {step.host} ({step.attempt}) succeeded only in the rows"
+                )
 
     def _check_truth(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
         """The last order of an app: hosts and weights are as its rows say; a weight at 0 that served is somebody's, and known."""
         for run in conn.execute(_of(t.host_run, order.id)):
             host = self.hosts[run.host]
-            last = run.direction == order.direction
+            last = run.direction == order.direction and order.state != "cancelled"  # a cancel changes no version
             if last and run.state == "succeeded" and (host.version != run.to_version or not host.up):
                 self.violated(
-                    TRUTH, f"#{order.id}: {run.host} should run {run.to_version}, it runs {host.version} (up: {host.up})"
+                    TRUTH,
+                    f"#{order.id}: {run.host} should run {run.to_version}, it runs {host.version} (up: {host.up})",
                 )
         for line in conn.execute(_of(t.weight, order.id)):
             group = ServerGroup(line.region, line.balancer_id, line.vserver_group_id)
@@ -359,8 +368,6 @@ class Checkers:
 
     def _age(self, epoch_s: float) -> float:
         return self.epoch_s + running_loop().time() - epoch_s
-
-
 
 
 def _of(table: sa.Table, order_id: int) -> sa.Select[Any]:

@@ -63,7 +63,9 @@ def insert_fleet(conn: sa.Connection, scenario: Scenario) -> SimFleet:
     cells = []
     for centre in ("hz-a", "hz-b"):
         centre_id = insert(t.data_centre, workspace_id=workspace, region_id=region, name=centre)
-        cells += [insert(t.cell, workspace_id=workspace, data_centre_id=centre_id, name=f"{centre}-{n}") for n in (1, 2)]
+        cells += [
+            insert(t.cell, workspace_id=workspace, data_centre_id=centre_id, name=f"{centre}-{n}") for n in (1, 2)
+        ]
     apps: list[SimApp] = []
     weights: dict[ServerGroup, dict[Key, int]] = {}
     for wanted in scenario.apps:

@@ -280,9 +280,7 @@ class SimRemote:
             there.running = None
             self.witness.step_ended(host, there, step.name, status)
             self.trace.add(f"{host.name} ends {step.name} with {status} ({there.job.order_id}/{there.job.key})")
-            there.write(
-                lambda at, name=step.name, status=status, late=late: StepEnded(name, status, late, 0.0, at), 40
-            )  # type: ignore[misc]
+            there.write(lambda at, name=step.name, status=status, late=late: StepEnded(name, status, late, 0.0, at), 40)  # type: ignore[misc]
             if status:
                 break
         there.write(lambda at: JobEnded(there.stopping, at), 20)
@@ -355,4 +353,3 @@ class _Attach:
                 raise RemoteError(problem("job_vanished", self.host.name))
             return self.remote.start(self.host, self.job)
         return there
-

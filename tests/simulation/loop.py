@@ -12,6 +12,7 @@ import contextvars
 import gc
 import logging
 import sys
+import warnings
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -152,9 +153,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def dispose(self, processes: list[Process]) -> None:
         """Let go of everything that still waits. What its coroutines say to being closed interests nobody: the world is over."""
-        hook = sys.unraisablehook
+        hook, filters = sys.unraisablehook, warnings.filters[:]
         sys.unraisablehook = lambda _unraisable: None
         logging.disable()
+        warnings.simplefilter("ignore", RuntimeWarning)
         try:
             for task in [*self.world_tasks, *(task for process in processes for task in process.tasks)]:
                 task._log_destroy_pending = False
@@ -167,6 +169,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             gc.collect()
         finally:
             logging.disable(logging.NOTSET)
+            warnings.filters[:] = filters  # type: ignore[index]
             sys.unraisablehook = hook
 
 

@@ -1,4 +1,4 @@
-"""Operators of a run: people who press keys, sensible ones and others, at any moment; and in the end one who brings orders to their end.
+"""Operators of a run: people who press keys, sensible ones and others, at any moment; and one who ends what is open.
 
 They write command rows, as the cockpit does, and look at the rows, as the cockpit does. Their own reads and writes never fail.
 """
@@ -73,7 +73,13 @@ class Operators:
         self.trace.add(f"#{order_id}: presses {act} {params or ''}", "operator")
         with self.store.writing() as conn:
             insert_command(
-                conn, order_id=order_id, act=act, params=params, operator="alice", reason="because", now=self.epoch_s + now
+                conn,
+                order_id=order_id,
+                act=act,
+                params=params,
+                operator="alice",
+                reason="because",
+                now=self.epoch_s + now,
             )
 
     # ------------------------------------------------------------------------------------------------------- what to press
@@ -110,7 +116,9 @@ class Operators:
 
     def _halted(self, progress: OrderProgress, *, bounded: bool) -> tuple[Act, dict[str, Any]]:
         failed = [
-            run.host for (d, _), run in progress.runs.items() if d is progress.direction and run.state is RunState.FAILED
+            run.host
+            for (d, _), run in progress.runs.items()
+            if d is progress.direction and run.state is RunState.FAILED
         ]
         if failed and self._may(("retry", progress.id, progress.direction), bounded):
             return Act.RETRY, {"hosts": []}
@@ -118,9 +126,9 @@ class Operators:
         healthy = [host for host in sorted(idle) if _succeeded(progress, host)]
         if healthy and self._may(("give", progress.id, progress.direction), bounded):
             return Act.SET_WEIGHTS, {"weights": dict.fromkeys(healthy, 100)}
-        if progress.direction is Direction.FORWARD and self.chance.random() < 0.5:
-            if self._may(("back", progress.id), bounded):
-                return Act.ROLL_BACK, {}
+        forward = progress.direction is Direction.FORWARD and self.chance.random() < 0.5
+        if forward and self._may(("back", progress.id), bounded):
+            return Act.ROLL_BACK, {}
         return Act.CANCEL, {}
 
     def _may(self, what: tuple[object, ...], bounded: bool) -> bool:

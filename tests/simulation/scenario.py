@@ -1,4 +1,4 @@
-"""What a seed means: the fleet, the orders, the operators' temper and the faults of one run. Nothing in here happens; it is chosen."""
+"""What a seed means: the fleet, the orders, the operators' temper and the faults of one run. All of it is chosen, none happens."""
 
 from __future__ import annotations
 

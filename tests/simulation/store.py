@@ -1,7 +1,7 @@
 """The engine's store in memory and its background on the event loop, both with the faults a run has in store for them.
 
-The real tables and the real statements; a commit can fail, or be made and its answer lost. Only what a process of an engine does can
-fail: what operators and checkers read and write always works.
+The real tables and the real statements; a commit can fail, or be made and its answer lost. Only what a process of an engine
+does can fail: what operators and checkers read and write always works.
 """
 
 from __future__ import annotations
