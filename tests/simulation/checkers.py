@@ -267,17 +267,18 @@ class Checkers:
             self._check_hosts(conn)
 
     def _check_owned(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
-        """A cancelled order, and a way back that was given up, may leave a host at 0 that did not pass its last check, or whose
-        weight could not be given back; that host's weight is listed as owned, so that somebody finds it. Nothing else is."""
+        """A cancelled order may leave a host at 0 that was tried and did not pass its check, or whose weight could not be given
+        back; a way back that a person gave up may leave any that it had not brought back. Those are listed as owned, so that
+        somebody finds them. Nothing else is."""
         self.checks[OWNED] += 1
         if order.state not in COMPLETE:
             return
-        may = order.state in ("cancelled", "failed")
-        runs = {(run.direction, run.host): run for run in conn.execute(_of(t.host_run, order.id))}
+        runs = {(run.direction, run.host): run.state for run in conn.execute(_of(t.host_run, order.id))}
         for line in conn.execute(_of(t.weight, order.id)):
-            run = runs.get(("back", line.host)) or runs.get(("forward", line.host))
-            good = run is not None and run.state == "succeeded"
-            if line.owned and (not may or good):
+            back = runs.get(("back", line.host))
+            tried = order.state == "cancelled" and back in ("failed", "cancelled")
+            given_up = order.state == "failed" and back != "succeeded"
+            if line.owned and not (tried or given_up):
                 self.violated(OWNED, f"#{order.id} has ended {order.state} and owns the weight of {line.host}")
 
     def _check_steps(self, conn: sa.Connection, order: sa.Row[Any]) -> None:

@@ -1,0 +1,129 @@
+"""Each checker catches an engine that is broken on purpose where that checker looks, within a few seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import engine.plan.back
+import engine.plan.next
+import engine.run.host_run
+import engine.run.reconcile
+from engine.domain.states import NodeKind, NodeState, StepName
+from engine.run.engine import Engine
+from engine.run.host_run import HostRun
+from engine.run.reconcile import OrderReconciler
+from tests.simulation.checkers import BACK, END, FLOOR, GATE, HEALTH, OWNED, TRUTH, TWICE, TWO
+from tests.simulation.run import simulate
+
+WITHIN_SEEDS = 150
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def a_cancel_gives_nothing_back(patch: pytest.MonkeyPatch) -> None:
+    real = engine.run.reconcile.plan_cancel
+
+    def nothing(progress: Any) -> Any:
+        plan = real(progress)
+        return replace(plan, nodes=(replace(plan.nodes[-1], needs=()),), hosts={})
+
+    patch.setattr(engine.run.reconcile, "plan_cancel", nothing)
+
+
+def a_way_back_checks_no_health(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine.plan.back, "GIVE_BACK", (StepName.RESTORE_TRAFFIC,))
+
+
+def hosts_start_whatever_the_floor(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine.plan.next, "_within_floor", lambda _progress, _running, pending: pending)
+
+
+def gates_open_by_themselves(patch: pytest.MonkeyPatch) -> None:
+    real = engine.plan.next._node_state
+
+    def opened(progress: Any, plan: Any, node: Any) -> NodeState:
+        return NodeState.SUCCEEDED if node.kind is NodeKind.GATE else real(progress, plan, node)
+
+    patch.setattr(engine.plan.next, "_node_state", opened)
+
+
+def a_successor_starts_a_job_of_its_own(patch: pytest.MonkeyPatch) -> None:
+    real = HostRun._job
+
+    def its_own(self: HostRun, names: Any) -> Any:
+        job = real(self, names)
+        return replace(job, key=f"{job.key}-{self.context.epoch}")
+
+    patch.setattr(HostRun, "_job", its_own)
+
+
+def a_successor_leaves_running_hosts_alone(patch: pytest.MonkeyPatch) -> None:
+    real = OrderReconciler._hand_out
+
+    async def only_new(self: OrderReconciler, progress: Any, start: Any, *, stop: bool) -> None:
+        await real(self, replace(progress, runs={}), start, stop=stop)
+
+    patch.setattr(OrderReconciler, "_hand_out", only_new)
+
+
+def a_takeover_keeps_the_epoch(patch: pytest.MonkeyPatch) -> None:
+    real = Engine._take_over
+
+    def keeping(self: Engine, conn: Any, order_id: int) -> int:
+        from engine.store import orders as rows
+        from engine.store import tables as t
+
+        epoch = real(self, conn, order_id)
+        conn.execute(t.order.update().where(t.order.c.id == order_id).values(epoch=1))
+        assert rows.load_progress(conn, order_id).epoch == 1
+        return min(epoch, 1)
+
+    patch.setattr(Engine, "_take_over", keeping)
+
+
+def a_retry_leaves_the_earlier_job_running(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: HostRun) -> None:
+        """The earlier job goes on."""
+
+    patch.setattr(HostRun, "_stop_earlier_job", nothing)
+
+
+def a_step_that_ended_has_succeeded(patch: pytest.MonkeyPatch) -> None:
+    real = HostRun._remote_step_ended
+
+    async def good(self: HostRun, event: Any, log: Any) -> None:
+        await real(self, replace(event, exit_status=0, timed_out=False), log)
+
+    patch.setattr(HostRun, "_remote_step_ended", good)
+
+
+def a_rollback_goes_forward(patch: pytest.MonkeyPatch) -> None:
+    real = engine.run.reconcile.plan_rollback
+    patch.setattr(engine.run.reconcile, "plan_rollback", lambda progress, _version=None: real(progress, "3.0.0"))
+
+
+BROKEN: list[tuple[str, Break]] = [
+    (OWNED, a_cancel_gives_nothing_back),
+    (HEALTH, a_way_back_checks_no_health),
+    (FLOOR, hosts_start_whatever_the_floor),
+    (GATE, gates_open_by_themselves),
+    (TWICE, a_successor_starts_a_job_of_its_own),
+    (END, a_successor_leaves_running_hosts_alone),
+    (TWO, a_takeover_keeps_the_epoch),
+    (TWO, a_retry_leaves_the_earlier_job_running),
+    (TRUTH, a_step_that_ended_has_succeeded),
+    (BACK, a_rollback_goes_forward),
+]
+
+
+@pytest.mark.parametrize(("checker", "broken"), BROKEN, ids=[broken.__name__ for _, broken in BROKEN])
+def test_a_broken_engine_is_caught(checker: str, broken: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken(monkeypatch)
+    for seed in range(WITHIN_SEEDS):
+        if any(violation.checker == checker for violation in simulate(seed).violations):
+            print(f"caught with seed {seed}")
+            return
+    pytest.fail(f"{WITHIN_SEEDS} seeds and nobody noticed: {broken.__name__}")
