@@ -27,6 +27,7 @@ from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
+from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -64,6 +65,7 @@ class Engine:
         self._idle_s = idle_s
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
+        self._turns = Turns(clock)
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
         self._busy_at = time.monotonic()
 
@@ -177,7 +179,7 @@ class Engine:
             self._ports[workspace_id] = Ports(
                 store=self._store,
                 journal=journal,
-                ledger=Ledger(journal, balancers, self._clock),
+                ledger=Ledger(journal, balancers, self._clock, turns=self._turns, regions=regions),
                 remote=self._remote,
                 packages=self._cloud.packages(regions),
                 balancers=balancers,
