@@ -132,19 +132,19 @@ def may_leave(progress: OrderProgress, hosts: Sequence[str], besides: Sequence[s
     and those that begin `besides`, count as gone already: their cut may not be written down yet. A host that is not cut stays."""
     if progress.spec.override_reason:
         return list(hosts)
-    gone = {host for host in [*_running(progress), *besides] if _is_cut(progress, host)}
+    gone = {host for host in [*_running(progress), *besides] if leaves(progress, host)}
     staying = {group: serving(lines) - gone for group, lines in server_groups(progress).items()}
     start: list[str] = []
     for host in hosts:
-        leaves = [group for group, there in staying.items() if host in there and _is_cut(progress, host)]
-        if all(len(staying[group]) > floor_of(progress, group) for group in leaves):
+        left = [group for group, there in staying.items() if host in there and leaves(progress, host)]
+        if all(len(staying[group]) > floor_of(progress, group) for group in left):
             start.append(host)
-            for group in leaves:
+            for group in left:
                 staying[group].discard(host)
     return start
 
 
-def _is_cut(progress: OrderProgress, host: str) -> bool:
+def leaves(progress: OrderProgress, host: str) -> bool:
     """Whether the host's steps take it out of the balancer; giving a weight back does not."""
     plan = progress.current_plan
     if plan is None or host not in plan.hosts:

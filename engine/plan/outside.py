@@ -52,9 +52,7 @@ def notice(lines: Sequence[WeightLine], seen: Seen, now: float) -> tuple[WeightL
         if weight is None or weight == line.believed or (line.in_doubt and weight == line.asked):
             continue
         found.append(
-            replace(
-                line, outside=weight, outside_at=now, confirmed=weight, confirmed_at=now, verified=Verified.YES
-            )
+            replace(line, outside=weight, outside_at=now, confirmed=weight, confirmed_at=now, verified=Verified.YES)
         )
     return tuple(found)
 

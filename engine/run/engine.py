@@ -22,9 +22,10 @@ from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import CommandState, OrderState
+from engine.domain.states import Act, CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
+from engine.run.give_back import GiveBacks
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.pacing import Turns
@@ -66,6 +67,7 @@ class Engine:
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
         self._turns = Turns(clock)
+        self._give_backs = GiveBacks(self._take_over)
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
         self._busy_at = time.monotonic()
 
@@ -111,7 +113,7 @@ class Engine:
         self._busy_at = time.monotonic()
         while not self._stopping.is_set():
             await self._adopt_orders(journal, dispatch)
-            await self._pass_commands_on(await asyncio.to_thread(self._sent_commands), journal)
+            await self._pass_commands_on(await asyncio.to_thread(self._sent_commands), journal, dispatch)
             if time.monotonic() - beat_at >= HEARTBEAT_S:
                 if not await asyncio.to_thread(ownership.held):
                     log.warning("engine %s lost the store to another engine or a broken connection", self.id)
@@ -168,6 +170,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._orders.clear()
+        await self._give_backs.close()
         for ports in self._ports.values():
             await ports.ledger.close()
         self._ports.clear()
@@ -195,14 +198,16 @@ class Engine:
 
     def _sent_commands(self) -> list[sa.Row[Any]]:
         """Commands nobody has answered yet, with the state of their order."""
-        query = sa.select(t.command, t.order.c.state.label("order_state")).join(t.order)
+        query = sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id).join(t.order)
         with self._store.reading() as conn:
             return list(conn.execute(query.where(t.command.c.state == str(CommandState.SENT)).order_by(t.command.c.id)))
 
-    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal) -> None:
+    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal, dispatch: LocalDispatch) -> None:
         for command in commands:
             if command.order_id in self._orders:
                 self._orders[command.order_id][0].wake()
+            elif OrderState(command.order_state).complete and command.act == str(Act.GIVE_BACK):
+                self._give_backs.answer(command, await self._ports_of(command.workspace_id, journal, dispatch))
             elif OrderState(command.order_state).complete:
                 await journal.write(None, 0, partial(self._refuse_ended, command))
 
@@ -217,7 +222,7 @@ class Engine:
     # ------------------------------------------------------------------------------------------------------------ life
 
     def _idle(self) -> bool:
-        if any(not reconciler.quiet for reconciler, _ in self._orders.values()):
+        if self._give_backs.busy or any(not reconciler.quiet for reconciler, _ in self._orders.values()):
             self._busy_at = time.monotonic()
         return self._idle_s is not None and time.monotonic() - self._busy_at >= self._idle_s
 

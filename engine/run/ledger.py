@@ -210,9 +210,7 @@ class Ledger:
         call.opened = await self._journal.write(
             call.order_id,
             call.epoch,
-            lambda conn: open_call(
-                conn, call.order_id, call.epoch, group, call.wishes, call.before, busy, now
-            ),
+            lambda conn: open_call(conn, call.order_id, call.epoch, group, call.wishes, call.before, busy, now),
         )
         for mount in call.opened.cut_again:
             ask = self._ask(call.order_id, call.epoch, Wish(mount, 0, owned=True))

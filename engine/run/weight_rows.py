@@ -163,9 +163,7 @@ def _write_notice(
     add_event(conn, order_id, now, "outside", data)
 
 
-def _open_row(
-    conn: sa.Connection, order_id: int, epoch: int, mount: Mount, weight: int, seen: Seen, now: float
-) -> int:
+def _open_row(conn: sa.Connection, order_id: int, epoch: int, mount: Mount, weight: int, seen: Seen, now: float) -> int:
     insert = sa.insert(t.weight_call).values(
         order_id=order_id,
         balancer_id=mount.server_group.balancer_id,

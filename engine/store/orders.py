@@ -98,9 +98,7 @@ def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], Run
     }
 
 
-def load_weights(
-    conn: sa.Connection, order_id: int, group: ServerGroup | None = None
-) -> tuple[WeightLine, ...]:
+def load_weights(conn: sa.Connection, order_id: int, group: ServerGroup | None = None) -> tuple[WeightLine, ...]:
     """The order's lines, or those of one server group."""
     weight = t.weight.c
     query = sa.select(t.weight).where(weight.order_id == order_id)
