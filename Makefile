@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 4
 
 .PHONY: help setup demo test lint bench translations picture requirements
 
@@ -32,7 +32,7 @@ demo: $(READY)  ## a practice fleet and a release on it; without a terminal it r
 	@$(BIN)/cockpit demo $(ARGS)
 
 test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --benchmark-disable $(if $(ARGS),$(ARGS),tests)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/benchmarks $(if $(ARGS),$(ARGS),tests)
 
 lint: $(READY)  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

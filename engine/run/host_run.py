@@ -143,7 +143,12 @@ class HostRun:
             log.heading("not mounted on a load balancer: no traffic to move", self._now())
             return
         results = await self.context.ledger.move(
-            self.context.order_id, self.context.epoch, weights, owned=owned, floors=self.context.floors
+            self.context.order_id,
+            self.context.epoch,
+            weights,
+            owned=owned,
+            floors=self.context.floors,
+            told=lambda problem: log.heading(f"{problem.what} It is asked again.", self._now()),
         )
         for result in results:
             log.heading(_weight_line(result), self._now())

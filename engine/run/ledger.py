@@ -46,6 +46,8 @@ READ_BACKS = 4
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 10.0
 
+Told = Callable[[Problem], None]
+
 
 @dataclass(slots=True, eq=False)
 class _Ask:
@@ -53,6 +55,7 @@ class _Ask:
     epoch: int
     wish: Wish
     future: asyncio.Future[MoveResult]
+    told: Told
 
 
 @dataclass(slots=True)
@@ -117,15 +120,17 @@ class Ledger:
         owned: bool,
         by_hand: bool = False,
         floors: Mapping[str, int] | None = None,
+        told: Told = lambda _problem: None,
     ) -> tuple[MoveResult, ...]:
         """Bring the weights to what is asked and say for each whether the balancer shows it. `owned`: the order keeps the
         weight in its hands (a cut, a gray step); False gives it back. `by_hand`: a person chose the weights. `floors`: by
-        server group, the hosts of the order that must stay in service. Raises StaleEpoch and StoreError, never BalancerError."""
+        server group, the hosts of the order that must stay in service. `told` is called with the reason each time a weight is
+        asked for again. Raises StaleEpoch and StoreError, never BalancerError."""
         wishes = [
             Wish(line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0))
             for line in weights
         ]
-        asks = [self._ask(order_id, epoch, wish) for wish in wishes]
+        asks = [self._ask(order_id, epoch, wish, told) for wish in wishes]
         return tuple(await asyncio.gather(*(ask.future for ask in asks)))
 
     def settle(self, order_id: int, epoch: int) -> None:
@@ -140,9 +145,9 @@ class Ledger:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ask(self, order_id: int, epoch: int, wish: Wish) -> _Ask:
+    def _ask(self, order_id: int, epoch: int, wish: Wish, told: Told = lambda _problem: None) -> _Ask:
         loop = asyncio.get_running_loop()
-        ask = _Ask(order_id, epoch, wish, loop.create_future())
+        ask = _Ask(order_id, epoch, wish, loop.create_future(), told)
         group = wish.mount.server_group
         self._asks[group].append(ask)
         if group not in self._writers:
@@ -179,6 +184,7 @@ class Ledger:
             for number in range(1, TRIES):
                 if done:
                     break
+                _tell(call)
                 await self._clock.sleep(self._backoff_s(number))
                 async with self._writer(group):
                     done = await self._attempt(group, call, again=number)
@@ -368,6 +374,14 @@ def _somebody_else(call: _Call, again: int) -> bool:
         if after.get(_key(line.mount)) not in (line.weight, call.before.get(_key(line.mount)))
     ]
     return bool(strange) and (again > 0 or any(line.weight > 0 for line in strange))
+
+
+def _tell(call: _Call) -> None:
+    """Whoever looks on learns why nothing has happened yet."""
+    for ask, verdict in zip(call.asks, call.opened.verdicts, strict=True):
+        problem = _result(ask.wish, verdict, call).problem
+        if verdict.call and problem is not None and not ask.future.done():
+            ask.told(problem)  # who has gone has closed what would be written to
 
 
 def _result(wish: Wish, verdict: Verdict, call: _Call) -> MoveResult:
