@@ -34,7 +34,7 @@ demo: $(READY)  ## a practice fleet and a release on it; without a terminal it r
 	@$(BIN)/cockpit demo $(ARGS)
 
 test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --benchmark-disable $(if $(ARGS),$(ARGS),tests)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/benchmarks $(if $(ARGS),$(ARGS),tests)
 
 simulate: $(READY)  ## N runs of whole releases in virtual time (N=10000 SEED=1), or one with its trace (REPLAY=seed)
 	@$(BIN)/python -m tests.simulation.simulate --runs $(N) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY))

@@ -31,8 +31,9 @@ def the_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture
 def fleet(the_fleet: Fleet) -> Iterator[Fleet]:
+    """Instead of the shared one: with an engine that loses patience soon."""
     yield the_fleet
-    the_fleet.clear()
+    the_fleet.make_ready()
 
 
 @pytest.mark.parametrize(

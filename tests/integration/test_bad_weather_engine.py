@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from cockpit.lab import process as lab
 from engine.domain.states import Act, OrderKind, OrderState, RunState, StepName, StepState, TrafficMode
 from tests.support.lab_release import (
@@ -15,7 +13,6 @@ from tests.support.lab_release import (
     Fleet,
     assert_all_well,
     assert_out_of_service,
-    fleet_of,
     group_of,
     run_of,
     step_of,
@@ -23,18 +20,6 @@ from tests.support.lab_release import (
 )
 
 REQUESTS = 30
-
-
-@pytest.fixture(scope="module")
-def the_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with fleet_of(tmp_path_factory.mktemp("engine") / "lab") as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def fleet(the_fleet: Fleet) -> Iterator[Fleet]:
-    yield the_fleet
-    the_fleet.clear()
 
 
 @contextmanager
@@ -100,6 +85,10 @@ def test_a_balancer_that_is_busy_for_a_while_is_waited_for(fleet: Fleet) -> None
         fleet.start(order)
         view = fleet.see(order, lambda view: all(weight_of(view, host).asked == 0 for host in first))
         assert view.state is OrderState.RUNNING
+        log = Path(run_of(view, first[0]).log_path)
+        fleet.until(
+            lambda: "is still busy with an earlier change" in log.read_text(), "who looks on is told why it waits"
+        )
         for host in first:  # asked for, and shown as what it still is
             assert (weight_of(view, host).confirmed, weight_of(view, host).verified) == (RECORDED, None)
     assert_all_well(fleet, fleet.ends(order, OrderState.SUCCEEDED), wanted)

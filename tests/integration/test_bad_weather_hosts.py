@@ -3,10 +3,7 @@ weight 0, the others are left alone, and a retry or a rollback brings everything
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from engine.domain.states import Act, OrderState, RunState, StepName, StepState
 from tests.support.lab_release import (
@@ -17,23 +14,10 @@ from tests.support.lab_release import (
     assert_out_of_service,
     assert_says,
     assert_untouched,
-    fleet_of,
     group_of,
     run_of,
     step_of,
 )
-
-
-@pytest.fixture(scope="module")
-def the_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with fleet_of(tmp_path_factory.mktemp("hosts") / "lab") as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def fleet(the_fleet: Fleet) -> Iterator[Fleet]:
-    yield the_fleet
-    the_fleet.clear()
 
 
 def prod_host(data: dict[str, Any], name: str) -> dict[str, Any]:
@@ -127,7 +111,7 @@ def test_an_agent_that_is_down_where_one_is_required_is_found_before_the_start_a
     try:
         _agent_down(fleet)
     finally:
-        fleet.clear()
+        fleet.make_ready()
         fleet.place = (fleet.info.tenant, fleet.info.workspace)
 
 

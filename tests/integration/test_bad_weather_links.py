@@ -3,10 +3,7 @@ and in the middle of a group."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from engine.domain.states import Act, OrderState, RunState, StepName, StepState
 from tests.support.lab_release import (
@@ -16,26 +13,12 @@ from tests.support.lab_release import (
     assert_out_of_service,
     assert_says,
     assert_untouched,
-    fleet_of,
     group_of,
     run_of,
     step_of,
 )
 
 JUMP = "jump-1"
-
-
-@pytest.fixture(scope="module")
-def the_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with fleet_of(tmp_path_factory.mktemp("links") / "lab") as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def fleet(the_fleet: Fleet) -> Iterator[Fleet]:
-    yield the_fleet
-    the_fleet.clear()
-    the_fleet.catalogue()
 
 
 def without_key(name: str) -> Any:

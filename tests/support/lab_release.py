@@ -37,7 +37,7 @@ PROD_GROUP = "lb-2zelab01/rsp-2zelab01"
 TEST_GROUP = "lb-2zelab02/default"
 RECORDED = 100
 # Short enough for a test to see them pass, long enough for a busy machine.
-PARAMETERS = {"drain_s": "5", "boot_wait_s": "25", "health_deadline_s": "4", "health_interval_s": "1"}
+PARAMETERS = {"drain_s": "5", "boot_wait_s": "25", "health_deadline_s": "3", "health_interval_s": "1"}
 # The engine as it is, told to lose patience with a balancer sooner: its own bounds add up to more than a minute.
 IMPATIENT = (
     "import sys; from engine.run import ledger; ledger.FIRST_BACKOFF_S = 0.1; ledger.LONGEST_BACKOFF_S = 0.4; "
@@ -59,6 +59,7 @@ class Fleet:
         self.place = (info.tenant, info.workspace)
         self.engine: subprocess.Popen[bytes] | None = None
         self._impatient = impatient
+        self._changed = False  # the catalogue, by a test
 
     # ---- the engine
 
@@ -93,6 +94,7 @@ class Fleet:
 
     def catalogue(self, change: Change | None = None) -> None:
         """Apply the lab's catalogue, with the tests' parameters, changed by `change`."""
+        self._changed = change is not None
         data: Catalogue = yaml.safe_load(Path(self.info.catalogue).read_text())
         for stack in data["tenants"][0]["tech_stacks"]:
             for parameter in stack["parameters"]:
@@ -207,6 +209,11 @@ class Fleet:
         """Created and started."""
         return self.start(self.create(version, **more))
 
+    def at(self, version: str) -> None:
+        """Every host on that version, by a release if need be."""
+        if self.version != version:
+            assert_all_well(self, self.ends(self.release(version), OrderState.SUCCEEDED), version)
+
     def initialise_again(self, order_id: int) -> OrderView:
         """Until it is ready: what has just been repaired may be remembered as broken for a moment."""
         until = time.monotonic() + DEADLINE_S
@@ -231,11 +238,15 @@ class Fleet:
 
     # ---- between tests
 
-    def clear(self) -> None:
-        """Good weather and no open order, whatever the last test left."""
+    def make_ready(self) -> None:
+        """Good weather, an engine, the lab's own catalogue and no open order, whatever the last test left."""
         for name, hosts in self.status().faults.items():
             for host in hosts or [None]:
                 self.fault(name, False, host)
+        if not self.api.engine_alive():  # killed, or idle for so long that it has ended
+            self.start_engine()
+        if self._changed:
+            self.catalogue()
         for row in self.api.orders(*self.place, open_only=True):
             view = self.order(row.id)
             back = any(meaning.act is Act.ROLL_BACK and meaning.allowed for meaning in view.acts)
