@@ -282,7 +282,7 @@ class Ledger:
             groups: frozenset[ServerGroup] = await self._journal.write(
                 order_id, epoch, lambda conn: lost_groups(conn, order_id)
             )
-            for group in groups:
+            for group in sorted(groups, key=str):
                 async with self._writer(group):
                     seen, now = await self._read(group), self._clock.now()
                     await self._journal.write(order_id, epoch, _completing(order_id, group, seen, now))
