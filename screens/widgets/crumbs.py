@@ -37,10 +37,11 @@ class Crumbs(Static):
         engine = self._left_behind().append_text(self._engine())
         width = max(0, self.size.width)
         trail = Text(" / ".join(part for part in self._trail if part), style="bold")
-        if self._production:
-            trail.append("  [").append(_("production")).append("]")
-        room = width - engine.cell_len - 1
-        trail.truncate(max(0, room), overflow="ellipsis", pad=True)
+        mark = Text(f"  [{_('production')}]" if self._production else "", style="bold")
+        room = max(0, width - engine.cell_len - 1)
+        trail.truncate(max(0, room - mark.cell_len), overflow="ellipsis")  # the mark stays whatever the trail says
+        trail.append_text(mark)
+        trail.truncate(room, pad=True)
         self.update(trail.append(" ").append_text(engine))
 
     def _left_behind(self) -> Text:
