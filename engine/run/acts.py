@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, CommandState, Direction, NodeKind, NodeState, OrderState, RunState
@@ -50,6 +51,14 @@ def answer(
     )
     event = {"act": command.act, "operator": command.operator, "state": str(state), "reason": command.reason}
     rows.add_event(conn, command.order_id, now, "command", event | ({"problem": data} if data else {}))
+
+
+def order_ended(order_id: int, state: OrderState) -> Problem:
+    return Problem(
+        "order_ended",
+        message("Order #{id} has ended ({state}).", id=order_id, state=str(state)),
+        message("Create another order; a rollback after the end is an order of its own."),
+    )
 
 
 def _confirm(

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import os
 import platform
-import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,10 @@ import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
-from engine.domain.message import message
-from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
+from engine.run.background import Background, Threads
 from engine.run.give_back import GiveBacks
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
@@ -42,6 +41,12 @@ LOOK_EVERY_S = 0.5
 STANDBY_EVERY_S = 0.25
 RETRY_STORE_S = 1.0
 BROKEN_ORDER_S = 5.0
+_SENT = (
+    sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id)
+    .join(t.order)
+    .where(t.command.c.state == str(CommandState.SENT))
+    .order_by(t.command.c.id)
+)
 
 
 class Engine:
@@ -56,6 +61,8 @@ class Engine:
         clock: Clock,
         log_dir: Path,
         idle_s: float | None,
+        background: Background | None = None,
+        acquire: Callable[[Store], Ownership | None] = acquire,
     ) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._store = store
@@ -69,7 +76,9 @@ class Engine:
         self._turns = Turns(clock)
         self._give_backs = GiveBacks(self._take_over)
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
-        self._busy_at = time.monotonic()
+        self._background = background or Threads()
+        self._acquire = acquire
+        self._busy_at = 0.0
 
     def stop(self) -> None:
         """End soon; jobs on hosts go on and a successor re-attaches to them."""
@@ -77,9 +86,10 @@ class Engine:
 
     async def run(self) -> None:
         """Own the store when it is free, until stopped or idle. A lost store is waited for and taken over again."""
+        self._busy_at = _loop_time()
         while not self._stopping.is_set():
             try:
-                ownership = await asyncio.to_thread(acquire, self._store)
+                ownership = await self._background.call(self._acquire, self._store)
                 if ownership is None:
                     if self._idle():
                         return
@@ -96,7 +106,7 @@ class Engine:
         dispatch = LocalDispatch()
         log.info("engine %s owns the store", self.id)
         try:
-            async with Journal(self._store) as journal:
+            async with Journal(self._store, self._background) as journal:
                 try:
                     await self._register(journal)
                     return await self._look_after_orders(ownership, journal, dispatch)
@@ -104,25 +114,25 @@ class Engine:
                     await self._let_go_of_orders()
                     await self._unregister(journal)
         finally:
-            await asyncio.to_thread(ownership.release)
+            await self._background.call(ownership.release)
             log.info("engine %s let the store go", self.id)
 
     async def _look_after_orders(self, ownership: Ownership, journal: Journal, dispatch: LocalDispatch) -> bool:
-        token = await asyncio.to_thread(self._store.change_token)
+        token = await self._background.call(self._store.change_token)
         beat_at = 0.0
-        self._busy_at = time.monotonic()
+        self._busy_at = _loop_time()
         while not self._stopping.is_set():
             await self._adopt_orders(journal, dispatch)
-            await self._pass_commands_on(await asyncio.to_thread(self._sent_commands), journal, dispatch)
-            if time.monotonic() - beat_at >= HEARTBEAT_S:
-                if not await asyncio.to_thread(ownership.held):
+            await self._pass_commands_on(await self._background.call(self._sent_commands), journal, dispatch)
+            if _loop_time() - beat_at >= HEARTBEAT_S:
+                if not await self._background.call(ownership.held):
                     log.warning("engine %s lost the store to another engine or a broken connection", self.id)
                     return False
                 await self._beat(journal)
-                beat_at = time.monotonic()
+                beat_at = _loop_time()
             if self._idle():
                 return True
-            token = await asyncio.to_thread(self._store.wait_change, token, LOOK_EVERY_S)
+            token = await self._background.changed(self._store, token, LOOK_EVERY_S)
         return True
 
     # ---------------------------------------------------------------------------------------------------------- orders
@@ -131,7 +141,7 @@ class Engine:
         for order_id, (_, task) in list(self._orders.items()):
             if task.done():
                 del self._orders[order_id]
-        for order_id, workspace_id in await asyncio.to_thread(self._open_orders):
+        for order_id, workspace_id in await self._background.call(self._open_orders):
             if order_id not in self._orders:
                 await self._adopt(order_id, workspace_id, journal, dispatch)
 
@@ -177,7 +187,7 @@ class Engine:
 
     async def _ports_of(self, workspace_id: int, journal: Journal, dispatch: LocalDispatch) -> Ports:
         if workspace_id not in self._ports:
-            regions = await asyncio.to_thread(self._regions, workspace_id)
+            regions = await self._background.call(self._regions, workspace_id)
             balancers = self._cloud.balancers(regions)
             self._ports[workspace_id] = Ports(
                 store=self._store,
@@ -189,6 +199,7 @@ class Engine:
                 clock=self._clock,
                 log_dir=self._log_dir,
                 dispatch=dispatch,
+                background=self._background,
             )
         return self._ports[workspace_id]
 
@@ -198,9 +209,8 @@ class Engine:
 
     def _sent_commands(self) -> list[sa.Row[Any]]:
         """Commands nobody has answered yet, with the state of their order."""
-        query = sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id).join(t.order)
         with self._store.reading() as conn:
-            return list(conn.execute(query.where(t.command.c.state == str(CommandState.SENT)).order_by(t.command.c.id)))
+            return list(conn.execute(_SENT))
 
     async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal, dispatch: LocalDispatch) -> None:
         for command in commands:
@@ -212,19 +222,15 @@ class Engine:
                 await journal.write(None, 0, partial(self._refuse_ended, command))
 
     def _refuse_ended(self, command: sa.Row[Any], conn: sa.Connection) -> None:
-        problem = Problem(
-            "order_ended",
-            message("Order #{id} has ended ({state}).", id=command.order_id, state=command.order_state),
-            message("Create another order; a rollback after the end is an order of its own."),
-        )
+        problem = acts.order_ended(command.order_id, OrderState(command.order_state))
         acts.answer(conn, command, CommandState.REFUSED, self._clock.now(), problem)
 
     # ------------------------------------------------------------------------------------------------------------ life
 
     def _idle(self) -> bool:
         if self._give_backs.busy or any(not reconciler.quiet for reconciler, _ in self._orders.values()):
-            self._busy_at = time.monotonic()
-        return self._idle_s is not None and time.monotonic() - self._busy_at >= self._idle_s
+            self._busy_at = _loop_time()
+        return self._idle_s is not None and _loop_time() - self._busy_at >= self._idle_s
 
     async def _register(self, journal: Journal) -> None:
         now = self._clock.now()
@@ -265,3 +271,8 @@ class Engine:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _loop_time() -> float:
+    """Seconds on the event loop's own clock: every wait of the engine is counted on the same one."""
+    return asyncio.get_running_loop().time()

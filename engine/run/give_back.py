@@ -92,7 +92,7 @@ class GiveBack:
 
     async def go(self) -> Problem | None:
         """Give back what may be given back. Returns what was left and why, or None. Raises StaleEpoch and StoreError."""
-        progress, facts, busy = await asyncio.to_thread(self._read)
+        progress, facts, busy = await self._ports.background.call(self._read)
         meaning = consequence(
             progress,
             Act.GIVE_BACK,

@@ -28,6 +28,7 @@ from engine.plan.release import plan_release
 from engine.plan.what_if import consequence
 from engine.ports import Balancers, Clock, Packages, Remote
 from engine.run import acts
+from engine.run.background import Background
 from engine.run.host_run import HostRun
 from engine.run.initialise import Checked, fleet_of, initialise, record
 from engine.run.journal import Journal, StaleEpoch
@@ -55,6 +56,7 @@ class Ports:
     clock: Clock
     log_dir: Path
     dispatch: LocalDispatch
+    background: Background
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class OrderReconciler:
         wanted += [(direction, run) for (direction, _), run in progress.runs.items() if run.state is RunState.RUNNING]
         new = [(direction, run) for direction, run in wanted if not self._handed_out(direction, run)]
         if new:
-            context, steps = await asyncio.to_thread(self._read_context, progress, new)
+            context, steps = await self._ports.background.call(self._read_context, progress, new)
             for direction, run in new:
                 its_plan = progress.back_plan if direction is Direction.BACK else progress.plan
                 assert its_plan is not None, "a run without a plan"
@@ -227,7 +229,7 @@ class OrderReconciler:
     # ---------------------------------------------------------------------------------------------------- initialising
 
     async def _initialise(self) -> None:
-        progress, facts, package, others = await asyncio.to_thread(self._read_for_check)
+        progress, facts, package, others = await self._ports.background.call(self._read_for_check)
         try:
             checked = await initialise(
                 facts,
@@ -269,7 +271,7 @@ class OrderReconciler:
     # -------------------------------------------------------------------------------------------------------- commands
 
     async def _answer_commands(self) -> None:
-        for command in await asyncio.to_thread(self._read_commands):
+        for command in await self._ports.background.call(self._read_commands):
             await self._answer(command)
 
     def _read_commands(self) -> list[sa.Row[Any]]:
@@ -287,6 +289,8 @@ class OrderReconciler:
 
     def _refusal(self, conn: sa.Connection, command: sa.Row[Any]) -> Problem | None:
         progress = rows.load_progress(conn, self.order_id)
+        if progress.state.complete:  # an act before this one has ended it
+            return acts.order_ended(self.order_id, progress.state)
         facts = load_instance(conn, progress.service_instance_id)
         meaning = consequence(
             progress,
@@ -311,7 +315,7 @@ class OrderReconciler:
 
     async def _changed_since_plan(self) -> Problem | None:
         """The plan was made of a fleet, weights and a package: if one of them is another now, it is not the plan any more."""
-        progress, facts, package, others = await asyncio.to_thread(self._read_for_check)
+        progress, facts, package, others = await self._ports.background.call(self._read_for_check)
         if others:
             return Problem(
                 "open_order",
@@ -332,7 +336,7 @@ class OrderReconciler:
         )
 
     async def _set_weights(self, params: dict[str, Any]) -> Problem | None:
-        progress = await asyncio.to_thread(self._read_progress)
+        progress = await self._ports.background.call(self._read_progress)
         asked = {str(host): int(weight) for host, weight in dict(params.get("weights") or {}).items()}
         moves = [
             MountWeight(line.mount, asked[line.mount.host]) for line in progress.weights if line.mount.host in asked

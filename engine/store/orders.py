@@ -24,14 +24,28 @@ from engine.domain.states import (
 )
 from engine.store import tables as t
 from engine.store.encoding import decode_plan, decode_problem, decode_spec, encode_plan, encode_problem, encode_spec
+from engine.store.statements import update
 from engine.store.store import StoreError
 
+_EVENT = sa.insert(t.event)
+_ORDER = sa.bindparam("order_id", type_=sa.BigInteger)
+_ONE_ORDER = sa.select(t.order).where(t.order.c.id == _ORDER)
+_NODES = sa.select(t.order_node).where(t.order_node.c.order_id == _ORDER).order_by(t.order_node.c.position)
+_RUNS = sa.select(t.host_run).where(t.host_run.c.order_id == _ORDER)
+_WEIGHTS = (
+    sa.select(t.weight)
+    .where(t.weight.c.order_id == _ORDER)
+    .order_by(t.weight.c.host, t.weight.c.balancer_id, t.weight.c.vserver_group_id, t.weight.c.port)
+)
 OPEN_STATES = tuple(str(state) for state in OrderState if not state.complete)
+_OPEN_ORDERS = (
+    sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES)).order_by(t.order.c.id)
+)
 
 
 def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
     """How far the order is. Raises StoreError `no_such_order`."""
-    row = conn.execute(sa.select(t.order).where(t.order.c.id == order_id)).one_or_none()
+    row = conn.execute(_ONE_ORDER, {"order_id": order_id}).one_or_none()
     if row is None:
         raise StoreError(
             Problem(
@@ -68,9 +82,7 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
 
 
 def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], NodeProgress]:
-    rows = conn.execute(
-        sa.select(t.order_node).where(t.order_node.c.order_id == order_id).order_by(t.order_node.c.position)
-    )
+    rows = conn.execute(_NODES, {"order_id": order_id})
     return {
         (Direction(row.direction), row.key): NodeProgress(
             row.key, NodeState(row.state), row.started_at, row.ended_at, row.confirmed_by
@@ -80,7 +92,7 @@ def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], No
 
 
 def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], RunProgress]:
-    rows = conn.execute(sa.select(t.host_run).where(t.host_run.c.order_id == order_id))
+    rows = conn.execute(_RUNS, {"order_id": order_id})
     return {
         (Direction(row.direction), row.host): RunProgress(
             host=row.host,
@@ -100,15 +112,17 @@ def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], Run
 
 def load_weights(conn: sa.Connection, order_id: int, group: ServerGroup | None = None) -> tuple[WeightLine, ...]:
     """The order's lines, or those of one server group."""
-    weight = t.weight.c
-    query = sa.select(t.weight).where(weight.order_id == order_id)
-    if group is not None:
-        query = query.where(
-            weight.balancer_id == group.balancer_id,
-            weight.vserver_group_id == group.vserver_group_id,
-            weight.region == group.region,
+    if group is None:
+        rows = conn.execute(_WEIGHTS, {"order_id": order_id})
+    else:
+        rows = conn.execute(
+            _WEIGHTS.where(
+                t.weight.c.balancer_id == group.balancer_id,
+                t.weight.c.vserver_group_id == group.vserver_group_id,
+                t.weight.c.region == group.region,
+            ),
+            {"order_id": order_id},
         )
-    rows = conn.execute(query.order_by(weight.host, weight.balancer_id, weight.vserver_group_id, weight.port))
     return tuple(
         WeightLine(
             mount=Mount(
@@ -154,8 +168,7 @@ def load_steps(
 
 def open_orders(conn: sa.Connection) -> list[tuple[int, int]]:
     """(order id, workspace id) of every order that has not ended."""
-    query = sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES))
-    return [(row.id, row.workspace_id) for row in conn.execute(query.order_by(t.order.c.id))]
+    return [(row.id, row.workspace_id) for row in conn.execute(_OPEN_ORDERS)]
 
 
 def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, besides: int = 0) -> list[int]:
@@ -180,7 +193,7 @@ def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, be
 
 
 def add_event(conn: sa.Connection, order_id: int, at: float, kind: str, data: Mapping[str, Any]) -> None:
-    conn.execute(sa.insert(t.event).values(order_id=order_id, at=at, kind=kind, data=dict(data)))
+    conn.execute(_EVENT, {"order_id": order_id, "at": at, "kind": kind, "data": dict(data)})
 
 
 def insert_order(
@@ -218,7 +231,7 @@ def insert_order(
 
 
 def update_order(conn: sa.Connection, order_id: int, now: float, **values: Any) -> None:
-    conn.execute(sa.update(t.order).where(t.order.c.id == order_id).values(changed_at=now, **values))
+    update(conn, t.order, {"id": order_id}, {"changed_at": now, **values})
 
 
 def set_order_state(
@@ -300,15 +313,7 @@ def set_node_state(
     values["ended_at"] = now if state.complete else None
     if by:
         values["confirmed_by"] = by
-    conn.execute(
-        sa.update(t.order_node)
-        .where(
-            t.order_node.c.order_id == progress.id,
-            t.order_node.c.direction == str(plan.direction),
-            t.order_node.c.key == key,
-        )
-        .values(**values)
-    )
+    update(conn, t.order_node, {"order_id": progress.id, "direction": str(plan.direction), "key": key}, values)
     was = str(before.state) if before else str(NodeState.PENDING)
     data = {"key": key, "kind": str(node.kind), "number": node.number, "state": str(state), "was": was, "by": by}
     add_event(conn, progress.id, now, "node", data)
@@ -333,21 +338,16 @@ def release_weights(conn: sa.Connection, order_id: int, *, as_they_are: bool) ->
             )
 
 
-def _run_where(order_id: int, direction: Direction, host: str) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        t.host_run.c.order_id == order_id, t.host_run.c.direction == str(direction), t.host_run.c.host == host
-    )
+def _set_run(conn: sa.Connection, order_id: int, direction: Direction, host: str, **values: Any) -> None:
+    update(conn, t.host_run, {"order_id": order_id, "direction": str(direction), "host": host}, values)
 
 
 def start_run(
     conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, steps: Iterable[StepName], now: float
 ) -> None:
     """The run is `running` and its steps of this attempt stand pending, before anything is done to the host."""
-    conn.execute(
-        sa.update(t.host_run)
-        .where(_run_where(order_id, direction, run.host))
-        .values(state=str(RunState.RUNNING), started_at=now, ended_at=None, problem=None)
-    )
+    running = str(RunState.RUNNING)
+    _set_run(conn, order_id, direction, run.host, state=running, started_at=now, ended_at=None, problem=None)
     conn.execute(
         sa.insert(t.step),
         [
@@ -374,25 +374,18 @@ def end_run(
     now: float,
     problem: Problem | None = None,
 ) -> None:
-    conn.execute(
-        sa.update(t.host_run)
-        .where(_run_where(order_id, direction, run.host))
-        .values(state=str(state), ended_at=now, problem=encode_problem(problem))
-    )
+    _set_run(conn, order_id, direction, run.host, state=str(state), ended_at=now, problem=encode_problem(problem))
     _host_event(conn, order_id, run, state, now, problem)
 
 
 def retry_run(conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, now: float) -> None:
-    conn.execute(
-        sa.update(t.host_run)
-        .where(_run_where(order_id, direction, run.host))
-        .values(state=str(RunState.PENDING), attempt=run.attempt + 1, problem=None, started_at=None, ended_at=None)
-    )
+    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1}
+    _set_run(conn, order_id, direction, run.host, **again, problem=None, started_at=None, ended_at=None)
     _host_event(conn, order_id, run, RunState.PENDING, now)
 
 
 def touch_run(conn: sa.Connection, order_id: int, direction: Direction, host: str) -> None:
-    conn.execute(sa.update(t.host_run).where(_run_where(order_id, direction, host)).values(touched=True))
+    _set_run(conn, order_id, direction, host, touched=True)
 
 
 def _host_event(
@@ -427,17 +420,8 @@ def set_step(
         values["started_at"] = now
     elif state.complete:
         values["ended_at"] = now
-    conn.execute(
-        sa.update(t.step)
-        .where(
-            t.step.c.order_id == order_id,
-            t.step.c.direction == str(direction),
-            t.step.c.host == run.host,
-            t.step.c.attempt == run.attempt,
-            t.step.c.position == step.position,
-        )
-        .values(**values)
-    )
+    at = {"order_id": order_id, "direction": str(direction), "host": run.host}
+    update(conn, t.step, at | {"attempt": run.attempt, "position": step.position}, values)
     data: dict[str, Any] = {"host": run.host, "step": str(step.name), "state": str(state), "attempt": run.attempt}
     if problem is not None:
         data["problem"] = problem.to_json()
@@ -445,4 +429,4 @@ def set_step(
 
 
 def set_host(conn: sa.Connection, workspace_id: int, host: str, **values: Any) -> None:
-    conn.execute(sa.update(t.host).where(t.host.c.workspace_id == workspace_id, t.host.c.name == host).values(**values))
+    update(conn, t.host, {"workspace_id": workspace_id, "name": host}, values)
