@@ -157,12 +157,16 @@ class Api:
             return read_orphans(conn, find_scope(conn, tenant, workspace))
 
     def orphan_count(self, tenant: str, workspace: str) -> int:
-        """How many `orphans` there are; cheap, for every screen's top line."""
+        """How many `orphans` there are; cheap, for every screen's top line; 0 where there is no such workspace."""
         from engine.reading.orphans import count_orphans
-        from engine.reading.scope import find_scope
+        from engine.reading.scope import NotThere, find_scope
 
         with self._reading() as conn:
-            return count_orphans(conn, find_scope(conn, tenant, workspace))
+            try:
+                scope = find_scope(conn, tenant, workspace)
+            except NotThere:
+                return 0
+            return count_orphans(conn, scope)
 
     def engine_alive(self) -> bool:
         """Whether an active engine has said so within the last 5 seconds."""

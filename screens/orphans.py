@@ -32,7 +32,7 @@ _COLUMNS = (
 
 class OrphansScreen(WatchingScreen[tuple[OrphanView, ...]]):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "give_back", N_("give its weight back")),
+        Binding("g,enter", "give_back", N_("give its weight back")),
         Binding("a", "give_all_back", N_("all of the order")),
         Binding("escape,minus", "app.pop_screen", N_("back"), key_display="esc"),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.widgets import Static
@@ -37,10 +38,14 @@ class Crumbs(Static):
         engine = self._left_behind().append_text(self._engine())
         width = max(0, self.size.width)
         trail = Text(" / ".join(part for part in self._trail if part), style="bold")
+        room = max(0, width - engine.cell_len - 1)
         if self._production:
-            trail.append("  [").append(_("production")).append("]")
-        room = width - engine.cell_len - 1
-        trail.truncate(max(0, room), overflow="ellipsis", pad=True)
+            mark = _("production")
+            trail.truncate(
+                max(0, room - cell_len(mark) - 4), overflow="ellipsis"
+            )  # the mark stays, however long the trail
+            trail.append("  [").append(mark).append("]")
+        trail.truncate(room, overflow="ellipsis", pad=True)
         self.update(trail.append(" ").append_text(engine))
 
     def _left_behind(self) -> Text:

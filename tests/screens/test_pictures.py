@@ -35,6 +35,8 @@ PICTURES: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "apps": ("group_running", False, ()),
     "apps-empty": ("empty", False, ()),
     "orders": ("halted", False, ("o",)),
+    "orphans": ("left_behind", False, ("z",)),
+    "order-left-behind": ("left_behind", True, ()),
     "orders-empty": ("fleet", False, ("o",)),
     "workspaces": ("halted", False, ("w",)),
     "new-release": ("fleet", False, ("end", "r")),

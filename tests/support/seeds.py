@@ -410,6 +410,17 @@ def _cancelled(story: OrderStory) -> None:
     story.state(OrderState.CANCELLED)
 
 
+def _left_behind(story: OrderStory) -> None:
+    """Cancelled, and one host never got well: it keeps weight 0."""
+    _halted(story)
+    plan = story.turn_back(OrderState.CANCELLING, "the wrong version")
+    story.run_host(HOSTS[2], upto=StepName.CHECK_HEALTH, fails=health_problem(HOSTS[2]))
+    for node in plan.nodes:
+        story.node(node.key, NodeState.SUCCEEDED)
+    story.state(OrderState.CANCELLED)
+    rows.release_weights(story.conn, story.id, as_they_are=False)
+
+
 def _succeeded(story: OrderStory) -> None:
     _waiting_at_beta_gate(story)
     story.confirm("beta-confirm")
@@ -431,6 +442,7 @@ SITUATIONS: dict[str, Callable[[OrderStory], None]] = {
     "rolling_back": _rolling_back,
     "rolled_back": _rolled_back,
     "cancelled": _cancelled,
+    "left_behind": _left_behind,
     "succeeded": _succeeded,
 }
 

@@ -273,6 +273,7 @@ EXPECTED_FIRST = {
     "rolling_back": Act.PAUSE,
     "rolled_back": None,  # the hosts already run what they ran before
     "cancelled": None,
+    "left_behind": Act.GIVE_BACK,
     "succeeded": Act.ROLL_BACK,
 }
 
@@ -290,3 +291,15 @@ def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: G
         if answer.refusal is not None:
             assert str(answer.refusal.what)
             assert str(answer.refusal.remedy)
+
+
+def test_an_ended_order_gives_back_what_it_left_behind_and_nothing_else(given: Given) -> None:
+    left = given("left_behind")
+    answer = ask(left, Act.GIVE_BACK)
+    assert (answer.hosts, answer.asks_reason, answer.type_to_confirm) == (("hz-03",), True, "")
+    assert any("weight 0 → 100" in str(line) for line in answer.lines)
+    assert ask(left, Act.GIVE_BACK, hosts=["hz-03"], force=True).type_to_confirm == "trade-core"
+    refusal = ask(left, Act.GIVE_BACK, hosts=["hz-01"]).refusal
+    assert refusal is not None
+    assert refusal.code == "nothing_left_behind"
+    assert not ask(given("halted"), Act.GIVE_BACK).allowed
