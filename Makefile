@@ -32,7 +32,7 @@ demo: $(READY)  ## a practice fleet and a release on it; without a terminal it r
 	@$(BIN)/cockpit demo $(ARGS)
 
 test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --benchmark-disable $(if $(ARGS),$(ARGS),tests)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),tests)
 
 lint: $(READY)  ## format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -41,7 +41,7 @@ lint: $(READY)  ## format, lint, types, layers
 	$(BIN)/lint-imports --no-cache
 
 bench: $(READY)  ## measurements, as ratios to a raw loop in the same run
-	$(BIN)/python -m pytest -p no:xdist --benchmark-only tests/benchmarks $(ARGS)
+	$(BIN)/python -m pytest -q -p no:xdist -o python_files='bench_*.py' -o timeout=1200 $(if $(ARGS),$(ARGS),tests/benchmarks)
 
 translations: $(READY)  ## collect the sentences into cockpit/locale and compile them
 	$(BIN)/python cockpit/locale/update.py $(ARGS)

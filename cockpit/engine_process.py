@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
 import os
 import platform
@@ -188,8 +187,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     """This process's environment with the settings as they were resolved here. The store's URL may hold a password: it goes this
     way because other users can read an argument list, never another process's environment."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("COCKPIT_")}
-    for name, value in settings.model_dump(mode="json", exclude_none=True).items():
-        kept[f"COCKPIT_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
+    kept |= settings.as_environment()
     root = str(Path(cockpit.__file__).parent.parent)
     kept["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     kept["COCKPIT_CONFIG"] = os.devnull  # what the files say is in the settings already
