@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from cockpit.cli.run import WrongUse
@@ -20,6 +21,7 @@ def open_app(session: Session) -> int:
                 message("Open one, or use a command: `cockpit order list`, `cockpit order watch ORDER`; see --help."),
             )
         )
+    gc.disable()  # until the first frame: it is made of objects that stay
     from cockpit.opening import open_screens
 
     settings = session.settings
