@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 4
 
 .PHONY: help setup demo test lint bench translations picture requirements
 

@@ -37,7 +37,8 @@ _EXPECTED = (Act.START, Act.CONFIRM, Act.RESUME, Act.RETRY, Act.INITIALISE)  # w
 class OrderScreen(WatchingScreen[OrderView]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  # textual declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c,enter", "expected", N_("confirm")),
+        Binding("c", "confirm", N_("confirm")),
+        Binding("enter", "expected", N_("do what is expected"), show=False),
         Binding("g", "weights", N_("weights")),
         Binding("p", "pause", N_("pause")),
         Binding("t", "retry", N_("retry")),
@@ -148,15 +149,23 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     # ---- acting
 
+    def action_confirm(self) -> None:
+        """Start or confirm; nothing else, whatever the order expects: the key does what the next line says it does."""
+        asked = [act.act for act in (self.data.acts if self.data else ()) if words.ACT_KEYS[act.act] == "c"]
+        if asked:
+            self._ask(asked[0])
+        else:
+            self.query_one(Notice).tell(_("There is nothing to confirm now."), good=False)
+
     def action_expected(self) -> None:
-        """What the order expects of a person now."""
+        """What the order expects of a person now: the first act of the next line."""
         expected = self.data.acts[0].act if self.data and self.data.acts else None
         if expected is Act.SET_WEIGHTS:
             self.action_weights()
         elif expected in _EXPECTED:
             self._ask(expected)
         else:
-            self.query_one(Notice).tell(_("There is nothing to confirm now."), good=False)
+            self.query_one(Notice).tell(_("Nothing is expected of you now."), good=False)
 
     def action_pause(self) -> None:
         self._ask(Act.RESUME if self.data and self.data.paused else Act.PAUSE)

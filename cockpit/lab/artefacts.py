@@ -17,7 +17,8 @@ STACK_NAME, STACK_VERSION = "python-web", "1.0"
 STACK_KEY = f"stacks/{STACK_NAME}-{STACK_VERSION}.tar.gz"
 SDK_KEY = f"sdk/{STACK_NAME}-{STACK_VERSION}.tar.gz"
 FAILING_VERSION = "3.0.0"
-PACKAGES = {"trade-core": ("1.0.0", "2.0.0", FAILING_VERSION), "ledger": ("1.0.0",)}
+# In the order of their upload: the newest, which a new release proposes, is a good one.
+PACKAGES = {"trade-core": ("1.0.0", FAILING_VERSION, "2.0.0"), "ledger": ("1.0.0",)}
 ASSET_BYTES = 64 * 1024  # so that a package is more than its headers
 
 

@@ -274,7 +274,7 @@ class Lab:
             tenant=TENANT,
             workspace=PROD,
             app=TRADE_CORE,
-            versions=list(artefacts.PACKAGES[TRADE_CORE]),
+            versions=sorted(artefacts.PACKAGES[TRADE_CORE]),
             hosts=[plan.name for plan in self.layout.in_workspace(PROD)],
         )
 

@@ -28,24 +28,28 @@ FAULTS: dict[str, str] = {
     "agent_down": "StarAgent does not run on the hosts.",
     "hung_start": "The service starts and never listens.",
     "failing_health": "The health check of the services says passed:false.",
+    "hung_health": "The health check of the services takes connections and never answers.",
     "dropped_links": f"All SSH connections are cut now and every {CUT_EVERY_S:.0f} s.",
     "jump_down": "The jump host refuses connections.",
     "host_unreachable": "The hosts refuse SSH connections.",
     "host_key_changed": "The hosts show another host key than the one that is known.",
+    "jump_key_changed": "The jump host shows another host key than the one that is known.",
     "slb_busy": "The balancer says that an earlier change is still pending.",
     "slb_throttled": "The balancer says that there are too many calls.",
     "slb_5xx": "The balancer makes the change and answers with an internal error.",
+    "slb_5xx_not_done": "The balancer answers with an internal error and changes nothing.",
     "slb_no_answer": "The balancer makes the change and closes the connection without an answer.",
     "slb_lie": "The balancer answers that all is well and changes nothing.",
     "oss_503": "OSS is not available.",
 }
 PER_HOST = frozenset(
-    {"disk_full", "agent_down", "hung_start", "failing_health", "host_unreachable", "host_key_changed"}
+    {"disk_full", "agent_down", "hung_start", "failing_health", "hung_health", "host_unreachable", "host_key_changed"}
 )
 _SLB_COUNTERS = {
     "slb_busy": "busy",
     "slb_throttled": "throttled",
     "slb_5xx": "error_done",
+    "slb_5xx_not_done": "error_not_done",
     "slb_no_answer": "no_answer",
     "slb_lie": "lie",
 }
@@ -130,6 +134,10 @@ class Switches:
             self._set_oss()
         elif name == "jump_down":
             await (self._lab.jump.close() if on else self._lab.jump.open(self._lab.layout.ports.jump))
+        elif name == "jump_key_changed":
+            await self._lab.jump.close()
+            other = asyncssh.generate_private_key("ssh-ed25519") if on else None
+            await self._lab.jump.open(self._lab.layout.ports.jump, host_key=other)
         elif name == "dropped_links":
             await self.close()
             if on:

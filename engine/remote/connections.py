@@ -39,7 +39,7 @@ _CIPHERS = [
     "aes128-ctr",
     "aes256-ctr",
 ]
-_JUMP_BACKOFF_S = (0.5, 15.0)
+_JUMP_BACKOFF_S = (0.5, 2.0)  # short: until then whoever asks is told the old failure, even if it was just repaired
 _CLOSE_TIMEOUT_S = 3.0
 _RESETS = (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError)
 

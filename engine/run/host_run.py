@@ -142,7 +142,13 @@ class HostRun:
         if not weights:
             log.heading("not mounted on a load balancer: no traffic to move", self._now())
             return
-        results = await self.context.ledger.move(self.context.order_id, self.context.epoch, weights, owned=owned)
+        results = await self.context.ledger.move(
+            self.context.order_id,
+            self.context.epoch,
+            weights,
+            owned=owned,
+            told=lambda problem: log.heading(f"{problem.what} It is asked again.", self._now()),
+        )
         for result in results:
             log.heading(_weight_line(result), self._now())
         problem = next((result.problem for result in results if result.problem), None)

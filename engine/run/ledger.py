@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -43,6 +43,8 @@ READ_BACKS = 4
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 10.0
 
+Told = Callable[[Problem], None]
+
 
 @dataclass(frozen=True, slots=True)
 class MoveResult:
@@ -63,6 +65,7 @@ class _Ask:
     weight: int
     owned: bool
     future: asyncio.Future[MoveResult]
+    told: Told
 
 
 @dataclass(slots=True)
@@ -89,12 +92,19 @@ class Ledger:
         self._paces: dict[str, Pace] = {}
 
     async def move(
-        self, order_id: int, epoch: int, weights: Sequence[MountWeight], *, owned: bool
+        self,
+        order_id: int,
+        epoch: int,
+        weights: Sequence[MountWeight],
+        *,
+        owned: bool,
+        told: Told = lambda _problem: None,
     ) -> tuple[MoveResult, ...]:
         """Bring the weights to what is asked and say for each whether the balancer shows it. `owned`: the order keeps the
-        weight in its hands (a cut, a gray step); False gives it back. Raises StaleEpoch and StoreError, never BalancerError."""
+        weight in its hands (a cut, a gray step); False gives it back. `told` is called with the reason each time a weight is
+        asked for again. Raises StaleEpoch and StoreError, never BalancerError."""
         loop = asyncio.get_running_loop()
-        asks = [_Ask(order_id, epoch, line.mount, line.weight, owned, loop.create_future()) for line in weights]
+        asks = [_Ask(order_id, epoch, line.mount, line.weight, owned, loop.create_future(), told) for line in weights]
         for ask in asks:
             self._asks[ask.mount.server_group].append(ask)
         for group in {ask.mount.server_group for ask in asks}:
@@ -151,6 +161,7 @@ class Ledger:
         after: Mapping[tuple[str, int], int] | None = None
         for attempt in range(TRIES):
             if attempt:
+                _tell(call, after)
                 await self._clock.sleep(self._backoff_s(attempt))
             call.error = await self._set(group, call)
             if isinstance(call.error, BalancerRefused):
@@ -286,6 +297,14 @@ def _next_batch(waiting: list[_Ask]) -> list[_Ask]:
 
 def _all_there(asks: Iterable[_Ask], weights: Mapping[tuple[str, int], int]) -> bool:
     return all(weights.get((ask.mount.server_id, ask.mount.port)) == ask.weight for ask in asks)
+
+
+def _tell(call: _Call, after: Mapping[tuple[str, int], int] | None) -> None:
+    """Whoever looks on learns why nothing has happened yet."""
+    for ask in call.asks:
+        problem = _result(ask, call, after).problem
+        if problem is not None and not ask.future.done():  # who has gone has closed what would be written to
+            ask.told(problem)
 
 
 def _result(ask: _Ask, call: _Call, after: Mapping[tuple[str, int], int] | None) -> MoveResult:

@@ -139,10 +139,10 @@ class OrderReconciler:
         if decision.order is not progress.state:
             problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
             rows.set_order_state(conn, progress, decision.order, now, problem=problem)
-        if decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK):
-            rows.release_weights(conn, progress.id)
-        if decision.order is OrderState.SUCCEEDED:
-            _record_success(conn, progress, now)
+            if decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK):
+                rows.release_weights(conn, progress.id)
+            if decision.order is OrderState.SUCCEEDED:
+                _record_success(conn, progress, now)
         return _Advanced(progress, decision, start)
 
     def _go_back(self, conn: sa.Connection, progress: OrderProgress, now: float) -> OrderProgress:
@@ -302,6 +302,8 @@ class OrderReconciler:
             return
         acts.carry_out(conn, rows.load_progress(conn, self.order_id), command, now)
         acts.answer(conn, command, CommandState.ACCEPTED, now)
+        # What follows is written with the answer: whoever looks after it must not find the order waiting for this very act.
+        self._decide_and_write(conn)
 
     async def _changed_since_plan(self) -> Problem | None:
         """The plan was made of a fleet, weights and a package: if one of them is another now, it is not the plan any more."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from engine.domain.states import Act
 from engine.views import Consequence, OrderView
 from screens import words
 from screens.paint import Paint, paint_of
@@ -38,9 +37,8 @@ class NextLine(Static):
         if not self._order.engine_alive and not self._order.state.complete:
             text.append("  " + _("No engine is alive: nothing moves until one is started."), paint.tone(Tone.FAIL))
         rows: list[Text] = []
-        for number, act in enumerate(self._order.acts):
-            key = "c" if number == 0 and act.act is Act.INITIALISE else words.ACT_KEYS[act.act]
-            if act.allowed and not _placed(rows, _item(key, act, paint), width):
+        for act in self._order.acts:
+            if act.allowed and not _placed(rows, _item(words.ACT_KEYS[act.act], act, paint), width):
                 break
         self.update(Text("\n").join([wrapped(text, self.content_size.width), *rows]))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from textual.widgets import Input
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +17,7 @@ def fixed_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+    monkeypatch.setattr(Input.cursor_blink, "_default", False)  # set before a field is made, so that none ever blinks
     yield
     monkeypatch.undo()
     time.tzset()

@@ -47,6 +47,18 @@ async def test_confirm_names_the_gate_that_waits(tmp_path: Path) -> None:
         assert stage.api.sent == [(Act.CONFIRM, {"node": "beta-confirm"}, "")]
 
 
+async def test_c_confirms_the_gate_even_while_the_order_is_paused(tmp_path: Path) -> None:
+    """Enter does what is expected (resume); c does what the next line says c does."""
+    for key, expected in (("c", Act.CONFIRM), ("enter", Act.RESUME)):
+        folder = tmp_path / key
+        folder.mkdir()
+        stage = Situation(folder, "paused")
+        async with stage.app().run_test(size=SIZE) as pilot:
+            await open_order(pilot, stage.order_id)
+            await press(pilot, key, "enter")
+            assert [act for act, _params, _reason in stage.api.sent] == [expected]
+
+
 async def test_escape_leaves_the_consequence_and_sends_nothing(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "waiting_at_beta_gate")
     async with stage.app().run_test(size=SIZE) as pilot:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from engine.domain.message import message
 from engine.domain.problem import Problem
@@ -54,9 +53,6 @@ def test_picture(picture: str, size: str, language: str, tmp_path: Path, snap_co
         if order_open:
             await open_order(pilot, stage.order_id)
         await press(pilot, *keys)
-        for field in pilot.app.screen.query(Input):
-            field.cursor_blink = False
-        await settled(pilot)
 
     assert snap_compare(stage.app(language), terminal_size=SIZES[size], run_before=arrange)
 

@@ -112,6 +112,8 @@ def main(home: str) -> int:
     def health(path: str) -> tuple[str, bytes]:
         if path.split("?")[0] != environment.get("HEALTH_PATH", "/checkService"):
             return "404 Not Found", b"not found\n"
+        while os.path.exists(os.path.join(faults, "hung_health")):
+            time.sleep(0.1)
         why = reason()
         write(health_log, f"ERROR health check failed: {why}" if why else "INFO  health check passed")
         if why:

@@ -1,0 +1,148 @@
+"""A release walked by keyboard on the real screens, with the real engine process and the practice lab behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from cockpit.lab import process as lab
+from cockpit.lab.process import LabInfo
+from cockpit.opening import OpenedCockpit
+from cockpit.settings import load_settings
+from engine.api import Api
+from engine.catalogue.read import read_files
+from engine.domain.states import OrderState
+from engine.store.catalogue import apply
+from engine.store.store import Store
+from engine.views import OrderView
+from screens.consequence import ConsequenceScreen
+from screens.new_release import NewReleaseScreen
+from screens.order import OrderScreen
+from screens.widgets.weight_slider import WeightSlider
+
+DEADLINE_S = 40.0
+PROD_GROUP = "lb-2zelab01/rsp-2zelab01"
+
+
+@pytest.fixture
+def practice(tmp_path: Path) -> Iterator[LabInfo]:
+    info = lab.up(tmp_path / "lab", 4)
+    try:
+        store = Store.open(info.store)
+        apply(store, read_files([Path(info.catalogue)]), "alice", 1.0)
+        store.close()
+        yield info
+    finally:
+        lab.down(Path(info.dir))
+
+
+class Walk:
+    """The cockpit under a pilot's hands; whatever is waited for comes within a deadline."""
+
+    def __init__(self, app: OpenedCockpit, pilot: Pilot[object], info: LabInfo) -> None:
+        self.app, self.pilot, self._place = app, pilot, (info.tenant, info.workspace)
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot.pause()
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while not holds():
+                    await self.pilot.pause(0.05)
+        except TimeoutError:
+            raise AssertionError(f"never saw {what}; the screen is {self.app.screen}") from None
+
+    def order(self) -> OrderView | None:
+        screen = self.app.screen_stack[-1] if isinstance(self.app.screen, OrderScreen) else None
+        return screen.data if isinstance(screen, OrderScreen) else None
+
+    async def until_order(self, holds: Callable[[OrderView], bool], what: str) -> OrderView:
+        await self.until(lambda: (view := self.order()) is not None and holds(view), what)
+        view = self.order()
+        assert view is not None
+        return view
+
+    async def until_waiting_at(self, node: str) -> OrderView:
+        def waits(view: OrderView) -> bool:
+            return view.state is OrderState.WAITING and any(n.key == node and n.state == "waiting" for n in view.nodes)
+
+        return await self.until_order(waits, f"the order waiting at {node}")
+
+    async def agree(self) -> None:
+        """What it would do is shown first; Enter does it."""
+        await self.until(lambda: isinstance(self.app.screen, ConsequenceScreen), "the consequence")
+        screen = self.app.screen
+        assert isinstance(screen, ConsequenceScreen)
+        await self.until(lambda: screen._consequence is not None and screen._consequence.allowed, "an allowed act")
+        await self.press("enter")
+        await self.until(lambda: isinstance(self.app.screen, OrderScreen), "the order screen again")
+
+    async def give_weight(self, *digits: str, hosts: int) -> None:
+        weight = int("".join(digits))
+        await self.press("g")
+        await self.until(lambda: isinstance(self.app.focused, WeightSlider), "the slider")
+        await self.press(*digits, "enter")
+        await self.agree()
+
+        def given(view: OrderView) -> bool:
+            moved = [w for host in view.hosts for w in host.weights if w.asked == weight and w.confirmed == weight]
+            return len(moved) >= hosts
+
+        await self.until_order(given, f"weight {weight} on {hosts} hosts")
+        await self.press("escape")
+
+
+async def test_a_gray_release_with_beta_is_walked_by_keyboard_from_the_list_of_apps_to_its_end(
+    practice: LabInfo,
+) -> None:
+    settings = load_settings(practice.store)
+    api = Api(settings.store, operator="alice", log_dir=settings.log_dir)
+    app = OpenedCockpit(api, settings, tenant=practice.tenant, workspace=practice.workspace)
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            walk = Walk(app, pilot, practice)
+            await walk.until(lambda: app.screen.data is not None and api.engine_alive(), "the apps and an engine")  # type: ignore[attr-defined]
+            await walk.press("j", "r")
+            await walk.until(lambda: isinstance(app.screen, NewReleaseScreen), "the form")
+            form = app.screen
+            assert isinstance(form, NewReleaseScreen)
+            await walk.until(lambda: form.spec() is not None, "an app and a version proposed")
+            await walk.press("tab", "tab", "tab", "space", "tab", "enter", "down", "enter")
+            spec = form.spec()
+            assert spec is not None
+            assert (spec.app, spec.version, spec.beta, str(spec.traffic)) == ("trade-core", "2.0.0", True, "gray")
+            await walk.press("ctrl+s")
+            await walk.until_order(lambda view: view.state is OrderState.READY, "the order ready")
+
+            await walk.press("c")
+            await walk.agree()
+            view = await walk.until_waiting_at("beta-confirm")
+            assert {host.name for host in view.hosts if host.version == "2.0.0"} == set(view.nodes[1].hosts)
+
+            await walk.give_weight("1", "0", hosts=2)
+            await walk.give_weight("1", "0", "0", hosts=2)
+            await walk.press("c")
+            await walk.agree()
+            for number in (1, 2):
+                await walk.until_waiting_at(f"group-{number}-confirm")
+                await walk.give_weight("1", "0", "0", hosts=2 + number)
+                await walk.press("c")
+                await walk.agree()
+            view = await walk.until_order(lambda view: view.state.complete, "the end of the order")
+            assert view.state is OrderState.SUCCEEDED
+            assert {host.version for host in view.hosts} == {"2.0.0"}
+            assert {(w.recorded, w.confirmed, w.owned) for host in view.hosts for w in host.weights} == {
+                (100, 100, False)
+            }
+            await walk.press("q")
+    finally:
+        app.left.set()
+        api.close()
+    assert set(lab.status(Path(practice.dir)).weights[PROD_GROUP].values()) == {100}
