@@ -34,12 +34,19 @@ def serving_hosts(weights: Sequence[MountWeight]) -> Mapping[ServerGroup, frozen
 
 
 def capacity(
-    weights: Sequence[MountWeight], groups: Sequence[Sequence[str]], *, floor: int | None, floor_percent: int
+    weights: Sequence[MountWeight],
+    groups: Sequence[Sequence[str]],
+    *,
+    floor: int | None,
+    floor_percent: int,
+    after: Sequence[MountWeight] = (),
 ) -> Capacity:
-    """Groups run one after another and every one gives its hosts' traffic back before the next starts."""
+    """Groups run one after another, and every one is back in service before the next starts: with the weights `after` names,
+    else with those it had."""
     serving = serving_hosts(weights)
+    returning = {**serving, **serving_hosts(after)}
     floors = {str(at): _floor(len(hosts), floor, floor_percent) for at, hosts in serving.items()}
-    found = [_of_group(hosts, groups, floors, floors[str(at)]) for at, hosts in serving.items()]
+    found = [_of_group(hosts, returning[at], groups, floors, floors[str(at)]) for at, hosts in serving.items()]
     nothing = Capacity(0, 0, 0, tuple(0 for _ in groups), floors)
     return min(found, key=lambda one: one.lowest - one.floor, default=nothing)
 
@@ -49,7 +56,15 @@ def _floor(in_service: int, floor: int | None, floor_percent: int) -> int:
 
 
 def _of_group(
-    serving: frozenset[str], groups: Sequence[Sequence[str]], floors: Mapping[str, int], floor: int
+    serving: frozenset[str],
+    returning: frozenset[str],
+    groups: Sequence[Sequence[str]],
+    floors: Mapping[str, int],
+    floor: int,
 ) -> Capacity:
-    during = tuple(len(serving - set(group)) for group in groups)
-    return Capacity(len(serving), min(during, default=len(serving)), floor, during, floors)
+    during, now = [], serving
+    for group in groups:
+        now -= frozenset(group)
+        during.append(len(now))
+        now |= returning.intersection(group)
+    return Capacity(len(serving), min(during, default=len(serving)), floor, tuple(during), floors)

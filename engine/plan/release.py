@@ -22,11 +22,18 @@ def plan_release(spec: ReleaseSpec, fleet: Fleet, package_facts: str = "") -> Pl
     groups = split_into_groups(rest, spec.strategy, spec.groups)
     nodes = _nodes(spec, beta, groups)
     stages = ([beta] if beta else []) + list(groups)
-    room = capacity(fleet.weights, stages, floor=spec.floor, floor_percent=fleet.default_floor_percent)
+    hosts = {host.name: _host_plan(spec, fleet, host.name, host.version) for host in fleet.hosts}
+    room = capacity(
+        fleet.weights,
+        stages,
+        floor=spec.floor,
+        floor_percent=fleet.default_floor_percent,
+        after=[line for host in hosts.values() for line in host.restore_to],
+    )
     return Plan(
         direction=Direction.FORWARD,
         nodes=nodes,
-        hosts={host.name: _host_plan(spec, fleet, host.name, host.version) for host in fleet.hosts},
+        hosts=hosts,
         fleet_hash=fleet_hash(fleet, package_facts),
         floor=room.floor,
         in_service=room.in_service,

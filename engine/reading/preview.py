@@ -101,7 +101,13 @@ def _view(
     notes: tuple[Message, ...],
 ) -> ReleasePreview:
     running = [node for node in plan.nodes if node.kind.runs_hosts]
-    room = capacity(weights, [node.hosts for node in running], floor=spec.floor, floor_percent=facts.floor_percent)
+    room = capacity(
+        weights,
+        [node.hosts for node in running],
+        floor=spec.floor,
+        floor_percent=facts.floor_percent,
+        after=[line for host in plan.hosts.values() for line in host.restore_to],
+    )
     during = {node.key: count for node, count in zip(running, room.during, strict=True)}
     return ReleasePreview(
         app=spec.app,

@@ -96,6 +96,19 @@ def test_one_group_breaks_the_production_floor_and_quick_groups_do_not() -> None
     assert (quick.floor, quick.lowest_in_service, quick.breaks_floor) == (4, 4, False)
 
 
+def test_hosts_that_a_preset_brings_into_service_count_for_the_groups_after_them() -> None:
+    hosts = eight_hosts()
+    weights = tuple(
+        MountWeight(Mount(h.name, h.server_id, GROUP, 80), 0 if h.data_centre == "hz-a" else 100) for h in hosts
+    )
+    fleet_of = Fleet("shop", "1.0.0", ("1.0.0",), tuple(hosts), weights, 50)
+    spec = ReleaseSpec("shop", "2.0.0", traffic=TrafficMode.PRESET, preset_weights={h.name: 80 for h in hosts})
+    plan = plan_release(spec, fleet_of)
+    assert (plan.in_service, plan.floor, plan.lowest_in_service) == (4, 2, 4)
+    as_recorded = plan_release(ReleaseSpec("shop", "2.0.0"), fleet_of)
+    assert as_recorded.lowest_in_service == 0
+
+
 def test_capacity_counts_the_server_group_with_the_least_to_spare() -> None:
     hosts = eight_hosts()
     other = ServerGroup("cn-hangzhou", "lb-2")
