@@ -33,6 +33,7 @@ from engine.run.journal import Journal
 from engine.run.pacing import Pace
 from engine.store import tables as t
 from engine.store.orders import add_event
+from engine.store.statements import update
 
 SERVERS_A_CALL = 20
 CHANGES_A_MINUTE = 80  # the service allows 90 a minute, account and region; others change weights too
@@ -41,6 +42,7 @@ GATHER_LIMIT = 5
 TRIES = 8
 READ_BACKS = 4
 FIRST_BACKOFF_S = 1.0
+_INSERT_CALL = sa.insert(t.weight_call).returning(t.weight_call.c.id)
 LONGEST_BACKOFF_S = 10.0
 
 Told = Callable[[Problem], None]
@@ -226,12 +228,10 @@ class Ledger:
             rows = []
             for ask in call.asks:
                 before = call.before.get((ask.mount.server_id, ask.mount.port))
-                insert = sa.insert(t.weight_call).values(
-                    **_key(ask), before=before, asked=ask.weight, epoch=epoch, at=now
-                )
-                rows.append(int(conn.execute(insert.returning(t.weight_call.c.id)).scalar_one()))
+                row = {**_key(ask), "before": before, "asked": ask.weight, "epoch": epoch, "at": now}
+                rows.append(int(conn.execute(_INSERT_CALL, row).scalar_one()))
                 asked = {"intended": ask.weight, "asked": ask.weight, "owned": True, "verified": None}
-                conn.execute(sa.update(t.weight).where(*_same(ask)).values(**asked))
+                update(conn, t.weight, _key(ask), asked)
             return rows
 
         call.rows = await self._journal.write(order_id, epoch, change)
@@ -249,17 +249,14 @@ class Ledger:
     def _write_outcome(
         self, conn: sa.Connection, ask: _Ask, result: MoveResult, call: _Call, row: int, now: float
     ) -> None:
-        conn.execute(
-            sa.update(t.weight_call)
-            .where(t.weight_call.c.id == row)
-            .values(
-                read_back=result.read_back,
-                verified=str(result.verified),
-                request_id=call.request_id,
-                api_code=call.error.api_code if call.error else "",
-                ended_at=now,
-            )
-        )
+        outcome = {
+            "read_back": result.read_back,
+            "verified": str(result.verified),
+            "request_id": call.request_id,
+            "api_code": call.error.api_code if call.error else "",
+            "ended_at": now,
+        }
+        update(conn, t.weight_call, {"id": row}, outcome)
         given_back = not ask.owned and result.verified is Verified.YES
         values: dict[str, object] = {
             "verified": str(result.verified),
@@ -268,7 +265,7 @@ class Ledger:
         }
         if result.read_back is not None:
             values |= {"confirmed": result.read_back, "confirmed_at": now}
-        conn.execute(sa.update(t.weight).where(*_same(ask)).values(**values))
+        update(conn, t.weight, _key(ask), values)
         data = {
             "host": ask.mount.host,
             "server_group": str(ask.mount.server_group),
@@ -351,7 +348,3 @@ def _key(ask: _Ask) -> dict[str, object]:
         "host": ask.mount.host,
         "port": ask.mount.port,
     }
-
-
-def _same(ask: _Ask) -> list[sa.ColumnElement[bool]]:
-    return [t.weight.c[name] == value for name, value in _key(ask).items()]

@@ -39,6 +39,9 @@ from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
+REST_PER_HOST_S = (
+    0.0001  # between two decisions, which cost the more the more hosts there are: many ends become one decision
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class OrderReconciler:
         self._wake = asyncio.Event()
         self._active: dict[tuple[Direction, str], HostRun] = {}
         self._stop_all = False
+        self._rest_s = 0.0
         self.quiet = False  # nothing runs and nothing will until a person acts on a draft, ready or init_failed order
 
     def wake(self) -> None:
@@ -88,6 +92,7 @@ class OrderReconciler:
                 self._wake.clear()
                 if await self._turn():
                     return
+                await self._ports.clock.sleep(self._rest_s)
         finally:
             await self._ports.dispatch.cancel([self._key(run) for run in self._active])
 
@@ -110,6 +115,7 @@ class OrderReconciler:
         """Read, decide, write, hand out. Returns True when the order is complete."""
         advanced = await self._write(self._decide_and_write)
         progress, decision = advanced.progress, advanced.decision
+        self._rest_s = REST_PER_HOST_S * len(progress.runs)
         self.quiet = decision.order in (OrderState.READY, OrderState.INIT_FAILED, OrderState.DRAFT)
         if decision.order is OrderState.INITIALISING:
             await self._initialise()
@@ -181,10 +187,15 @@ class OrderReconciler:
         self, progress: OrderProgress, new: list[tuple[Direction, RunProgress]]
     ) -> tuple[OrderContext, dict[Direction, dict[tuple[str, int], Any]]]:
         with self._ports.store.reading() as conn:
-            facts = load_instance(conn, progress.service_instance_id)
+            facts = load_instance(conn, progress.service_instance_id, hosts=[run.host for _, run in new])
             versions = {run.to_version for _, run in new}
             found = {version: load_package(conn, facts.app_id, version) for version in versions}
-            steps = {direction: rows.load_steps(conn, self.order_id, direction) for direction in {d for d, _ in new}}
+            steps = {
+                direction: rows.load_steps(
+                    conn, self.order_id, direction, hosts=[run.host for d, run in new if d is direction]
+                )
+                for direction in {d for d, _ in new}
+            }
         packages = {version: package for version, package in found.items() if package is not None}
         return self._context(facts, packages), steps
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,15 +25,63 @@ from engine.domain.states import (
     Verified,
 )
 from engine.store import tables as t
-from engine.store.encoding import decode_plan, decode_problem, decode_spec, encode_plan, encode_problem, encode_spec
+from engine.store.encoding import (
+    decode_problem,
+    decode_spec,
+    decode_stored_plan,
+    encode_plan,
+    encode_problem,
+    encode_spec,
+)
+from engine.store.statements import insert, update
 from engine.store.store import StoreError
 
+HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all are read: cheaper, and no database limits its parameters
+_DIRECTIONS = {str(direction): direction for direction in Direction}
+
+
+def _columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
+    return [table.c[name] for name in names]
+
+
+def _text_of(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """JSON as it is stored: decoded only when it is another text than last time."""
+    return sa.cast(column, sa.Text)
+
+
+_ORDER = sa.select(
+    *[column for column in t.order.c if column.name not in ("plan", "back_plan")],
+    _text_of(t.order.c.plan).label("plan_text"),
+    _text_of(t.order.c.back_plan).label("back_plan_text"),
+).where(t.order.c.id == sa.bindparam("id"))
+_NODES = (
+    sa.select(*_columns(t.order_node, "direction", "key", "state", "started_at", "ended_at", "confirmed_by"))
+    .where(t.order_node.c.order_id == sa.bindparam("id"))
+    .order_by(t.order_node.c.position)
+)
+_RUNS = sa.select(
+    *_columns(t.host_run, "direction", "host", "node", "state", "attempt", "from_version", "to_version", "touched"),
+    _text_of(t.host_run.c.problem),
+    t.host_run.c.started_at,
+    t.host_run.c.ended_at,
+).where(t.host_run.c.order_id == sa.bindparam("id"))
+_WEIGHTS = (
+    sa.select(
+        *_columns(
+            t.weight, "host", "server_id", "region", "balancer_id", "vserver_group_id", "port", "recorded", "intended",
+            "asked", "confirmed", "verified", "confirmed_at", "owned",
+        ),
+        _text_of(t.weight.c.problem),
+    )
+    .where(t.weight.c.order_id == sa.bindparam("id"))
+    .order_by(*_columns(t.weight, "host", "balancer_id", "vserver_group_id", "port"))
+)  # fmt: skip
 OPEN_STATES = tuple(str(state) for state in OrderState if not state.complete)
 
 
 def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
     """How far the order is. Raises StoreError `no_such_order`."""
-    row = conn.execute(sa.select(t.order).where(t.order.c.id == order_id)).one_or_none()
+    row = conn.execute(_ORDER, {"id": order_id}).one_or_none()
     if row is None:
         raise StoreError(
             Problem(
@@ -49,8 +99,8 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
         state=OrderState(row.state),
         direction=Direction(row.direction),
         spec=decode_spec(row.spec),
-        plan=decode_plan(row.plan),
-        back_plan=decode_plan(row.back_plan),
+        plan=decode_stored_plan(row.plan_text),
+        back_plan=decode_stored_plan(row.back_plan_text),
         nodes=_nodes(conn, order_id),
         runs=_runs(conn, order_id),
         weights=load_weights(conn, order_id),
@@ -68,67 +118,70 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
 
 
 def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], NodeProgress]:
-    rows = conn.execute(
-        sa.select(t.order_node).where(t.order_node.c.order_id == order_id).order_by(t.order_node.c.position)
-    )
     return {
-        (Direction(row.direction), row.key): NodeProgress(
-            row.key, NodeState(row.state), row.started_at, row.ended_at, row.confirmed_by
-        )
-        for row in rows
+        (Direction(direction), key): NodeProgress(key, NodeState(state), started_at, ended_at, confirmed_by)
+        for direction, key, state, started_at, ended_at, confirmed_by in conn.execute(_NODES, {"id": order_id}).all()
     }
 
 
 def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], RunProgress]:
-    rows = conn.execute(sa.select(t.host_run).where(t.host_run.c.order_id == order_id))
-    return {
-        (Direction(row.direction), row.host): RunProgress(
-            host=row.host,
-            node=row.node,
-            state=RunState(row.state),
-            attempt=row.attempt,
-            from_version=row.from_version,
-            to_version=row.to_version,
-            touched=row.touched,
-            problem=decode_problem(row.problem),
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-        )
-        for row in rows
-    }
+    return {(_DIRECTIONS[row[0]], row[1]): _run(*row[1:]) for row in conn.execute(_RUNS, {"id": order_id}).all()}
+
+
+# A host's row and a weight's are read a thousand times for each time they change: the same row is the same object.
+@lru_cache(maxsize=8192)
+def _run(
+    host: str, node: str, state: str, attempt: int, from_version: str, to_version: str, touched: bool,
+    problem: str | None, started_at: float | None, ended_at: float | None,
+) -> RunProgress:  # fmt: skip
+    return RunProgress(
+        host=host,
+        node=node,
+        state=RunState(state),
+        attempt=attempt,
+        from_version=from_version,
+        to_version=to_version,
+        touched=touched,
+        problem=_stored_problem(problem),
+        started_at=started_at,
+        ended_at=ended_at,
+    )
 
 
 def load_weights(conn: sa.Connection, order_id: int) -> tuple[WeightLine, ...]:
-    rows = conn.execute(
-        sa.select(t.weight)
-        .where(t.weight.c.order_id == order_id)
-        .order_by(t.weight.c.host, t.weight.c.balancer_id, t.weight.c.vserver_group_id, t.weight.c.port)
+    return tuple(_weight(*row) for row in conn.execute(_WEIGHTS, {"id": order_id}).all())
+
+
+@lru_cache(maxsize=8192)
+def _weight(
+    host: str, server_id: str, region: str, balancer_id: str, vserver_group_id: str, port: int, recorded: int,
+    intended: int | None, asked: int | None, confirmed: int | None, verified: str | None, confirmed_at: float | None,
+    owned: bool, problem: str | None,
+) -> WeightLine:  # fmt: skip
+    return WeightLine(
+        mount=Mount(host, server_id, ServerGroup(region, balancer_id, vserver_group_id), port),
+        recorded=recorded,
+        intended=intended,
+        asked=asked,
+        confirmed=confirmed,
+        verified=None if verified is None else Verified(verified),
+        confirmed_at=confirmed_at,
+        owned=owned,
+        problem=_stored_problem(problem),
     )
-    return tuple(
-        WeightLine(
-            mount=Mount(
-                row.host, row.server_id, ServerGroup(row.region, row.balancer_id, row.vserver_group_id), row.port
-            ),
-            recorded=row.recorded,
-            intended=row.intended,
-            asked=row.asked,
-            confirmed=row.confirmed,
-            verified=None if row.verified is None else Verified(row.verified),
-            confirmed_at=row.confirmed_at,
-            owned=row.owned,
-            problem=decode_problem(row.problem),
-        )
-        for row in rows
-    )
+
+
+def _stored_problem(text: str | None) -> Problem | None:
+    return None if text is None else decode_problem(json.loads(text))
 
 
 def load_steps(
-    conn: sa.Connection, order_id: int, direction: Direction, *, host: str | None = None
+    conn: sa.Connection, order_id: int, direction: Direction, *, hosts: Collection[str] | None = None
 ) -> dict[tuple[str, int], tuple[StepProgress, ...]]:
-    """(host, attempt) → its steps in order."""
+    """(host, attempt) → its steps in order, of these hosts or of all."""
     query = sa.select(t.step).where(t.step.c.order_id == order_id, t.step.c.direction == str(direction))
-    if host is not None:
-        query = query.where(t.step.c.host == host)
+    if hosts is not None and len(hosts) <= HOSTS_NAMED_IN_A_QUERY:
+        query = query.where(t.step.c.host.in_(hosts))
     found: dict[tuple[str, int], list[StepProgress]] = {}
     for row in conn.execute(query.order_by(t.step.c.host, t.step.c.attempt, t.step.c.position)):
         found.setdefault((row.host, row.attempt), []).append(
@@ -172,7 +225,7 @@ def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, be
 
 
 def add_event(conn: sa.Connection, order_id: int, at: float, kind: str, data: Mapping[str, Any]) -> None:
-    conn.execute(sa.insert(t.event).values(order_id=order_id, at=at, kind=kind, data=dict(data)))
+    insert(conn, t.event, {"order_id": order_id, "at": at, "kind": kind, "data": dict(data)})
 
 
 def insert_order(
@@ -210,7 +263,7 @@ def insert_order(
 
 
 def update_order(conn: sa.Connection, order_id: int, now: float, **values: Any) -> None:
-    conn.execute(sa.update(t.order).where(t.order.c.id == order_id).values(changed_at=now, **values))
+    update(conn, t.order, {"id": order_id}, {"changed_at": now, **values})
 
 
 def set_order_state(
@@ -292,15 +345,8 @@ def set_node_state(
     values["ended_at"] = now if state.complete else None
     if by:
         values["confirmed_by"] = by
-    conn.execute(
-        sa.update(t.order_node)
-        .where(
-            t.order_node.c.order_id == progress.id,
-            t.order_node.c.direction == str(plan.direction),
-            t.order_node.c.key == key,
-        )
-        .values(**values)
-    )
+    row = {"order_id": progress.id, "direction": str(plan.direction), "key": key}
+    update(conn, t.order_node, row, values)
     was = str(before.state) if before else str(NodeState.PENDING)
     data = {"key": key, "kind": str(node.kind), "number": node.number, "state": str(state), "was": was, "by": by}
     add_event(conn, progress.id, now, "node", data)
@@ -311,35 +357,22 @@ def release_weights(conn: sa.Connection, order_id: int) -> None:
     conn.execute(sa.update(t.weight).where(t.weight.c.order_id == order_id).values(owned=False))
 
 
-def _run_where(order_id: int, direction: Direction, host: str) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        t.host_run.c.order_id == order_id, t.host_run.c.direction == str(direction), t.host_run.c.host == host
-    )
+def _run_key(order_id: int, direction: Direction, host: str) -> dict[str, Any]:
+    return {"order_id": order_id, "direction": str(direction), "host": host}
 
 
 def start_run(
     conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, steps: Iterable[StepName], now: float
 ) -> None:
     """The run is `running` and its steps of this attempt stand pending, before anything is done to the host."""
-    conn.execute(
-        sa.update(t.host_run)
-        .where(_run_where(order_id, direction, run.host))
-        .values(state=str(RunState.RUNNING), started_at=now, ended_at=None, problem=None)
+    key = _run_key(order_id, direction, run.host)
+    update(
+        conn, t.host_run, key, {"state": str(RunState.RUNNING), "started_at": now, "ended_at": None, "problem": None}
     )
-    conn.execute(
-        sa.insert(t.step),
-        [
-            {
-                "order_id": order_id,
-                "direction": str(direction),
-                "host": run.host,
-                "attempt": run.attempt,
-                "position": position,
-                "name": str(name),
-            }
-            for position, name in enumerate(steps)
-        ],
-    )
+    pending = [
+        {**key, "attempt": run.attempt, "position": position, "name": str(name)} for position, name in enumerate(steps)
+    ]
+    insert(conn, t.step, pending)
     _host_event(conn, order_id, run, RunState.RUNNING, now)
 
 
@@ -352,25 +385,20 @@ def end_run(
     now: float,
     problem: Problem | None = None,
 ) -> None:
-    conn.execute(
-        sa.update(t.host_run)
-        .where(_run_where(order_id, direction, run.host))
-        .values(state=str(state), ended_at=now, problem=encode_problem(problem))
-    )
+    values = {"state": str(state), "ended_at": now, "problem": encode_problem(problem)}
+    update(conn, t.host_run, _run_key(order_id, direction, run.host), values)
     _host_event(conn, order_id, run, state, now, problem)
 
 
 def retry_run(conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, now: float) -> None:
-    conn.execute(
-        sa.update(t.host_run)
-        .where(_run_where(order_id, direction, run.host))
-        .values(state=str(RunState.PENDING), attempt=run.attempt + 1, problem=None, started_at=None, ended_at=None)
-    )
+    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1, "problem": None}
+    values = {**again, "started_at": None, "ended_at": None}
+    update(conn, t.host_run, _run_key(order_id, direction, run.host), values)
     _host_event(conn, order_id, run, RunState.PENDING, now)
 
 
 def touch_run(conn: sa.Connection, order_id: int, direction: Direction, host: str) -> None:
-    conn.execute(sa.update(t.host_run).where(_run_where(order_id, direction, host)).values(touched=True))
+    update(conn, t.host_run, _run_key(order_id, direction, host), {"touched": True})
 
 
 def _host_event(
@@ -405,17 +433,8 @@ def set_step(
         values["started_at"] = now
     elif state.complete:
         values["ended_at"] = now
-    conn.execute(
-        sa.update(t.step)
-        .where(
-            t.step.c.order_id == order_id,
-            t.step.c.direction == str(direction),
-            t.step.c.host == run.host,
-            t.step.c.attempt == run.attempt,
-            t.step.c.position == step.position,
-        )
-        .values(**values)
-    )
+    key = {**_run_key(order_id, direction, run.host), "attempt": run.attempt, "position": step.position}
+    update(conn, t.step, key, values)
     data: dict[str, Any] = {"host": run.host, "step": str(step.name), "state": str(state), "attempt": run.attempt}
     if problem is not None:
         data["problem"] = problem.to_json()
@@ -423,4 +442,4 @@ def set_step(
 
 
 def set_host(conn: sa.Connection, workspace_id: int, host: str, **values: Any) -> None:
-    conn.execute(sa.update(t.host).where(t.host.c.workspace_id == workspace_id, t.host.c.name == host).values(**values))
+    update(conn, t.host, {"workspace_id": workspace_id, "name": host}, values)

@@ -110,7 +110,9 @@ async def main(folder: Path, hosts: int) -> None:
     ready.rename(folder / "fleet.json")
     while True:
         await asyncio.sleep(0.2)
-        (folder / "changes").write_text(str(len(slb.changes())))
+        counted = folder / "changes.new"
+        counted.write_text(str(len(slb.changes())))
+        counted.rename(folder / "changes")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import asyncssh
 
-from engine.domain.fleet import Host
+from engine.domain.fleet import Host, ObjectRef, TechStack
 from engine.steps.host_check import host_check_script
 from tests.benchmarks.fleet import address
 from tests.benchmarks.trivial import STEPS, body
@@ -31,7 +31,8 @@ async def main(folder: Path, hosts: int) -> None:
         gss_kex=False, gss_auth=False, preferred_auth="publickey", kex_algs=["curve25519-sha256"],
         encryption_algs=["aes128-gcm@openssh.com"], compression_algs=None,
     )  # fmt: skip
-    check = host_check_script()
+    host = Host("any", "", 22, "admin", "", "", "")
+    check = host_check_script(host, TechStack("web", "1", ObjectRef("", "", ""), {}), requires_staragent=False)
     free = asyncio.Semaphore(AT_ONCE)
 
     async def release(number: int) -> None:
@@ -48,6 +49,5 @@ async def main(folder: Path, hosts: int) -> None:
     )
 
 
-__all__ = ["Host"]
 if __name__ == "__main__":
     asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
