@@ -37,13 +37,20 @@ from engine.store.store import Store, StoreError
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
 LOOK_EVERY_S = 0.5
+REST_S = 0.04  # between two looks, which an engine's own writes cause as well
+_SENT_COMMANDS = (
+    sa.select(t.command, t.order.c.state.label("order_state"))
+    .join(t.order)
+    .where(t.command.c.state == str(CommandState.SENT))
+    .order_by(t.command.c.id)
+)
 STANDBY_EVERY_S = 0.25
 RETRY_STORE_S = 1.0
 BROKEN_ORDER_S = 5.0
 
 
 class Engine:
-    """Run it with `await run()`. `idle_s` None: it never ends by itself."""
+    """Run it with `await run()`. `idle_s` None: it never ends by itself. `gather_s` as for the journal."""
 
     def __init__(
         self,
@@ -54,6 +61,7 @@ class Engine:
         clock: Clock,
         log_dir: Path,
         idle_s: float | None,
+        gather_s: float = 0.0,
     ) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._store = store
@@ -62,6 +70,7 @@ class Engine:
         self._clock = clock
         self._log_dir = log_dir
         self._idle_s = idle_s
+        self._gather_s = gather_s
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
@@ -92,7 +101,7 @@ class Engine:
         dispatch = LocalDispatch()
         log.info("engine %s owns the store", self.id)
         try:
-            async with Journal(self._store) as journal:
+            async with Journal(self._store, gather_s=self._gather_s) as journal:
                 try:
                     await self._register(journal)
                     return await self._look_after_orders(ownership, journal, dispatch)
@@ -108,8 +117,9 @@ class Engine:
         beat_at = 0.0
         self._busy_at = time.monotonic()
         while not self._stopping.is_set():
-            await self._adopt_orders(journal, dispatch)
-            await self._pass_commands_on(await asyncio.to_thread(self._sent_commands), journal)
+            open_orders, commands = await asyncio.to_thread(self._look)
+            await self._adopt_orders(open_orders, journal, dispatch)
+            await self._pass_commands_on(commands, journal)
             if time.monotonic() - beat_at >= HEARTBEAT_S:
                 if not await asyncio.to_thread(ownership.held):
                     log.warning("engine %s lost the store to another engine or a broken connection", self.id)
@@ -118,22 +128,26 @@ class Engine:
                 beat_at = time.monotonic()
             if self._idle():
                 return True
+            await self._pause(REST_S)
             token = await asyncio.to_thread(self._store.wait_change, token, LOOK_EVERY_S)
         return True
 
     # ---------------------------------------------------------------------------------------------------------- orders
 
-    async def _adopt_orders(self, journal: Journal, dispatch: LocalDispatch) -> None:
+    async def _adopt_orders(
+        self, open_orders: list[tuple[int, int]], journal: Journal, dispatch: LocalDispatch
+    ) -> None:
         for order_id, (_, task) in list(self._orders.items()):
             if task.done():
                 del self._orders[order_id]
-        for order_id, workspace_id in await asyncio.to_thread(self._open_orders):
+        for order_id, workspace_id in open_orders:
             if order_id not in self._orders:
                 await self._adopt(order_id, workspace_id, journal, dispatch)
 
-    def _open_orders(self) -> list[tuple[int, int]]:
+    def _look(self) -> tuple[list[tuple[int, int]], list[sa.Row[Any]]]:
+        """The open orders, and the commands nobody has answered yet with the state of their order."""
         with self._store.reading() as conn:
-            return rows.open_orders(conn)
+            return rows.open_orders(conn), list(conn.execute(_SENT_COMMANDS))
 
     async def _adopt(self, order_id: int, workspace_id: int, journal: Journal, dispatch: LocalDispatch) -> None:
         """Take the order over under a new epoch: from here on nobody else can change it."""
@@ -190,12 +204,6 @@ class Engine:
     def _regions(self, workspace_id: int) -> tuple[Region, ...]:
         with self._store.reading() as conn:
             return load_regions(conn, workspace_id)
-
-    def _sent_commands(self) -> list[sa.Row[Any]]:
-        """Commands nobody has answered yet, with the state of their order."""
-        query = sa.select(t.command, t.order.c.state.label("order_state")).join(t.order)
-        with self._store.reading() as conn:
-            return list(conn.execute(query.where(t.command.c.state == str(CommandState.SENT)).order_by(t.command.c.id)))
 
     async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal) -> None:
         for command in commands:

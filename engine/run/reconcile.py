@@ -39,6 +39,11 @@ from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
+_SENT_COMMANDS = (
+    sa.select(t.command)
+    .where(t.command.c.order_id == sa.bindparam("order_id"), t.command.c.state == "sent")
+    .order_by(t.command.c.id)
+)
 REST_PER_HOST_S = (
     0.0001  # between two decisions, which cost the more the more hosts there are: many ends become one decision
 )
@@ -280,9 +285,8 @@ class OrderReconciler:
             await self._answer(command)
 
     def _read_commands(self) -> list[sa.Row[Any]]:
-        query = sa.select(t.command).where(t.command.c.order_id == self.order_id, t.command.c.state == "sent")
         with self._ports.store.reading() as conn:
-            return list(conn.execute(query.order_by(t.command.c.id)))
+            return list(conn.execute(_SENT_COMMANDS, {"order_id": self.order_id}))
 
     async def _answer(self, command: sa.Row[Any]) -> None:
         refusal = await self._write(lambda conn: self._refusal(conn, command))

@@ -77,6 +77,7 @@ _WEIGHTS = (
     .order_by(*_columns(t.weight, "host", "balancer_id", "vserver_group_id", "port"))
 )  # fmt: skip
 OPEN_STATES = tuple(str(state) for state in OrderState if not state.complete)
+_OPEN = sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES)).order_by(t.order.c.id)
 
 
 def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
@@ -199,8 +200,7 @@ def load_steps(
 
 def open_orders(conn: sa.Connection) -> list[tuple[int, int]]:
     """(order id, workspace id) of every order that has not ended."""
-    query = sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES))
-    return [(row.id, row.workspace_id) for row in conn.execute(query.order_by(t.order.c.id))]
+    return [(order_id, workspace_id) for order_id, workspace_id in conn.execute(_OPEN).all()]
 
 
 def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, besides: int = 0) -> list[int]:
