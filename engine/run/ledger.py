@@ -37,7 +37,7 @@ from engine.store.statements import update
 
 SERVERS_A_CALL = 20
 CHANGES_A_MINUTE = 80  # the service allows 90 a minute, account and region; others change weights too
-GATHER_S = 0.04
+GATHER_S = 0.1
 GATHER_LIMIT = 5
 TRIES = 8
 READ_BACKS = 4

@@ -44,9 +44,8 @@ _SENT_COMMANDS = (
     .where(t.command.c.order_id == sa.bindparam("order_id"), t.command.c.state == "sent")
     .order_by(t.command.c.id)
 )
-REST_PER_HOST_S = (
-    0.0001  # between two decisions, which cost the more the more hosts there are: many ends become one decision
-)
+# Between two decisions, which cost the more the more hosts there are: many ends become one decision.
+REST_PER_HOST_S = 0.0002
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def _weight(
     owned: bool, problem: str | None,
 ) -> WeightLine:  # fmt: skip
     return WeightLine(
-        mount=Mount(host, server_id, ServerGroup(region, balancer_id, vserver_group_id), port),
+        mount=Mount(host, server_id, _server_group(region, balancer_id, vserver_group_id), port),
         recorded=recorded,
         intended=intended,
         asked=asked,
@@ -170,6 +170,9 @@ def _weight(
         owned=owned,
         problem=_stored_problem(problem),
     )
+
+
+_server_group = lru_cache(maxsize=1024)(ServerGroup)  # one object for all of its lines
 
 
 def _stored_problem(text: str | None) -> Problem | None:

@@ -93,11 +93,11 @@ def fleet(folder: Path, hosts: int) -> Iterator[dict[str, Any]]:
         yield json.loads((folder / "fleet.json").read_text())
 
 
-def until(holds: Callable[[], bool], deadline_s: float) -> None:
+def until(holds: Callable[[], bool], deadline_s: float, *, every_s: float = 0.02) -> None:
     end = time.perf_counter() + deadline_s
     while not holds():
         assert time.perf_counter() < end, "it did not happen in time"
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def raw_loop(folder: Path, hosts: int) -> Cost:
@@ -116,7 +116,7 @@ def release(folder: Path, hosts: int, facts: dict[str, Any], *, mounted: bool = 
         workspace, instance = insert_fleet(conn, hosts, facts, mounted=mounted)
     more = {"COCKPIT_BENCH_PROFILE": profile} if profile else {}
     with process(folder, "engine_under_test", **more) as engine:
-        until(lambda: _engine_alive(store), 30)
+        until(lambda: engine_alive(store, engine.pid), 30)
         spec = ReleaseSpec("shop", "2.0.0", parallelism=50)
         before = changes(folder)
         began, used = time.perf_counter(), cpu_s(engine.pid)
@@ -163,9 +163,11 @@ def await_state(store: Store, order: int, wanted: OrderState) -> None:
     until(there, DEADLINE_S)
 
 
-def _engine_alive(store: Store) -> bool:
+def engine_alive(store: Store, pid: int) -> bool:
+    """Whether the engine that owns the store is that process."""
+    query = sa.select(sa.func.count()).where(t.engine.c.state == "active", t.engine.c.pid == pid)
     with store.reading() as conn:
-        return bool(conn.execute(sa.select(sa.func.count()).where(t.engine.c.state == "active")).scalar_one())
+        return bool(conn.execute(query).scalar_one())
 
 
 def cpu_s(pid: int) -> float:

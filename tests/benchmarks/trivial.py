@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from engine.domain.states import StepName
 
 STEPS = (
@@ -16,4 +18,6 @@ STEPS = (
 
 
 def body(name: StepName) -> str:
-    return f'echo "{name} on $(pwd)"; test -d "$HOME"'
+    """`BENCH_STEP_S` in the environment: how long a step takes."""
+    pause_s = float(os.environ.get("BENCH_STEP_S", "0"))
+    return f'echo "{name} on $(pwd)"; test -d "$HOME"' + (f"; sleep {pause_s}" if pause_s else "")
