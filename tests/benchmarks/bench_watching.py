@@ -68,13 +68,15 @@ def test_key_to_repaint_with_200_hosts_at_20000_lines_a_second(tmp_path: Path) -
             Terminal([sys.executable, "-m", "cockpit"], settings, columns=160, rows=45) as terminal:  # fmt: skip
         terminal.until(b"trade-core")
         quiet(terminal, 1.0)
+        terminal.press(b"\x1b[B")  # ledger stands first
+        quiet(terminal, 0.5)
         terminal.press(b"\r")
-        terminal.until(b"hz-003")
+        terminal.until(b"hz-03")
         quiet(terminal, 3.0)
         began, used = time.perf_counter(), cpu_s(terminal.process.pid)
         watch(terminal, WATCH_S)
         core = (cpu_s(terminal.process.pid) - used) / (time.perf_counter() - began)
-        took = sorted(key_to_repaint(terminal, number) for number in range(2, KEYS))
+        took = sorted(key_to_repaint(terminal, number) for number in range(2, KEYS + 1))
     p50, p99 = took[len(took) // 2] * 1000, took[int(len(took) * 0.99)] * 1000
     what = "200 hosts at 20,000 lines/s"
     figure(f"{what}, key → repaint p50", f"{p50:.1f} ms", budget=f"≤ {P50_MS:.0f} ms", met=p50 <= P50_MS)
@@ -97,7 +99,7 @@ def key_to_repaint(terminal: Terminal, number: int) -> float:
     """The cursor goes down one host: that host's row is painted in the cursor's colours, its name with it."""
     while terminal.read(0.0):
         pass
-    wanted, seen = f"hz-{number:03}".encode(), b""
+    wanted, seen = f"hz-{number:02}".encode(), b""
     began = time.perf_counter()
     terminal.press(b"\x1b[B")
     while wanted not in seen:
