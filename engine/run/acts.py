@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, CommandState, Direction, NodeKind, NodeState, OrderState, RunState
@@ -52,6 +53,14 @@ def answer(
     rows.add_event(conn, command.order_id, now, "command", event | ({"problem": data} if data else {}))
 
 
+def order_ended(order_id: int, state: OrderState) -> Problem:
+    return Problem(
+        "order_ended",
+        message("Order #{id} has ended ({state}).", id=order_id, state=str(state)),
+        message("Create another order; a rollback after the end is an order of its own."),
+    )
+
+
 def _confirm(
     conn: sa.Connection, progress: OrderProgress, params: Mapping[str, Any], operator: str, now: float
 ) -> None:
@@ -82,6 +91,7 @@ def _cancel(conn: sa.Connection, progress: OrderProgress, reason: str, now: floa
         rows.set_order_state(conn, progress, OrderState.CANCELLED, now)
     elif progress.direction is Direction.BACK:
         rows.set_order_state(conn, progress, OrderState.FAILED, now, problem=progress.problem)
+        rows.release_weights(conn, progress.id, as_they_are=False)
     else:
         rows.set_order_state(conn, progress, OrderState.CANCELLING, now)
 

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import os
 import platform
-import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
-from engine.domain.message import message
-from engine.domain.problem import Problem
-from engine.domain.states import CommandState, OrderState
+from engine.domain.states import Act, CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
+from engine.run.background import Background, Threads
+from engine.run.give_back import GiveBacks
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
+from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -37,20 +38,20 @@ from engine.store.store import Store, StoreError
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
 LOOK_EVERY_S = 0.5
+STANDBY_EVERY_S = 0.25
+RETRY_STORE_S = 1.0
 REST_S = 0.04  # between two looks, which an engine's own writes cause as well
-_SENT_COMMANDS = (
-    sa.select(t.command, t.order.c.state.label("order_state"))
+BROKEN_ORDER_S = 5.0
+_SENT = (
+    sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id)
     .join(t.order)
     .where(t.command.c.state == str(CommandState.SENT))
     .order_by(t.command.c.id)
 )
-STANDBY_EVERY_S = 0.25
-RETRY_STORE_S = 1.0
-BROKEN_ORDER_S = 5.0
 
 
 class Engine:
-    """Run it with `await run()`. `idle_s` None: it never ends by itself. `gather_s` as for the journal."""
+    """Run it with `await run()`. `idle_s` None: it never ends by itself."""
 
     def __init__(
         self,
@@ -61,6 +62,8 @@ class Engine:
         clock: Clock,
         log_dir: Path,
         idle_s: float | None,
+        background: Background | None = None,
+        acquire: Callable[[Store], Ownership | None] = acquire,
         gather_s: float = 0.0,
     ) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -73,8 +76,12 @@ class Engine:
         self._gather_s = gather_s
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
+        self._turns = Turns(clock)
+        self._give_backs = GiveBacks(self._take_over)
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
-        self._busy_at = time.monotonic()
+        self._background = background or Threads()
+        self._acquire = acquire
+        self._busy_at = 0.0
 
     def stop(self) -> None:
         """End soon; jobs on hosts go on and a successor re-attaches to them."""
@@ -82,9 +89,10 @@ class Engine:
 
     async def run(self) -> None:
         """Own the store when it is free, until stopped or idle. A lost store is waited for and taken over again."""
+        self._busy_at = _loop_time()
         while not self._stopping.is_set():
             try:
-                ownership = await asyncio.to_thread(acquire, self._store)
+                ownership = await self._background.call(self._acquire, self._store)
                 if ownership is None:
                     if self._idle():
                         return
@@ -101,7 +109,7 @@ class Engine:
         dispatch = LocalDispatch()
         log.info("engine %s owns the store", self.id)
         try:
-            async with Journal(self._store, gather_s=self._gather_s) as journal:
+            async with Journal(self._store, self._background, gather_s=self._gather_s) as journal:
                 try:
                     await self._register(journal)
                     return await self._look_after_orders(ownership, journal, dispatch)
@@ -109,45 +117,41 @@ class Engine:
                     await self._let_go_of_orders()
                     await self._unregister(journal)
         finally:
-            await asyncio.to_thread(ownership.release)
+            await self._background.call(ownership.release)
             log.info("engine %s let the store go", self.id)
 
     async def _look_after_orders(self, ownership: Ownership, journal: Journal, dispatch: LocalDispatch) -> bool:
-        token = await asyncio.to_thread(self._store.change_token)
+        token = await self._background.call(self._store.change_token)
         beat_at = 0.0
-        self._busy_at = time.monotonic()
+        self._busy_at = _loop_time()
         while not self._stopping.is_set():
-            open_orders, commands = await asyncio.to_thread(self._look)
-            await self._adopt_orders(open_orders, journal, dispatch)
-            await self._pass_commands_on(commands, journal)
-            if time.monotonic() - beat_at >= HEARTBEAT_S:
-                if not await asyncio.to_thread(ownership.held):
+            await self._adopt_orders(journal, dispatch)
+            await self._pass_commands_on(await self._background.call(self._sent_commands), journal, dispatch)
+            if _loop_time() - beat_at >= HEARTBEAT_S:
+                if not await self._background.call(ownership.held):
                     log.warning("engine %s lost the store to another engine or a broken connection", self.id)
                     return False
                 await self._beat(journal)
-                beat_at = time.monotonic()
+                beat_at = _loop_time()
             if self._idle():
                 return True
             await self._pause(REST_S)
-            token = await asyncio.to_thread(self._store.wait_change, token, LOOK_EVERY_S)
+            token = await self._background.changed(self._store, token, LOOK_EVERY_S)
         return True
 
     # ---------------------------------------------------------------------------------------------------------- orders
 
-    async def _adopt_orders(
-        self, open_orders: list[tuple[int, int]], journal: Journal, dispatch: LocalDispatch
-    ) -> None:
+    async def _adopt_orders(self, journal: Journal, dispatch: LocalDispatch) -> None:
         for order_id, (_, task) in list(self._orders.items()):
             if task.done():
                 del self._orders[order_id]
-        for order_id, workspace_id in open_orders:
+        for order_id, workspace_id in await self._background.call(self._open_orders):
             if order_id not in self._orders:
                 await self._adopt(order_id, workspace_id, journal, dispatch)
 
-    def _look(self) -> tuple[list[tuple[int, int]], list[sa.Row[Any]]]:
-        """The open orders, and the commands nobody has answered yet with the state of their order."""
+    def _open_orders(self) -> list[tuple[int, int]]:
         with self._store.reading() as conn:
-            return rows.open_orders(conn), list(conn.execute(_SENT_COMMANDS))
+            return rows.open_orders(conn)
 
     async def _adopt(self, order_id: int, workspace_id: int, journal: Journal, dispatch: LocalDispatch) -> None:
         """Take the order over under a new epoch: from here on nobody else can change it."""
@@ -180,24 +184,26 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._orders.clear()
+        await self._give_backs.close()
         for ports in self._ports.values():
             await ports.ledger.close()
         self._ports.clear()
 
     async def _ports_of(self, workspace_id: int, journal: Journal, dispatch: LocalDispatch) -> Ports:
         if workspace_id not in self._ports:
-            regions = await asyncio.to_thread(self._regions, workspace_id)
+            regions = await self._background.call(self._regions, workspace_id)
             balancers = self._cloud.balancers(regions)
             self._ports[workspace_id] = Ports(
                 store=self._store,
                 journal=journal,
-                ledger=Ledger(journal, balancers, self._clock),
+                ledger=Ledger(journal, balancers, self._clock, turns=self._turns, regions=regions),
                 remote=self._remote,
                 packages=self._cloud.packages(regions),
                 balancers=balancers,
                 clock=self._clock,
                 log_dir=self._log_dir,
                 dispatch=dispatch,
+                background=self._background,
             )
         return self._ports[workspace_id]
 
@@ -205,27 +211,30 @@ class Engine:
         with self._store.reading() as conn:
             return load_regions(conn, workspace_id)
 
-    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal) -> None:
+    def _sent_commands(self) -> list[sa.Row[Any]]:
+        """Commands nobody has answered yet, with the state of their order."""
+        with self._store.reading() as conn:
+            return list(conn.execute(_SENT))
+
+    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal, dispatch: LocalDispatch) -> None:
         for command in commands:
             if command.order_id in self._orders:
                 self._orders[command.order_id][0].wake()
+            elif OrderState(command.order_state).complete and command.act == str(Act.GIVE_BACK):
+                self._give_backs.answer(command, await self._ports_of(command.workspace_id, journal, dispatch))
             elif OrderState(command.order_state).complete:
                 await journal.write(None, 0, partial(self._refuse_ended, command))
 
     def _refuse_ended(self, command: sa.Row[Any], conn: sa.Connection) -> None:
-        problem = Problem(
-            "order_ended",
-            message("Order #{id} has ended ({state}).", id=command.order_id, state=command.order_state),
-            message("Create another order; a rollback after the end is an order of its own."),
-        )
+        problem = acts.order_ended(command.order_id, OrderState(command.order_state))
         acts.answer(conn, command, CommandState.REFUSED, self._clock.now(), problem)
 
     # ------------------------------------------------------------------------------------------------------------ life
 
     def _idle(self) -> bool:
-        if any(not reconciler.quiet for reconciler, _ in self._orders.values()):
-            self._busy_at = time.monotonic()
-        return self._idle_s is not None and time.monotonic() - self._busy_at >= self._idle_s
+        if self._give_backs.busy or any(not reconciler.quiet for reconciler, _ in self._orders.values()):
+            self._busy_at = _loop_time()
+        return self._idle_s is not None and _loop_time() - self._busy_at >= self._idle_s
 
     async def _register(self, journal: Journal) -> None:
         now = self._clock.now()
@@ -266,3 +275,8 @@ class Engine:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _loop_time() -> float:
+    """Seconds on the event loop's own clock: every wait of the engine is counted on the same one."""
+    return asyncio.get_running_loop().time()

@@ -23,9 +23,9 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
 from engine.domain.states import Direction, HostState, RunState, StepName, StepState
 from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted
-from engine.run.ledger import MoveResult
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext, job_key
+from engine.run.weight_rows import MoveResult
 from engine.steps.context import ReleaseContext, parameter, port, seconds, variables
 from engine.steps.drain import drain_script
 from engine.steps.release import remote_steps
@@ -62,6 +62,7 @@ class HostRun:
     plan: HostPlan
     steps: list[StepProgress]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    unseen: bool = field(default=False, init=False)  # a job may have gone on where we could not look
 
     async def go(self) -> None:
         """To the end of the run, written down. Raises StaleEpoch when the order was taken over, StoreError when the store failed;
@@ -92,14 +93,14 @@ class HostRun:
         at = 0
         while at < len(self.steps):
             step = self.steps[at]
-            if self.stopping.is_set():
-                await self._stop_here(step)
             if step.state.halts and step.problem is not None:
                 raise _Failed(step.problem)
             if step.state is StepState.CANCELLED:
                 raise _Stopped(step.problem)
             if step.state.complete:
                 at += 1
+            elif self.stopping.is_set():
+                await self._stop_here(at, log)
             elif step.name in BALANCER_STEPS:
                 await self._balancer_step(step, log)
                 at += 1
@@ -147,6 +148,7 @@ class HostRun:
             self.context.epoch,
             weights,
             owned=owned,
+            floors=self.context.floors,
             told=lambda problem: log.heading(f"{problem.what} It is asked again.", self._now()),
         )
         for result in results:
@@ -206,7 +208,7 @@ class HostRun:
                 follow.cancel()
                 await asyncio.gather(follow, return_exceptions=True)
         if follow.cancelled():
-            await self._stop_job()
+            await self._stop_job(log)
         else:
             follow.result()
 
@@ -228,19 +230,21 @@ class HostRun:
                     case LogBytes(data, offset):
                         log.output(data, offset)
                     case StepStarted(name, _, offset):
-                        log.offset = max(log.offset, offset)
-                        await self._remote_step_started(name, log)
+                        await self._remote_step_started(name, offset, log)
                     case StepEnded():
                         await self._remote_step_ended(event, log)
                     case JobEnded(stopped, _):
                         await self._job_ended(stopped)
         except RemoteError as error:
+            self.unseen = True
             await self._fail(self._current(), StepState.FAILED, error.problem)
 
-    async def _remote_step_started(self, name: StepName, log: HostLog) -> None:
+    async def _remote_step_started(self, name: StepName, offset: int, log: HostLog) -> None:
+        """The log's mark passes a record only when its row is committed: a successor would never hear of it otherwise."""
         step = self._named(name)
         if step.state is StepState.PENDING:
             await self._begin(step, log)
+        log.offset = max(log.offset, offset)
 
     async def _remote_step_ended(self, event: StepEnded, log: HostLog) -> None:
         step = self._named(event.step)
@@ -278,37 +282,80 @@ class HostRun:
                 ),
             )
 
-    async def _stop_here(self, step: StepProgress) -> None:
-        """Between two steps there is nothing to stop, unless an earlier engine left a job running on the host."""
-        if step.state is StepState.RUNNING and step.name not in BALANCER_STEPS:
-            await self._stop_job()
+    async def _stop_here(self, at: int, log: HostLog) -> None:
+        """Before and behind a job there is nothing to stop; between two of its steps there is."""
+        remote = self.steps[at].name not in BALANCER_STEPS
+        if remote and any(step.state is not StepState.PENDING for step in self._remote_block(at)):
+            await self._stop_job(log)
         raise _Stopped
 
-    async def _stop_job(self) -> None:
-        step = self._current()
+    async def _stop_job(self, log: HostLog) -> None:
+        """Stop it, then read what it did before it stopped: it may have begun a step that nobody has heard of."""
+        job = self._job_named(job_key(self.direction, self.run.attempt))
         try:
-            await self.context.remote.stop(self._job_named(job_key(self.direction, self.run.attempt)))
+            await self.context.remote.stop(job)
+            await self._read_to_end(job, log)
         except RemoteError as error:
-            await self._finish(step, StepState.CANCELLED, error.problem)
+            self.unseen = True
+            await self._finish(self._current(), StepState.CANCELLED, error.problem)
             raise _Stopped(error.problem) from error
-        await self._finish(step, StepState.CANCELLED)
+        await self._finish(self._current(), StepState.CANCELLED)
         raise _Stopped
+
+    async def _read_to_end(self, job: Job, log: HostLog) -> None:
+        async for event in self.context.remote.follow(job, log.offset):
+            match event:
+                case LogBytes(data, offset):
+                    log.output(data, offset)
+                case StepStarted(name, _, offset):
+                    await self._remote_step_started(name, offset, log)
+                case StepEnded():
+                    await self._remote_step_ended(event, log)
 
     async def _stop_earlier_job(self) -> None:
         """A new attempt, or the way back, must not run beside what an earlier attempt may have left running on the host."""
-        earlier = None
-        if self.run.attempt > 1:
-            earlier = job_key(self.direction, self.run.attempt - 1)
-        elif self.direction is Direction.BACK:
-            earlier = job_key(Direction.FORWARD, await self._forward_attempt())
-        if earlier is None or any(step.state is not StepState.PENDING for step in self.steps):
+        if any(step.state is not StepState.PENDING for step in self.steps):
             return
+        if self.run.attempt > 1:
+            earlier, attempt = self.direction, self.run.attempt - 1
+        elif self.direction is Direction.BACK:
+            earlier, attempt = Direction.FORWARD, await self._forward_attempt()
+        else:
+            return
+        job = self._job_named(job_key(earlier, attempt))
         try:
-            await self.context.remote.stop(self._job_named(earlier))
+            await self.context.remote.stop(job)
+            await self._note_deployed(job, earlier, attempt)
         except RemoteError as error:
             step = self.steps[0]
             await self._set(step, StepState.RUNNING)
             await self._fail(self._current(), StepState.FAILED, error.problem)
+
+    async def _note_deployed(self, job: Job, earlier: Direction, attempt: int) -> None:
+        """What the earlier attempt did to the host's version after it was lost sight of."""
+        log = HostLog(log_path(self.context.log_dir, self.context.order_id, self.run.host, earlier, attempt))
+        began = ended = False
+        try:
+            async for event in self.context.remote.follow(job, log.offset):
+                match event:
+                    case LogBytes(data, offset):
+                        log.output(data, offset)
+                    case StepStarted(StepName.DEPLOY):
+                        began = True
+                    case StepEnded(StepName.DEPLOY, 0, False):
+                        ended = True
+        finally:
+            log.close()
+        if not began and not ended:
+            return
+        version = self.plan.to_version if earlier is self.direction else self.plan.from_version
+
+        def change(conn: sa.Connection) -> None:
+            rows.touch_run(conn, self.context.order_id, earlier, self.run.host)
+            if ended:
+                rows.set_host(conn, self.context.facts.workspace_id, self.run.host, version=version)
+
+        await self.context.journal.write(self.context.order_id, self.context.epoch, change)
 
     def _job_named(self, key: str) -> Job:
         """A job by its name only, enough to stop it."""
@@ -336,19 +383,20 @@ class HostRun:
     async def _set(self, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
         """Commit the step's new state, with what it means for the host, then remember it."""
         now, context = self._now(), self.context
+        touches = step.name is StepName.DEPLOY and state not in (StepState.CANCELLED, StepState.SKIPPED)
 
         def change(conn: sa.Connection) -> None:
             rows.set_step(
                 conn, context.order_id, self.direction, self.run, step, state, now, epoch=context.epoch, problem=problem
             )
-            if step.name is StepName.DEPLOY and state is StepState.RUNNING:
+            if touches:
                 rows.touch_run(conn, context.order_id, self.direction, self.run.host)
             if step.name is StepName.DEPLOY and state is StepState.SUCCEEDED:
                 rows.set_host(conn, context.facts.workspace_id, self.run.host, version=self.plan.to_version)
 
         await context.journal.write(context.order_id, context.epoch, change)
         self.steps[step.position] = replace(step, state=state, problem=problem)
-        if step.name is StepName.DEPLOY and state is StepState.RUNNING:
+        if touches:
             self.run = replace(self.run, touched=True)
 
     async def _end(self, state: RunState, problem: Problem | None) -> None:
@@ -357,6 +405,8 @@ class HostRun:
         def change(conn: sa.Connection) -> None:
             rows.end_run(conn, context.order_id, self.direction, self.run, state, now, problem)
             rows.set_host(conn, context.facts.workspace_id, self.run.host, state=str(self._host_state(state)))
+            if self._may_have_deployed():
+                rows.touch_run(conn, context.order_id, self.direction, self.run.host)
 
         await context.journal.write(context.order_id, context.epoch, change)
 
@@ -366,6 +416,11 @@ class HostRun:
         if state is RunState.CANCELLED and not self.run.touched:
             return HostState.DEPLOYED if self.plan.from_version else HostState.READY
         return HostState.DEPLOY_FAILED
+
+    def _may_have_deployed(self) -> bool:
+        """The job was lost sight of before its deploy was seen to begin: a way back must count with the new version."""
+        deploy = next((step for step in self.steps if step.name is StepName.DEPLOY), None)
+        return self.unseen and deploy is not None and deploy.state is StepState.PENDING
 
     def _current(self) -> StepProgress:
         """The running step, else the first that is not complete."""
@@ -389,4 +444,5 @@ class HostRun:
 def _weight_line(result: MoveResult) -> str:
     where = f"{result.mount.server_group}" + (f":{result.mount.port}" if result.mount.port else "")
     seen = "unknown" if result.read_back is None else str(result.read_back)
-    return f"weight in {where}: asked {result.asked}, read back {seen}, verified {result.verified}"
+    kept = " (as somebody else has set it)" if result.kept else ""
+    return f"weight in {where}: asked {result.asked}{kept}, read back {seen}, verified {result.verified}"

@@ -1,4 +1,4 @@
-"""The journal: every change of an order's rows goes through one writer thread that commits whatever is waiting together.
+"""The journal: every change of an order's rows goes through one writer that commits whatever is waiting together.
 
 `await write(…)` returns after COMMIT, so a row that says *started* is on disk before the effect it announces begins. Each
 transaction checks, under the order's row lock, that the order still belongs to the epoch that writes: an engine that was frozen
@@ -8,23 +8,22 @@ and wakes up late can change nothing. If a batch fails its operations are retrie
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import queue
-import threading
-import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
+from engine.run.background import Background, Threads
 from engine.store import tables as t
 from engine.store.store import Store, StoreError
 
 T = TypeVar("T")
 BATCH_LIMIT = 500
+DRAIN_S = 30.0
 _EPOCHS = (
     sa.select(t.order.c.id, t.order.c.epoch)
     .where(t.order.c.id.in_(sa.bindparam("ids", expanding=True)))
@@ -52,30 +51,42 @@ class _Operation:
     order_id: int | None
     epoch: int
     change: Callable[[sa.Connection], Any]
-    done: Callable[[Any, BaseException | None], None]
+    written: asyncio.Future[Any]
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        if self.written.done():  # whoever asked was cancelled meanwhile
+            return
+        if error is None:
+            self.written.set_result(result)
+        else:
+            self.written.set_exception(error)
 
 
 class Journal:
     """The only writer of an engine. Start it with `async with`; it drains what is waiting before it ends."""
 
-    def __init__(self, store: Store, *, gather_s: float = 0.0) -> None:
+    def __init__(self, store: Store, background: Background | None = None, *, gather_s: float = 0.0) -> None:
         """`gather_s`: how long the first operation of a batch waits for others. A commit costs more than what it commits."""
         self._store = store
         self._gather_s = gather_s
-        self._waiting: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._lane = (background or Threads()).lane("journal")
+        self._waiting: deque[_Operation] = deque()
+        self._wake = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
         self._closed = False
         self.commits = 0
         self.operations = 0
 
     async def __aenter__(self) -> Journal:
-        self._thread.start()
+        self._writer = asyncio.create_task(self._run(), name="journal")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        assert self._writer is not None, "a journal is left that was never entered"
         self._closed = True
-        self._waiting.put(None)
-        await asyncio.to_thread(self._thread.join, 30)
+        self._wake.set()
+        await asyncio.wait({self._writer}, timeout=DRAIN_S)
+        self._lane.close()
 
     async def write(self, order_id: int | None, epoch: int, change: Callable[[sa.Connection], T]) -> T:
         """Run `change` in a transaction and return its result after COMMIT.
@@ -91,58 +102,34 @@ class Journal:
                     message("Start an engine again; it goes on from what was written."),
                 )
             )
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        operation = _Operation(order_id, epoch, change, asyncio.get_running_loop().create_future())
+        self._waiting.append(operation)
+        self._wake.set()
+        return cast(T, await operation.written)
 
-        def settle(result: Any, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
-        def done(result: Any, error: BaseException | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
-                loop.call_soon_threadsafe(settle, result, error)
-
-        self._waiting.put(_Operation(order_id, epoch, change, done))
-        return await future
-
-    def _run(self) -> None:
+    async def _run(self) -> None:
         while True:
-            first = self._waiting.get()
-            if first is None:
-                return
+            await self._wake.wait()
+            self._wake.clear()
             if self._gather_s and not self._closed:
-                time.sleep(self._gather_s)
-            batch, ended = [first], False
-            while len(batch) < BATCH_LIMIT:
-                try:
-                    following = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    ended = True
-                    break
-                batch.append(following)
-            self._commit(batch)
-            if ended:
+                await asyncio.sleep(self._gather_s)
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
+                outcomes = await self._lane.call(self._commit, batch)
+                for operation, (result, error) in zip(batch, outcomes, strict=True):
+                    operation.settle(result, error)
+            if self._closed:
                 return
 
-    def _commit(self, batch: Sequence[_Operation]) -> None:
+    def _commit(self, batch: Sequence[_Operation]) -> list[tuple[Any, BaseException | None]]:
+        """(result, error) of every operation of the batch; nothing is raised."""
         self.operations += len(batch)
         try:
-            results = self._transaction(batch)
-        except Exception as error:  # noqa: BLE001 - the thread's boundary: whatever it is, it goes to the one who waits for it
+            return [(result, None) for result in self._transaction(batch)]
+        except Exception as error:  # noqa: BLE001 - the lane's boundary: whatever it is, it goes to the one who waits for it
             if len(batch) == 1:
-                batch[0].done(None, error)
-            else:
-                for operation in batch:
-                    self._commit([operation])
-            return
-        for operation, result in zip(batch, results, strict=True):
-            operation.done(result, None)
+                return [(None, error)]
+            return [outcome for operation in batch for outcome in self._commit([operation])]
 
     def _transaction(self, batch: Sequence[_Operation]) -> list[Any]:
         with self._store.writing() as conn:

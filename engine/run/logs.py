@@ -6,6 +6,7 @@ that takes over goes on behind the last byte that was kept: what was written aft
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -42,12 +43,12 @@ class HostLog:
         self._mark_now_and_then()
 
     def _mark_now_and_then(self) -> None:
-        if time.monotonic() - self._marked_at >= MARK_EVERY_S:
+        if _loop_time() - self._marked_at >= MARK_EVERY_S:
             self.mark()
 
     def mark(self) -> None:
         self._file.flush()
-        self._marked_at = time.monotonic()
+        self._marked_at = _loop_time()
         waiting = self._mark_path.with_suffix(".offset.new")
         waiting.write_text(f"{self.offset} {self._file.tell()}\n")
         waiting.replace(self._mark_path)
@@ -75,3 +76,7 @@ class HostLog:
             return int(offset), int(size)
         except (OSError, ValueError):
             return 0, 0
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState, RunState
 from engine.plan.back import plan_cancel, plan_rollback
+from engine.plan.in_service import floors_of
 from engine.plan.next import Decision, decide, weights_left_at_zero
 from engine.plan.release import plan_release
 from engine.plan.what_if import consequence
 from engine.ports import Balancers, Clock, Packages, Remote
 from engine.run import acts
+from engine.run.background import Background
 from engine.run.host_run import HostRun
 from engine.run.initialise import Checked, fleet_of, initialise, record
 from engine.run.journal import Journal, StaleEpoch
@@ -61,6 +63,7 @@ class Ports:
     clock: Clock
     log_dir: Path
     dispatch: LocalDispatch
+    background: Background
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class OrderReconciler:
 
     async def run(self) -> None:
         """Until the order is complete. Raises StaleEpoch when another engine has it."""
+        self._ports.ledger.settle(self.order_id, self.epoch)
         try:
             self._wake.set()
             while True:
@@ -149,8 +153,9 @@ class OrderReconciler:
         if decision.order is not progress.state:
             problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
             rows.set_order_state(conn, progress, decision.order, now, problem=problem)
-            if decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK):
-                rows.release_weights(conn, progress.id)
+            if decision.order.complete:
+                given = decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
+                rows.release_weights(conn, progress.id, as_they_are=given)
             if decision.order is OrderState.SUCCEEDED:
                 _record_success(conn, progress, now)
         return _Advanced(progress, decision, start)
@@ -174,7 +179,7 @@ class OrderReconciler:
         wanted += [(direction, run) for (direction, _), run in progress.runs.items() if run.state is RunState.RUNNING]
         new = [(direction, run) for direction, run in wanted if not self._handed_out(direction, run)]
         if new:
-            context, steps = await asyncio.to_thread(self._read_context, progress, new)
+            context, steps = await self._ports.background.call(self._read_context, progress, new)
             for direction, run in new:
                 its_plan = progress.back_plan if direction is Direction.BACK else progress.plan
                 assert its_plan is not None, "a run without a plan"
@@ -201,9 +206,9 @@ class OrderReconciler:
                 for direction in {d for d, _ in new}
             }
         packages = {version: package for version, package in found.items() if package is not None}
-        return self._context(facts, packages), steps
+        return self._context(facts, packages, floors_of(progress)), steps
 
-    def _context(self, facts: InstanceFacts, versions: dict[str, Package]) -> OrderContext:
+    def _context(self, facts: InstanceFacts, versions: dict[str, Package], floors: Mapping[str, int]) -> OrderContext:
         ports = self._ports
         return OrderContext(
             order_id=self.order_id,
@@ -216,6 +221,7 @@ class OrderReconciler:
             journal=ports.journal,
             clock=ports.clock,
             log_dir=ports.log_dir,
+            floors=floors,
         )
 
     def _dispatch(self, host_run: HostRun) -> None:
@@ -238,7 +244,7 @@ class OrderReconciler:
     # ---------------------------------------------------------------------------------------------------- initialising
 
     async def _initialise(self) -> None:
-        progress, facts, package, others = await asyncio.to_thread(self._read_for_check)
+        progress, facts, package, others = await self._ports.background.call(self._read_for_check)
         try:
             checked = await initialise(
                 facts,
@@ -280,7 +286,7 @@ class OrderReconciler:
     # -------------------------------------------------------------------------------------------------------- commands
 
     async def _answer_commands(self) -> None:
-        for command in await asyncio.to_thread(self._read_commands):
+        for command in await self._ports.background.call(self._read_commands):
             await self._answer(command)
 
     def _read_commands(self) -> list[sa.Row[Any]]:
@@ -297,6 +303,8 @@ class OrderReconciler:
 
     def _refusal(self, conn: sa.Connection, command: sa.Row[Any]) -> Problem | None:
         progress = rows.load_progress(conn, self.order_id)
+        if progress.state.complete:  # an act before this one has ended it
+            return acts.order_ended(self.order_id, progress.state)
         facts = load_instance(conn, progress.service_instance_id)
         meaning = consequence(
             progress,
@@ -321,7 +329,7 @@ class OrderReconciler:
 
     async def _changed_since_plan(self) -> Problem | None:
         """The plan was made of a fleet, weights and a package: if one of them is another now, it is not the plan any more."""
-        progress, facts, package, others = await asyncio.to_thread(self._read_for_check)
+        progress, facts, package, others = await self._ports.background.call(self._read_for_check)
         if others:
             return Problem(
                 "open_order",
@@ -342,12 +350,15 @@ class OrderReconciler:
         )
 
     async def _set_weights(self, params: dict[str, Any]) -> Problem | None:
-        progress = await asyncio.to_thread(self._read_progress)
+        progress = await self._ports.background.call(self._read_progress)
         asked = {str(host): int(weight) for host, weight in dict(params.get("weights") or {}).items()}
         moves = [
             MountWeight(line.mount, asked[line.mount.host]) for line in progress.weights if line.mount.host in asked
         ]
-        results = await self._ports.ledger.move(self.order_id, self.epoch, moves, owned=True)
+        floors = floors_of(progress)
+        results = await self._ports.ledger.move(
+            self.order_id, self.epoch, moves, owned=True, by_hand=True, floors=floors
+        )
         return next((result.problem for result in results if result.problem), None)
 
     # ------------------------------------------------------------------------------------------------------------ rows

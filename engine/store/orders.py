@@ -33,11 +33,11 @@ from engine.store.encoding import (
     encode_problem,
     encode_spec,
 )
-from engine.store.statements import insert, update
+from engine.store.statements import update
 from engine.store.store import StoreError
 
-HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all are read: cheaper, and no database limits its parameters
-_DIRECTIONS = {str(direction): direction for direction in Direction}
+_EVENT = sa.insert(t.event)
+_ORDER = sa.bindparam("order_id", type_=sa.BigInteger)
 
 
 def _columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
@@ -49,40 +49,54 @@ def _text_of(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return sa.cast(column, sa.Text)
 
 
-_ORDER = sa.select(
+HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all are read: cheaper, and no database limits its parameters
+_DIRECTIONS = {str(direction): direction for direction in Direction}
+_ONE_ORDER = sa.select(
     *[column for column in t.order.c if column.name not in ("plan", "back_plan")],
     _text_of(t.order.c.plan).label("plan_text"),
     _text_of(t.order.c.back_plan).label("back_plan_text"),
-).where(t.order.c.id == sa.bindparam("id"))
-_NODES = (
-    sa.select(*_columns(t.order_node, "direction", "key", "state", "started_at", "ended_at", "confirmed_by"))
-    .where(t.order_node.c.order_id == sa.bindparam("id"))
-    .order_by(t.order_node.c.position)
-)
+).where(t.order.c.id == _ORDER)
+_NODES = sa.select(t.order_node).where(t.order_node.c.order_id == _ORDER).order_by(t.order_node.c.position)
 _RUNS = sa.select(
     *_columns(t.host_run, "direction", "host", "node", "state", "attempt", "from_version", "to_version", "touched"),
     _text_of(t.host_run.c.problem),
-    t.host_run.c.started_at,
-    t.host_run.c.ended_at,
-).where(t.host_run.c.order_id == sa.bindparam("id"))
+    *_columns(t.host_run, "started_at", "ended_at"),
+).where(t.host_run.c.order_id == _ORDER)
 _WEIGHTS = (
     sa.select(
         *_columns(
-            t.weight, "host", "server_id", "region", "balancer_id", "vserver_group_id", "port", "recorded", "intended",
-            "asked", "confirmed", "verified", "confirmed_at", "owned",
+            t.weight,
+            "host",
+            "server_id",
+            "region",
+            "balancer_id",
+            "vserver_group_id",
+            "port",
+            "recorded",
+            "intended",
+            "asked",
+            "confirmed",
+            "verified",
+            "confirmed_at",
+            "owned",
+            "outside",
+            "outside_at",
+            "cut_again",
         ),
         _text_of(t.weight.c.problem),
     )
-    .where(t.weight.c.order_id == sa.bindparam("id"))
-    .order_by(*_columns(t.weight, "host", "balancer_id", "vserver_group_id", "port"))
-)  # fmt: skip
+    .where(t.weight.c.order_id == _ORDER)
+    .order_by(t.weight.c.host, t.weight.c.balancer_id, t.weight.c.vserver_group_id, t.weight.c.port)
+)
 OPEN_STATES = tuple(str(state) for state in OrderState if not state.complete)
-_OPEN = sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES)).order_by(t.order.c.id)
+_OPEN_ORDERS = (
+    sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES)).order_by(t.order.c.id)
+)
 
 
 def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
     """How far the order is. Raises StoreError `no_such_order`."""
-    row = conn.execute(_ORDER, {"id": order_id}).one_or_none()
+    row = conn.execute(_ONE_ORDER, {"order_id": order_id}).one_or_none()
     if row is None:
         raise StoreError(
             Problem(
@@ -119,14 +133,18 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
 
 
 def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], NodeProgress]:
+    rows = conn.execute(_NODES, {"order_id": order_id})
     return {
-        (Direction(direction), key): NodeProgress(key, NodeState(state), started_at, ended_at, confirmed_by)
-        for direction, key, state, started_at, ended_at, confirmed_by in conn.execute(_NODES, {"id": order_id}).all()
+        (Direction(row.direction), row.key): NodeProgress(
+            row.key, NodeState(row.state), row.started_at, row.ended_at, row.confirmed_by
+        )
+        for row in rows
     }
 
 
 def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], RunProgress]:
-    return {(_DIRECTIONS[row[0]], row[1]): _run(*row[1:]) for row in conn.execute(_RUNS, {"id": order_id}).all()}
+    rows = conn.execute(_RUNS, {"order_id": order_id}).all()
+    return {(_DIRECTIONS[row[0]], row[1]): _run(*row[1:]) for row in rows}
 
 
 # A host's row and a weight's are read a thousand times for each time they change: the same row is the same object.
@@ -149,15 +167,23 @@ def _run(
     )
 
 
-def load_weights(conn: sa.Connection, order_id: int) -> tuple[WeightLine, ...]:
-    return tuple(_weight(*row) for row in conn.execute(_WEIGHTS, {"id": order_id}).all())
+def load_weights(conn: sa.Connection, order_id: int, group: ServerGroup | None = None) -> tuple[WeightLine, ...]:
+    """The order's lines, or those of one server group."""
+    query = _WEIGHTS
+    if group is not None:
+        query = query.where(
+            t.weight.c.balancer_id == group.balancer_id,
+            t.weight.c.vserver_group_id == group.vserver_group_id,
+            t.weight.c.region == group.region,
+        )
+    return tuple(_weight(*row) for row in conn.execute(query, {"order_id": order_id}).all())
 
 
 @lru_cache(maxsize=8192)
 def _weight(
     host: str, server_id: str, region: str, balancer_id: str, vserver_group_id: str, port: int, recorded: int,
     intended: int | None, asked: int | None, confirmed: int | None, verified: str | None, confirmed_at: float | None,
-    owned: bool, problem: str | None,
+    owned: bool, outside: Any, outside_at: float | None, cut_again: Any, problem: str | None,
 ) -> WeightLine:  # fmt: skip
     return WeightLine(
         mount=Mount(host, server_id, _server_group(region, balancer_id, vserver_group_id), port),
@@ -169,6 +195,9 @@ def _weight(
         confirmed_at=confirmed_at,
         owned=owned,
         problem=_stored_problem(problem),
+        outside=outside,
+        outside_at=outside_at,
+        cut_again=cut_again,
     )
 
 
@@ -203,7 +232,7 @@ def load_steps(
 
 def open_orders(conn: sa.Connection) -> list[tuple[int, int]]:
     """(order id, workspace id) of every order that has not ended."""
-    return [(order_id, workspace_id) for order_id, workspace_id in conn.execute(_OPEN).all()]
+    return [(row.id, row.workspace_id) for row in conn.execute(_OPEN_ORDERS)]
 
 
 def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, besides: int = 0) -> list[int]:
@@ -228,7 +257,7 @@ def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, be
 
 
 def add_event(conn: sa.Connection, order_id: int, at: float, kind: str, data: Mapping[str, Any]) -> None:
-    insert(conn, t.event, {"order_id": order_id, "at": at, "kind": kind, "data": dict(data)})
+    conn.execute(_EVENT, {"order_id": order_id, "at": at, "kind": kind, "data": dict(data)})
 
 
 def insert_order(
@@ -348,34 +377,55 @@ def set_node_state(
     values["ended_at"] = now if state.complete else None
     if by:
         values["confirmed_by"] = by
-    row = {"order_id": progress.id, "direction": str(plan.direction), "key": key}
-    update(conn, t.order_node, row, values)
+    update(conn, t.order_node, {"order_id": progress.id, "direction": str(plan.direction), "key": key}, values)
     was = str(before.state) if before else str(NodeState.PENDING)
     data = {"key": key, "kind": str(node.kind), "number": node.number, "state": str(state), "was": was, "by": by}
     add_event(conn, progress.id, now, "node", data)
 
 
-def release_weights(conn: sa.Connection, order_id: int) -> None:
-    """The order ends with its weights as they should be: what it still held was put there by a person, and stays."""
-    conn.execute(sa.update(t.weight).where(t.weight.c.order_id == order_id).values(owned=False))
+def release_weights(conn: sa.Connection, order_id: int, *, as_they_are: bool) -> None:
+    """The order ends and lets go of the weights that are as they should be; what it still owns then is an orphan.
+
+    `as_they_are`: what it still held was put there by a person and stays; only what nobody knows for sure is kept."""
+    for line in load_weights(conn, order_id):
+        if line.owned and not (line.in_doubt if as_they_are else line.left_behind):
+            conn.execute(
+                sa.update(t.weight)
+                .where(
+                    t.weight.c.order_id == order_id,
+                    t.weight.c.balancer_id == line.mount.server_group.balancer_id,
+                    t.weight.c.vserver_group_id == line.mount.server_group.vserver_group_id,
+                    t.weight.c.host == line.mount.host,
+                    t.weight.c.port == line.mount.port,
+                )
+                .values(owned=False)
+            )
 
 
-def _run_key(order_id: int, direction: Direction, host: str) -> dict[str, Any]:
-    return {"order_id": order_id, "direction": str(direction), "host": host}
+def _set_run(conn: sa.Connection, order_id: int, direction: Direction, host: str, **values: Any) -> None:
+    update(conn, t.host_run, {"order_id": order_id, "direction": str(direction), "host": host}, values)
 
 
 def start_run(
     conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, steps: Iterable[StepName], now: float
 ) -> None:
     """The run is `running` and its steps of this attempt stand pending, before anything is done to the host."""
-    key = _run_key(order_id, direction, run.host)
-    update(
-        conn, t.host_run, key, {"state": str(RunState.RUNNING), "started_at": now, "ended_at": None, "problem": None}
+    running = str(RunState.RUNNING)
+    _set_run(conn, order_id, direction, run.host, state=running, started_at=now, ended_at=None, problem=None)
+    conn.execute(
+        sa.insert(t.step),
+        [
+            {
+                "order_id": order_id,
+                "direction": str(direction),
+                "host": run.host,
+                "attempt": run.attempt,
+                "position": position,
+                "name": str(name),
+            }
+            for position, name in enumerate(steps)
+        ],
     )
-    pending = [
-        {**key, "attempt": run.attempt, "position": position, "name": str(name)} for position, name in enumerate(steps)
-    ]
-    insert(conn, t.step, pending)
     _host_event(conn, order_id, run, RunState.RUNNING, now)
 
 
@@ -388,20 +438,18 @@ def end_run(
     now: float,
     problem: Problem | None = None,
 ) -> None:
-    values = {"state": str(state), "ended_at": now, "problem": encode_problem(problem)}
-    update(conn, t.host_run, _run_key(order_id, direction, run.host), values)
+    _set_run(conn, order_id, direction, run.host, state=str(state), ended_at=now, problem=encode_problem(problem))
     _host_event(conn, order_id, run, state, now, problem)
 
 
 def retry_run(conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, now: float) -> None:
-    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1, "problem": None}
-    values = {**again, "started_at": None, "ended_at": None}
-    update(conn, t.host_run, _run_key(order_id, direction, run.host), values)
+    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1}
+    _set_run(conn, order_id, direction, run.host, **again, problem=None, started_at=None, ended_at=None)
     _host_event(conn, order_id, run, RunState.PENDING, now)
 
 
 def touch_run(conn: sa.Connection, order_id: int, direction: Direction, host: str) -> None:
-    update(conn, t.host_run, _run_key(order_id, direction, host), {"touched": True})
+    _set_run(conn, order_id, direction, host, touched=True)
 
 
 def _host_event(
@@ -436,8 +484,8 @@ def set_step(
         values["started_at"] = now
     elif state.complete:
         values["ended_at"] = now
-    key = {**_run_key(order_id, direction, run.host), "attempt": run.attempt, "position": step.position}
-    update(conn, t.step, key, values)
+    at = {"order_id": order_id, "direction": str(direction), "host": run.host}
+    update(conn, t.step, at | {"attempt": run.attempt, "position": step.position}, values)
     data: dict[str, Any] = {"host": run.host, "step": str(step.name), "state": str(state), "attempt": run.attempt}
     if problem is not None:
         data["problem"] = problem.to_json()

@@ -1,0 +1,375 @@
+"""What must hold in every run, judged from what the world saw and what the rows say; it shares no rule with the engine or the fakes.
+
+Told of every weight and every step at the moment it happens; the last questions are asked when all orders have ended.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.domain.fleet import MountWeight, ServerGroup
+from engine.domain.states import StepName
+from engine.ports import Job
+from engine.store import tables as t
+from tests.simulation.balancer import SimBalancer
+from tests.simulation.fleet import SimApp, SimFleet
+from tests.simulation.hosts import SimHost, SimJob
+from tests.simulation.loop import ASKER, Process, running_loop
+from tests.simulation.store import MemoryStore
+
+Key = tuple[str, int]
+LATE_S = 2.0  # an engine that lost an order may have a call on its way for so long; what is sent later is an act of its own
+
+OWNED = "1 no ended order owns a weight"
+HEALTH = "2 weight only on a host whose health passed for its version"
+FLOOR = "3 capacity never below the floor"
+GATE = "4 a group never starts before its gate"
+TWICE = "5 no step runs twice in one attempt"
+END = "6 every order reaches an end"
+TWO = "7 two engines never act on the same host"
+TRUTH = "8 what the journal says is what the world shows"
+BACK = "9 rollback goes to the last version that succeeded"
+BROKE = "0 the engine never falls over"
+
+COMPLETE = ("cancelled", "rolled_back", "succeeded", "failed")
+_TAKEN_OVER = (
+    sa.select(t.event.c.at, t.event.c.data)
+    .where(t.event.c.order_id == sa.bindparam("order_id"), t.event.c.kind == "engine")
+    .order_by(t.event.c.id.desc())
+    .limit(1)
+)
+_KEY = re.compile(r"(forward|back)-(\d+)")
+
+
+@dataclass(frozen=True)
+class Violation:
+    at: float
+    checker: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.checker}: {self.what} (at {self.at:.3f} s)"
+
+
+@dataclass
+class OrderFacts:
+    """What is remembered of an order from its first act on a host: its rows then, and what its hosts ran then."""
+
+    id: int
+    app: SimApp
+    spec: dict[str, Any]
+    stages: list[tuple[str, tuple[str, ...]]]  # of the plan forward, in order: (key, hosts); gates have no hosts
+    serving: dict[ServerGroup, set[str]]
+    versions: dict[str, str]
+
+    def floor(self, group: ServerGroup) -> int:
+        if self.spec["override_reason"]:
+            return 0
+        if self.spec["floor"] is not None:
+            return int(self.spec["floor"])
+        count, percent = len(self.serving[group]), self.app.floor_percent
+        return max(1, math.ceil(count * percent / 100)) if percent and count else 0
+
+
+@dataclass
+class Checkers:
+    store: MemoryStore
+    fleet: SimFleet
+    hosts: dict[str, SimHost]
+    violations: list[Violation] = field(default_factory=list)
+    balancer: SimBalancer = field(init=False)
+    engines: dict[str, Process] = field(default_factory=dict)  # engine id → its process
+    orders: dict[int, OrderFacts] = field(default_factory=dict)
+    begun: Counter[tuple[int, str, str, str, StepName]] = field(default_factory=Counter)
+    done: dict[tuple[int, str, str, str], dict[StepName, int]] = field(default_factory=dict)
+    opened: set[tuple[int, str]] = field(default_factory=set)  # (order, stage) that was seen to start rightly
+    actors: dict[tuple[int, str], dict[Process, int]] = field(default_factory=dict)
+    outside: set[tuple[ServerGroup, Key]] = field(default_factory=set)  # last set by somebody else
+    by_hand: set[tuple[ServerGroup, Key]] = field(default_factory=set)
+    checks: Counter[str] = field(default_factory=Counter)  # how often each was asked
+    epoch_s: float = 0.0
+
+    def violated(self, checker: str, what: str) -> None:
+        self.violations.append(Violation(running_loop().time(), checker, what))
+
+    # ------------------------------------------------------------------------------------------------------------- weights
+
+    def weights_sent(self, process: Process | None, group: ServerGroup, lines: Sequence[MountWeight]) -> None:
+        """A late engine: it lost the order a while ago and still asks."""
+        order_id = self._order_of(lines[0].mount.host)
+        if order_id is None or process is None:
+            return
+        owner, since = self._owner(order_id)
+        self.checks[TWO] += 1
+        if owner is not None and owner is not process and self._age(since) > LATE_S:
+            hosts = ", ".join(line.mount.host for line in lines)
+            self.violated(TWO, f"{process.name} sets weights of {hosts}, but {owner.name} has order #{order_id} since {since}")
+
+    def weight_set(self, group: ServerGroup, key: Key, before: int, after: int, *, ours: bool) -> None:
+        if not ours:
+            self.outside.add((group, key))
+            return
+        self.outside.discard((group, key))
+        host = self.hosts[key[0].removeprefix("i-")]
+        if after > 0:
+            self.checks[HEALTH] += 1
+            if not host.up or host.passed != host.version:
+                state = "up" if host.up else "down"
+                self.violated(
+                    HEALTH, f"{host.name} gets weight {after} running {host.version} ({state}, passed {host.passed})"
+                )
+        elif before > 0:
+            self._check_floor(group, host.name)
+
+    def _check_floor(self, group: ServerGroup, host: str) -> None:
+        facts = self._facts(self._order_of(host))
+        if facts is None:
+            return
+        self.checks[FLOOR] += 1
+        serving = {
+            server.removeprefix("i-")
+            for (server, port), weight in self.balancer.weights[group].items()
+            if weight > 0 or (group, (server, port)) in self.outside
+        }
+        floor = facts.floor(group)
+        if len(serving) < floor:
+            self.violated(FLOOR, f"{len(serving)} hosts of {group} in service after {host} left, the floor is {floor}")
+
+    # --------------------------------------------------------------------------------------------------------------- hosts
+
+    def job_accepted(self, host: SimHost, job: Job, what: str) -> None:
+        """Two engines on one host: another one has acted there for this order under an epoch that is not older."""
+        asker = ASKER.get()
+        if asker is None:
+            return
+        acted = self.actors.setdefault((job.order_id, host.name), {})
+        self.checks[TWO] += 1
+        later = [other.name for other, epoch in acted.items() if other is not asker and epoch >= job.epoch]
+        if later:
+            self.violated(TWO, f"{asker.name} acts on {host.name} ({what} {job.key}) beside {', '.join(later)}")
+        acted[asker] = max(job.epoch, acted.get(asker, 0))
+
+    def step_started(self, host: SimHost, job: SimJob, step: StepName) -> None:
+        order_id, key = job.job.order_id, job.job.key
+        facts = self._facts(order_id)
+        assert facts is not None
+        direction, attempt = self._attempt(key)
+        name = (order_id, host.name, direction, attempt, step)
+        self.begun[name] += 1
+        self.checks[TWICE] += 1
+        if self.begun[name] > 1:
+            self.violated(TWICE, f"{step} of {key} ran {self.begun[name]} times on {host.name}")
+        others = [other.job.key for other in host.jobs.values() if other is not job and other.running is not None]
+        self.checks[TWO] += 1
+        if others:
+            self.violated(TWO, f"{host.name} runs {step} of {key} beside {', '.join(others)}")
+        if direction == "forward":
+            self._check_stage(facts, host.name)
+        if step is not StepName.CHECK_HEALTH:
+            self._check_at_zero(host, step)
+        if step is StepName.DEPLOY:
+            self._check_version(facts, host, direction, str(job.job.variables["APP_VERSION"]))
+
+    def step_ended(self, host: SimHost, job: SimJob, step: StepName, status: int) -> None:
+        direction, attempt = self._attempt(job.job.key)
+        self.done.setdefault((job.job.order_id, host.name, direction, attempt), {})[step] = status
+
+    def _attempt(self, key: str) -> tuple[str, str]:
+        found = _KEY.match(key)
+        assert found, f"a job called {key}"
+        return found[1], found[2]
+
+    def _check_at_zero(self, host: SimHost, step: StepName) -> None:
+        """Nothing but a health check is done to a host that takes traffic, unless somebody else gave it the weight."""
+        self.checks[HEALTH] += 1
+        for group, weights in self.balancer.weights.items():
+            for key, weight in weights.items():
+                if key[0] == f"i-{host.name}" and weight > 0 and (group, key) not in self.outside:
+                    self.violated(HEALTH, f"{step} begins on {host.name} while its weight in {group} is {weight}")
+
+    def _check_stage(self, facts: OrderFacts, host: str) -> None:
+        at = next((n for n, (_, hosts) in enumerate(facts.stages) if host in hosts), None)
+        if at is None:
+            self.violated(GATE, f"{host} is in no group of order #{facts.id}")
+            return
+        key = facts.stages[at][0]
+        if (facts.id, key) in self.opened:
+            return
+        self.opened.add((facts.id, key))
+        self.checks[GATE] += 1
+        if not self._pressed(facts.id, "start", None):
+            self.violated(GATE, f"{key} of order #{facts.id} begins on {host} and nobody started the order")
+        for before, hosts in facts.stages[:at]:
+            if not hosts:
+                if not self._pressed(facts.id, "confirm", before):
+                    self.violated(GATE, f"{key} of order #{facts.id} begins on {host} before {before}")
+                continue
+            passed = [name for name in hosts if self._passed(facts, name)]
+            if len(hosts) - len(passed) > facts.spec["max_failures"]:
+                self.violated(GATE, f"{key} begins on {host} when {len(passed)} of {len(hosts)} hosts of {before} passed")
+
+    def _passed(self, facts: OrderFacts, host: str) -> bool:
+        attempts = (steps for (o, h, d, _), steps in self.done.items() if (o, h, d) == (facts.id, host, "forward"))
+        return any(steps.get(StepName.CHECK_HEALTH) == 0 for steps in attempts)
+
+    def _pressed(self, order_id: int, act: str, node: str | None) -> bool:
+        with self.store.reading() as conn:
+            asked = sa.select(t.command.c.params, t.command.c.state).where(
+                t.command.c.order_id == order_id, t.command.c.act == act, t.command.c.state != "refused"
+            )
+            return any(node is None or row.params.get("node") == node for row in conn.execute(asked))
+
+    def _check_version(self, facts: OrderFacts, host: SimHost, direction: str, version: str) -> None:
+        if direction == "forward" and facts.spec["kind"] != "rollback":
+            return
+        self.checks[BACK] += 1
+        with self.store.reading() as conn:
+            ended = sa.select(t.order.c.spec).where(
+                t.order.c.service_instance_id == facts.app.service_instance_id, t.order.c.state == "succeeded"
+            )
+            succeeded = {facts.app.version, *(spec["version"] for spec in conn.execute(ended).scalars())}
+            packages = set(conn.execute(sa.select(t.package.c.version)).scalars())
+            asked = sa.select(t.command.c.params).where(
+                t.command.c.order_id == facts.id, t.command.c.act == "roll_back", t.command.c.state == "accepted"
+            )
+            named = {params.get("version") for params in conn.execute(asked).scalars()} - {None}
+        if version not in succeeded & packages:
+            self.violated(BACK, f"{host.name} goes back to {version}, which never succeeded here or is gone")
+        wanted = named or {facts.versions[host.name]}
+        if direction == "back" and version not in wanted:
+            self.violated(BACK, f"{host.name} goes back to {version}, not to {', '.join(sorted(map(str, wanted)))}")
+
+    # ---------------------------------------------------------------------------------------------------------- at the end
+
+    def at_end(self) -> None:
+        """When every order has ended and nothing is on its way any more."""
+        with self.store.reading() as conn:
+            orders = list(conn.execute(sa.select(t.order).order_by(t.order.c.id)))
+            last = {row.service_instance_id: row.id for row in orders if row.started_at is not None}
+            for row in orders:
+                self._check_owned(conn, row)
+                self._check_steps(conn, row)
+                if last.get(row.service_instance_id) == row.id:
+                    self._check_truth(conn, row)
+            self._check_hosts(conn)
+
+    def _check_owned(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
+        """A cancelled order, and a way back that was given up, may leave a host at 0 that did not pass its last check, or whose
+        weight could not be given back; that host's weight is listed as owned, so that somebody finds it. Nothing else is."""
+        self.checks[OWNED] += 1
+        if order.state not in COMPLETE:
+            return
+        may = order.state in ("cancelled", "failed")
+        runs = {(run.direction, run.host): run for run in conn.execute(_of(t.host_run, order.id))}
+        for line in conn.execute(_of(t.weight, order.id)):
+            run = runs.get(("back", line.host)) or runs.get(("forward", line.host))
+            good = run is not None and run.state == "succeeded"
+            if line.owned and (not may or good):
+                self.violated(OWNED, f"#{order.id} has ended {order.state} and owns the weight of {line.host}")
+
+    def _check_steps(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
+        remote = {str(name) for name in StepName} - {"cut_traffic", "restore_traffic"}
+        for step in conn.execute(_of(t.step, order.id).where(t.step.c.state == "succeeded")):
+            if step.name not in remote:
+                continue
+            self.checks[TRUTH] += 1
+            done = self.done.get((order.id, step.host, step.direction, str(step.attempt)), {})
+            if done.get(StepName(step.name)) != 0:
+                self.violated(TRUTH, f"#{order.id}: {step.name} of {step.host} ({step.attempt}) succeeded only in the rows")
+
+    def _check_truth(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
+        """The last order of an app: hosts and weights are as its rows say; a weight at 0 that served is somebody's, and known."""
+        for run in conn.execute(_of(t.host_run, order.id)):
+            host = self.hosts[run.host]
+            last = run.direction == order.direction
+            if last and run.state == "succeeded" and (host.version != run.to_version or not host.up):
+                self.violated(
+                    TRUTH, f"#{order.id}: {run.host} should run {run.to_version}, it runs {host.version} (up: {host.up})"
+                )
+        for line in conn.execute(_of(t.weight, order.id)):
+            group = ServerGroup(line.region, line.balancer_id, line.vserver_group_id)
+            key = (line.server_id, line.port)
+            now = self.balancer.weights[group][key]
+            if (group, key) in self.outside:
+                continue
+            self.checks[TRUTH] += 1
+            if line.verified == "yes" and line.confirmed != now:
+                self.violated(TRUTH, f"#{order.id}: {line.host} in {group} is {now}, the rows say {line.confirmed}")
+            hand = self._by_hand(conn, order.id, line.host)
+            if now == 0 < line.recorded and not line.owned and not hand:
+                self.violated(OWNED, f"#{order.id} {order.state} left {line.host} at 0 in {group}, and nobody knows")
+
+    def _by_hand(self, conn: sa.Connection, order_id: int, host: str) -> bool:
+        """Whether an operator set it to 0 in so many words."""
+        asked = sa.select(t.command.c.params).where(
+            t.command.c.order_id == order_id, t.command.c.act == "set_weights", t.command.c.state == "accepted"
+        )
+        return any(params["weights"].get(host) == 0 for params in conn.execute(asked).scalars())
+
+    def _check_hosts(self, conn: sa.Connection) -> None:
+        for row in conn.execute(sa.select(t.host)):
+            host = self.hosts[row.name]
+            self.checks[TRUTH] += 1
+            if row.state == "deploying":
+                self.violated(TRUTH, f"{row.name} is said to be deploying when nothing is")
+            if row.state == "deployed" and row.version != host.version:
+                self.violated(TRUTH, f"{row.name} is said to run {row.version}; it runs {host.version}")
+
+    # ------------------------------------------------------------------------------------------------------------ the rows
+
+    def _facts(self, order_id: int | None) -> OrderFacts | None:
+        if order_id is None:
+            return None
+        if order_id not in self.orders:
+            with self.store.reading() as conn:
+                row = conn.execute(sa.select(t.order).where(t.order.c.id == order_id)).one()
+                lines = list(conn.execute(_of(t.weight, order_id)))
+            app = next(app for app in self.fleet.apps if app.service_instance_id == row.service_instance_id)
+            serving: dict[ServerGroup, set[str]] = {group: set() for group in app.groups}
+            for line in lines:
+                if line.recorded > 0:
+                    serving[ServerGroup(line.region, line.balancer_id, line.vserver_group_id)].add(line.host)
+            stages = list(_stages(row.plan))
+            versions = {name: self.hosts[name].version for name in app.hosts}
+            self.orders[order_id] = OrderFacts(order_id, app, row.spec, stages, serving, versions)
+        return self.orders[order_id]
+
+    def _order_of(self, host: str) -> int | None:
+        """The started order that acts on the host: the newest of its app's."""
+        app = next(app for app in self.fleet.apps if host in app.hosts)
+        with self.store.reading() as conn:
+            newest = sa.select(sa.func.max(t.order.c.id)).where(
+                t.order.c.service_instance_id == app.service_instance_id, t.order.c.started_at.is_not(None)
+            )
+            found = conn.execute(newest).scalar()
+            return None if found is None else int(found)
+
+    def _owner(self, order_id: int) -> tuple[Process | None, float]:
+        """Whose the order is, and since when."""
+        with self.store.reading() as conn:
+            row = conn.execute(_TAKEN_OVER, {"order_id": order_id}).first()
+        return (None, 0.0) if row is None else (self.engines.get(row.data["engine"]), row.at)
+
+    def _age(self, epoch_s: float) -> float:
+        return self.epoch_s + running_loop().time() - epoch_s
+
+
+
+
+def _of(table: sa.Table, order_id: int) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.order_id == order_id)
+
+
+def _stages(plan: dict[str, Any] | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for node in (plan or {}).get("nodes", ()):
+        if node["kind"] in ("beta", "group"):
+            yield node["key"], tuple(node["hosts"])
+        elif node["kind"] == "gate":
+            yield node["key"], ()
