@@ -34,7 +34,7 @@ demo: $(READY)  ## a practice fleet and a release on it; without a terminal it r
 	@$(BIN)/cockpit demo $(ARGS)
 
 test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/benchmarks $(if $(ARGS),$(ARGS),tests)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),tests)
 
 simulate: $(READY)  ## N runs of whole releases in virtual time (N=10000 SEED=1), or one with its trace (REPLAY=seed)
 	@$(BIN)/python -m tests.simulation.simulate --runs $(N) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY))
@@ -46,7 +46,7 @@ lint: $(READY)  ## format, lint, types, layers
 	$(BIN)/lint-imports --no-cache
 
 bench: $(READY)  ## measurements, as ratios to a raw loop in the same run
-	$(BIN)/python -m pytest -p no:xdist --benchmark-only tests/benchmarks $(ARGS)
+	$(BIN)/python -m pytest -q -p no:xdist -o python_files='bench_*.py' -o timeout=1200 $(if $(ARGS),$(ARGS),tests/benchmarks)
 
 translations: $(READY)  ## collect the sentences into cockpit/locale and compile them
 	$(BIN)/python cockpit/locale/update.py $(ARGS)

@@ -5,6 +5,7 @@ The engine outlives the screens: leaving them never ends a release. The screens 
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 
@@ -35,6 +36,12 @@ class OpenedCockpit(CockpitApp):
         self.left = threading.Event()
 
     def on_ready(self) -> None:
+        self.call_after_refresh(self._shown)
+
+    def _shown(self) -> None:
+        """The first frame is on the terminal: what was loaded for it stays, and is never searched for garbage again."""
+        gc.freeze()
+        gc.enable()
         threading.Thread(target=self._keep_engine, name="keep engine", daemon=True).start()
 
     def _keep_engine(self) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009 - `setting` makes a dataclass field, as `field` does
 """What an operator can set, where it comes from and what it means: one place that the app, the command line and the engine read.
 
 Precedence, highest first: an option of the command line, `COCKPIT_*` in the environment, `config.toml` beside an SQLite
@@ -8,88 +9,74 @@ never settings: a setting may only name the file that holds one. Nothing is writ
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError as EnvironmentUnreadable
 
+from cockpit import setting_kinds as kinds
+from cockpit.setting_kinds import Wrong, read, setting
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 
 CONFIG_FILE = "config.toml"
 SQLITE_PREFIX = "sqlite:///"
+PREFIX = "COCKPIT_"
 
 
 class SettingsError(ProblemError):
     """A setting that can't be used: codes `settings_unreadable`, `settings_invalid`; the problem names the file and the key."""
 
 
-class SshSettings(BaseModel):
+@dataclass(frozen=True, slots=True)
+class SshSettings:
     """How hosts and jump hosts are reached."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    identity_files: tuple[Path, ...] = Field(
-        default=(), description="Private keys to offer, in this order; empty: ~/.ssh/id_*."
+    identity_files: tuple[Path, ...] = setting(
+        kinds.paths, "Private keys to offer, in this order; empty: ~/.ssh/id_*.", ()
     )
-    agent: bool = Field(default=True, description="Offer the keys of the SSH agent ($SSH_AUTH_SOCK) as well.")
-    known_hosts: Path | None = Field(default=None, description="Host keys that are trusted; none: ~/.ssh/known_hosts.")
-    connect_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a TCP connection, each hop.")
-    login_timeout_s: float = Field(
-        default=20.0, gt=0, description="Longest wait for the handshake and the login, each hop."
+    agent: bool = setting(kinds.yes_or_no, "Offer the keys of the SSH agent ($SSH_AUTH_SOCK) as well.", True)
+    known_hosts: Path | None = setting(
+        kinds.path_or_none, "Host keys that are trusted; none: ~/.ssh/known_hosts.", None
     )
+    connect_timeout_s: float = setting(kinds.positive, "Longest wait for a TCP connection, each hop.", 10.0)
+    login_timeout_s: float = setting(kinds.positive, "Longest wait for the handshake and the login, each hop.", 20.0)
 
 
-class Settings(BaseSettings):
+@dataclass(frozen=True)
+class Settings:
     """The settings of one run, resolved: every path absolute, every default filled in."""
 
-    model_config = SettingsConfigDict(env_prefix="COCKPIT_", env_nested_delimiter="__", extra="forbid", frozen=True)
-
-    store: str = Field(
-        description="Where everything is kept: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE."
+    store: str = setting(
+        kinds.text, "Where everything is kept: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE."
     )
-    data_dir: Path = Field(description="The folder for the default store, and for logs when the store is not a file.")
-    log_dir: Path = Field(
-        description="The hosts' logs, one file an order, host and attempt; default: logs/ beside the store."
+    data_dir: Path = setting(kinds.path, "The folder for the default store, and for logs when the store is not a file.")
+    log_dir: Path = setting(
+        kinds.path, "The hosts' logs, one file an order, host and attempt; default: logs/ beside the store."
     )
-    operator: str = Field(
-        min_length=1, description="Who acts: the name in orders and in the audit; default: the login name."
+    operator: str = setting(kinds.name, "Who acts: the name in orders and in the audit; default: the login name.")
+    language: str = setting(
+        kinds.one_of("en", "zh_CN"), "en or zh_CN; default: what $LC_ALL, $LC_MESSAGES or $LANG asks for."
     )
-    tenant: str = Field(default="", description="The tenant the app opens on and the command line asks about.")
-    workspace: str = Field(default="", description="The workspace the app opens on and the command line asks about.")
-    language: Literal["en", "zh_CN"] = Field(
-        description="en or zh_CN; default: what $LC_ALL, $LC_MESSAGES or $LANG asks for."
+    tenant: str = setting(kinds.text, "The tenant the app opens on and the command line asks about.", "")
+    workspace: str = setting(kinds.text, "The workspace the app opens on and the command line asks about.", "")
+    theme: str = setting(kinds.text, "The screens' palette; empty: chosen for the terminal.", "")
+    ascii: bool = setting(kinds.yes_or_no, "Draw with ASCII only, for terminals and fonts without box drawing.", False)
+    engine_idle_s: float = setting(
+        kinds.positive, "An embedded engine ends by itself after so long with nothing to do.", 600.0
     )
-    theme: str = Field(default="", description="The screens' palette; empty: chosen for the terminal.")
-    ascii: bool = Field(default=False, description="Draw with ASCII only, for terminals and fonts without box drawing.")
-    engine_idle_s: float = Field(
-        600.0, gt=0, description="An embedded engine ends by itself after so long with nothing to do."
+    engine_start_s: float = setting(kinds.positive, "Longest wait for an embedded engine to come up.", 20.0)
+    credentials_file: Path | None = setting(
+        kinds.path_or_none,
+        "Cloud credentials in the INI form of the Alibaba Cloud SDKs; none: ~/.alibabacloud/credentials.",
+        None,
     )
-    engine_start_s: float = Field(default=20.0, gt=0, description="Longest wait for an embedded engine to come up.")
-    credentials_file: Path | None = Field(
-        default=None,
-        description="Cloud credentials in the INI form of the Alibaba Cloud SDKs; none: ~/.alibabacloud/credentials.",
-    )
-    ssh: SshSettings = Field(default=SshSettings(), description="How hosts and jump hosts are reached.")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`load_settings` merges the sources itself, so that an error can name the file a value came from."""
-        return (init_settings,)
+    ssh: SshSettings = setting(kinds.group(SshSettings), "How hosts and jump hosts are reached.", SshSettings())
 
     @property
     def folder(self) -> Path:
@@ -101,6 +88,14 @@ class Settings(BaseSettings):
     def engine_log(self) -> Path:
         """Output of the engine that the cockpit starts by itself."""
         return self.folder / "engine.log"
+
+    def as_environment(self) -> dict[str, str]:
+        """`COCKPIT_*` variables from which `load_settings` makes exactly these settings."""
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "ssh"}
+        ssh = {each.name: getattr(self.ssh, each.name) for each in fields(self.ssh)}
+        plain = {f"{PREFIX}{key.upper()}": value for key, value in given.items()}
+        nested = {f"{PREFIX}SSH__{key.upper()}": value for key, value in ssh.items()}
+        return {name: _as_text(value) for name, value in {**plain, **nested}.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +119,10 @@ def load_settings(store: str | None = None) -> Settings:
     beside = store_file(url)
     sources = [environment, *([_file(beside.parent / CONFIG_FILE)] if beside else []), user]
     values = _merge([_Source("--store", {"store": url}), *sources, _defaults(url, data_dir)])
-    try:
-        return _absolute(Settings(**values))
-    except ValidationError as error:
-        raise _invalid(error, sources) from error
+    settings, wrong = read(Settings, values)
+    if settings is None:
+        raise _invalid(wrong, sources)
+    return _absolute(settings)
 
 
 def user_config_file() -> Path:
@@ -182,16 +177,41 @@ def _login_name() -> str:
 
 
 def _environment() -> _Source:
+    """What is set for known keys, `COCKPIT_SSH__…` below `ssh`; a variable that is empty counts as given."""
+    given = {name.upper().removeprefix(PREFIX): value for name, value in os.environ.items() if _is_ours(name)}
+    values: dict[str, Any] = {key: given[key.upper()] for key in _KEYS if key.upper() in given}
+    nested = {name[5:].lower(): value for name, value in given.items() if name.startswith("SSH__")}
+    if nested:
+        values["ssh"] = {**_group(values.get("ssh", "{}")), **nested}
+    elif "ssh" in values:
+        values["ssh"] = _group(values["ssh"])
+    return _Source("the environment", values)
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(PREFIX)
+
+
+def _group(value: str) -> dict[str, Any]:
     try:
-        return _Source("the environment", EnvSettingsSource(Settings)())
-    except EnvironmentUnreadable as error:
-        raise SettingsError(
-            Problem(
-                "settings_unreadable",
-                message("A COCKPIT_ variable in the environment can't be read: {error}.", error=str(error)),
-                message("Lists and groups of settings are written as JSON there."),
-            )
-        ) from error
+        found = json.loads(value)
+    except ValueError as error:
+        found = error
+    if isinstance(found, dict):
+        return found
+    raise SettingsError(
+        Problem(
+            "settings_unreadable",
+            message("A COCKPIT_ variable in the environment can't be read: {error}.", error=f"COCKPIT_SSH: {found}"),
+            message("Lists and groups of settings are written as JSON there."),
+        )
+    )
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return json.dumps([str(each) for each in value])
+    return str(value)
 
 
 def _file(path: Path, *, required: bool = False) -> _Source:
@@ -241,19 +261,17 @@ def _path(folder: Path, value: Any) -> Any:
 
 def _absolute(settings: Settings) -> Settings:
     """Whatever was given relative to the current folder (in the environment) named absolutely: the engine runs in another one."""
-    ssh = settings.ssh.model_copy(
-        update={
-            "identity_files": tuple(path.expanduser().absolute() for path in settings.ssh.identity_files),
-            "known_hosts": settings.ssh.known_hosts and settings.ssh.known_hosts.expanduser().absolute(),
-        }
+    ssh = replace(
+        settings.ssh,
+        identity_files=tuple(path.expanduser().absolute() for path in settings.ssh.identity_files),
+        known_hosts=settings.ssh.known_hosts and settings.ssh.known_hosts.expanduser().absolute(),
     )
-    return settings.model_copy(
-        update={
-            "data_dir": settings.data_dir.expanduser().absolute(),
-            "log_dir": settings.log_dir.expanduser().absolute(),
-            "credentials_file": settings.credentials_file and settings.credentials_file.expanduser().absolute(),
-            "ssh": ssh,
-        }
+    return replace(
+        settings,
+        data_dir=settings.data_dir.expanduser().absolute(),
+        log_dir=settings.log_dir.expanduser().absolute(),
+        credentials_file=settings.credentials_file and settings.credentials_file.expanduser().absolute(),
+        ssh=ssh,
     )
 
 
@@ -271,31 +289,29 @@ def _merge(sources: list[_Source]) -> dict[str, Any]:
     return merged
 
 
-def _invalid(error: ValidationError, sources: list[_Source]) -> SettingsError:
+def _invalid(wrong: list[Wrong], sources: list[_Source]) -> SettingsError:
     """All wrong keys in one line, each with the place it came from."""
-    wrong = "; ".join(dict.fromkeys(_wrong(error, sources)))
+    said = "; ".join(dict.fromkeys(_wrong(each, sources) for each in wrong))
     return SettingsError(
         Problem(
             "settings_invalid",
-            message("Settings that can't be used: {wrong}.", wrong=wrong),
+            message("Settings that can't be used: {wrong}.", wrong=said),
             message("Correct or remove them; the settings are listed in docs/settings.md."),
         )
     )
 
 
-def _wrong(error: ValidationError, sources: list[_Source]) -> Iterator[str]:
-    for each in error.errors():
-        key = ".".join(str(part) for part in each["loc"] if not isinstance(part, int))
-        where = next((source.name for source in sources if _holds(source.values, each["loc"])), "the command line")
-        why = "there is no such setting" if each["type"] == "extra_forbidden" else each["msg"]
-        yield f"{key} in {where}: {why}"
+def _wrong(wrong: Wrong, sources: list[_Source]) -> str:
+    where = next((source.name for source in sources if _holds(source.values, wrong.path)), "the command line")
+    return f"{'.'.join(wrong.path)} in {where}: {wrong.why}"
 
 
-def _holds(values: Any, loc: tuple[int | str, ...]) -> bool:
-    for part in loc:
-        if isinstance(part, int):
-            return True
+def _holds(values: Any, path: tuple[str, ...]) -> bool:
+    for part in path:
         if not isinstance(values, Mapping) or part not in values:
             return False
         values = values[part]
     return True
+
+
+_KEYS = tuple(each.name for each in fields(Settings))

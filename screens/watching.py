@@ -38,6 +38,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         self.alive: bool | None = None
         self.orphans = 0
         self._token: object = None
+        self._watching = False
         self._busy = False
         self._stale = True
         self._look_again_at = 0.0
@@ -78,6 +79,11 @@ class WatchingScreen(Screen[None], Generic[DataT]):
 
     def on_mount(self) -> None:
         self.draw_crumbs()
+        self.call_after_refresh(self._watch)
+
+    def _watch(self) -> None:
+        """Only behind the first frame: a worker that loads the database library would hold it up."""
+        self._watching = True
         self.set_interval(self.POLL_S, self._poll)
         self.set_interval(1.0, self._clock)
         self._poll()
@@ -110,7 +116,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         return False
 
     def _poll(self) -> None:
-        if self._busy or not self._in_sight() or time.monotonic() < self._look_again_at:
+        if not self._watching or self._busy or not self._in_sight() or time.monotonic() < self._look_again_at:
             return
         self._busy = True
         self.run_worker(self._load(), group="load", exit_on_error=True)

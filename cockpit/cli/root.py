@@ -12,10 +12,8 @@ from cockpit.cli import catalogue, lab, lists, order, release, weights
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, command, group
 from cockpit.cli.exit_codes import DONE
 from cockpit.cli.output import note
-from cockpit.cli.run import WrongUse
+from cockpit.cli.screens import open_app
 from cockpit.cli.session import GlobalOptions, Session
-from engine.domain.message import message
-from engine.domain.problem import Problem
 
 app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.")
 for commands in (lab.app, lists.apps, lists.hosts, release.app, order.app, weights.app):
@@ -44,24 +42,6 @@ def cockpit(
         raise typer.Exit(DONE)
     if ctx.invoked_subcommand is None:
         raise typer.Exit(open_app(Session(ctx.obj)))
-
-
-def open_app(session: Session) -> int:
-    """The screens, on the session's store."""
-    if session.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise WrongUse(
-            Problem(
-                "no_terminal",
-                message("The screens need a terminal."),
-                message("Open one, or use a command: `cockpit order list`, `cockpit order watch ORDER`; see --help."),
-            )
-        )
-    from cockpit.opening import open_screens
-
-    settings = session.settings
-    tenant = session.options.tenant or settings.tenant
-    workspace = session.options.workspace or settings.workspace
-    return open_screens(settings, tenant=tenant or None, workspace=workspace or None)
 
 
 @command(app, "engine")

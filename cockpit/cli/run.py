@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
-
-import typer
+from typing import TYPE_CHECKING
 
 from cockpit.cli.exit_codes import FAILED, WRONG_USE
 from cockpit.cli.output import print_problem
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
+
+if TYPE_CHECKING:
+    import typer
 
 
 class WrongUse(ProblemError):
@@ -20,24 +22,39 @@ class WrongUse(ProblemError):
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
-    from cockpit.cli.root import app
-
     as_json = "--json" in arguments
     try:
-        code = app(arguments, prog_name="cockpit", standalone_mode=False)
+        return _command(arguments, as_json) if arguments else _screens()
     except WrongUse as error:
         print_problem(error.problem, as_json=as_json)
         return WRONG_USE
     except ProblemError as error:
         print_problem(error.problem, as_json=as_json)
         return FAILED
-    except typer.TyperException as error:
-        return _wrong_use(error, as_json)
-    except typer.Abort:
-        return FAILED
     except Exception as error:  # noqa: BLE001
         # The boundary to the operator: the traceback goes where a developer finds it, one line says where that is.
         print_problem(_unexpected(error), as_json=as_json)
+        return FAILED
+
+
+def _screens() -> int:
+    """Nothing to parse, so no parser is loaded: it would take a third of the time to the first frame."""
+    from cockpit.cli.screens import open_app
+    from cockpit.cli.session import GlobalOptions, Session
+
+    return open_app(Session(GlobalOptions()))
+
+
+def _command(arguments: list[str], as_json: bool) -> int:
+    import typer
+
+    from cockpit.cli.root import app
+
+    try:
+        code = app(arguments, prog_name="cockpit", standalone_mode=False)
+    except typer.TyperException as error:
+        return _wrong_use(error, as_json)
+    except typer.Abort:
         return FAILED
     return code if isinstance(code, int) else 0
 

@@ -51,13 +51,12 @@ def _forward(progress: OrderProgress) -> Plan:
 def started_runs(progress: OrderProgress) -> list[RunProgress]:
     """Runs of the forward direction that have begun, in plan order."""
     plan = _forward(progress)
-    runs = (
-        progress.runs.get((Direction.FORWARD, host))
-        for node in plan.nodes
-        if node.kind.runs_hosts
-        for host in node.hosts
-    )
-    return [run for run in runs if run is not None and (run.state is not RunState.PENDING or run.attempt > 1)]
+    started = {
+        host: run
+        for (direction, host), run in progress.runs.items()
+        if direction is Direction.FORWARD and (run.state is not RunState.PENDING or run.attempt > 1)
+    }
+    return [started[host] for node in plan.nodes if node.kind.runs_hosts for host in node.hosts if host in started]
 
 
 def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:

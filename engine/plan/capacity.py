@@ -26,8 +26,11 @@ class Capacity:
 def serving_hosts(weights: Sequence[MountWeight]) -> Mapping[ServerGroup, frozenset[str]]:
     """Per server group, the hosts with a weight above 0."""
     serving: dict[ServerGroup, set[str]] = defaultdict(set)
+    group, hosts = None, set[str]()
     for line in weights:
-        hosts = serving[line.mount.server_group]
+        if line.mount.server_group is not group:  # most lines follow one of the same group
+            group = line.mount.server_group
+            hosts = serving[group]
         if line.weight > 0:
             hosts.add(line.mount.host)
     return {group: frozenset(hosts) for group, hosts in serving.items()}

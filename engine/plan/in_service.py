@@ -32,8 +32,12 @@ class Traffic:
 def server_groups(progress: OrderProgress) -> Mapping[ServerGroup, tuple[WeightLine, ...]]:
     """The order's weights by server group, in the order they are stored."""
     groups: dict[ServerGroup, list[WeightLine]] = {}
+    group, its_lines = None, list[WeightLine]()
     for line in progress.weights:
-        groups.setdefault(line.mount.server_group, []).append(line)
+        if line.mount.server_group is not group:  # most lines follow one of the same group
+            group = line.mount.server_group
+            its_lines = groups.setdefault(group, [])
+        its_lines.append(line)
     return {group: tuple(lines) for group, lines in groups.items()}
 
 

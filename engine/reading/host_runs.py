@@ -24,6 +24,14 @@ from engine.store.encoding import decode_problem
 from engine.views import HostRunView, StepView, WeightView
 
 ORDERS_REMEMBERED = 8
+_PLACES = (
+    sa.select(t.host.c.name, t.data_centre.c.name, t.cell.c.name, t.host.c.version)
+    .join(t.cell, t.cell.c.id == t.host.c.cell_id)
+    .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
+    .join(t.service_instance_host, t.service_instance_host.c.host_id == t.host.c.id)
+    .where(t.service_instance_host.c.service_instance_id == sa.bindparam("id"))
+    .order_by(t.data_centre.c.name, t.cell.c.name, t.host.c.name)
+)
 HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all steps are read: cheaper, and no database limits its parameters
 
 
@@ -91,16 +99,8 @@ def _planned(progress: OrderProgress) -> list[str]:
 
 def _places(conn: sa.Connection, service_instance_id: int) -> dict[str, tuple[str, str, str]]:
     """Host → (data centre, cell, the version it runs now). A host that has left the instance since has none."""
-    host, link = t.host.c, t.service_instance_host
-    query = (
-        sa.select(host.name, t.data_centre.c.name, t.cell.c.name, host.version)
-        .join(t.cell, t.cell.c.id == host.cell_id)
-        .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
-        .join(link, link.c.host_id == host.id)
-        .where(link.c.service_instance_id == service_instance_id)
-        .order_by(t.data_centre.c.name, t.cell.c.name, host.name)
-    )
-    return {name: (centre, cell, version) for name, centre, cell, version in conn.execute(query).all()}
+    rows = conn.execute(_PLACES, {"id": service_instance_id}).all()
+    return {name: (centre, cell, version) for name, centre, cell, version in rows}
 
 
 def _by_host(weights: Iterable[WeightLine]) -> Mapping[str, tuple[WeightLine, ...]]:
@@ -115,8 +115,8 @@ def _present_run(progress: OrderProgress, host: str) -> tuple[Direction, RunProg
     back = progress.runs.get((Direction.BACK, host))
     if progress.direction is Direction.BACK and back is not None:
         return Direction.BACK, back
-    pending = RunProgress(host, "", RunState.PENDING, 1, "", progress.spec.version)
-    return Direction.FORWARD, progress.runs.get((Direction.FORWARD, host), pending)
+    forward = progress.runs.get((Direction.FORWARD, host))
+    return Direction.FORWARD, forward or RunProgress(host, "", RunState.PENDING, 1, "", progress.spec.version)
 
 
 def _steps(

@@ -40,6 +40,7 @@ HEARTBEAT_S = 1.0
 LOOK_EVERY_S = 0.5
 STANDBY_EVERY_S = 0.25
 RETRY_STORE_S = 1.0
+REST_S = 0.04  # between two looks, which an engine's own writes cause as well
 BROKEN_ORDER_S = 5.0
 _SENT = (
     sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id)
@@ -63,6 +64,7 @@ class Engine:
         idle_s: float | None,
         background: Background | None = None,
         acquire: Callable[[Store], Ownership | None] = acquire,
+        gather_s: float = 0.0,
     ) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._store = store
@@ -71,6 +73,7 @@ class Engine:
         self._clock = clock
         self._log_dir = log_dir
         self._idle_s = idle_s
+        self._gather_s = gather_s
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
         self._turns = Turns(clock)
@@ -106,7 +109,7 @@ class Engine:
         dispatch = LocalDispatch()
         log.info("engine %s owns the store", self.id)
         try:
-            async with Journal(self._store, self._background) as journal:
+            async with Journal(self._store, self._background, gather_s=self._gather_s) as journal:
                 try:
                     await self._register(journal)
                     return await self._look_after_orders(ownership, journal, dispatch)
@@ -132,6 +135,7 @@ class Engine:
                 beat_at = _loop_time()
             if self._idle():
                 return True
+            await self._pause(REST_S)
             token = await self._background.changed(self._store, token, LOOK_EVERY_S)
         return True
 

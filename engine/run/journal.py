@@ -65,8 +65,10 @@ class _Operation:
 class Journal:
     """The only writer of an engine. Start it with `async with`; it drains what is waiting before it ends."""
 
-    def __init__(self, store: Store, background: Background | None = None) -> None:
+    def __init__(self, store: Store, background: Background | None = None, *, gather_s: float = 0.0) -> None:
+        """`gather_s`: how long the first operation of a batch waits for others. A commit costs more than what it commits."""
         self._store = store
+        self._gather_s = gather_s
         self._lane = (background or Threads()).lane("journal")
         self._waiting: deque[_Operation] = deque()
         self._wake = asyncio.Event()
@@ -109,6 +111,8 @@ class Journal:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._gather_s and not self._closed:
+                await asyncio.sleep(self._gather_s)
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
                 outcomes = await self._lane.call(self._commit, batch)

@@ -34,12 +34,15 @@ class HostLog:
         """A line of our own between the steps' output."""
         self._write(self._cleaner.flush())
         self._write(f"── {time.strftime('%H:%M:%S', time.localtime(at))} {text}\n")
-        self.mark()
+        self._mark_now_and_then()
 
     def output(self, data: bytes, offset: int) -> None:
         """Raw output of the host, in order; `offset` is that of the byte behind it in the host's log."""
         self._write(self._cleaner.feed(data))
         self.offset = offset
+        self._mark_now_and_then()
+
+    def _mark_now_and_then(self) -> None:
         if _loop_time() - self._marked_at >= MARK_EVERY_S:
             self.mark()
 

@@ -41,6 +41,13 @@ from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
+_SENT_COMMANDS = (
+    sa.select(t.command)
+    .where(t.command.c.order_id == sa.bindparam("order_id"), t.command.c.state == "sent")
+    .order_by(t.command.c.id)
+)
+# Between two decisions, which cost the more the more hosts there are: many ends become one decision.
+REST_PER_HOST_S = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class OrderReconciler:
         self._wake = asyncio.Event()
         self._active: dict[tuple[Direction, str], HostRun] = {}
         self._stop_all = False
+        self._rest_s = 0.0
         self.quiet = False  # nothing runs and nothing will until a person acts on a draft, ready or init_failed order
 
     def wake(self) -> None:
@@ -92,6 +100,7 @@ class OrderReconciler:
                 self._wake.clear()
                 if await self._turn():
                     return
+                await self._ports.clock.sleep(self._rest_s)
         finally:
             await self._ports.dispatch.cancel([self._key(run) for run in self._active])
 
@@ -114,6 +123,7 @@ class OrderReconciler:
         """Read, decide, write, hand out. Returns True when the order is complete."""
         advanced = await self._write(self._decide_and_write)
         progress, decision = advanced.progress, advanced.decision
+        self._rest_s = REST_PER_HOST_S * len(progress.runs)
         self.quiet = decision.order in (OrderState.READY, OrderState.INIT_FAILED, OrderState.DRAFT)
         if decision.order is OrderState.INITIALISING:
             await self._initialise()
@@ -186,10 +196,15 @@ class OrderReconciler:
         self, progress: OrderProgress, new: list[tuple[Direction, RunProgress]]
     ) -> tuple[OrderContext, dict[Direction, dict[tuple[str, int], Any]]]:
         with self._ports.store.reading() as conn:
-            facts = load_instance(conn, progress.service_instance_id)
+            facts = load_instance(conn, progress.service_instance_id, hosts=[run.host for _, run in new])
             versions = {run.to_version for _, run in new}
             found = {version: load_package(conn, facts.app_id, version) for version in versions}
-            steps = {direction: rows.load_steps(conn, self.order_id, direction) for direction in {d for d, _ in new}}
+            steps = {
+                direction: rows.load_steps(
+                    conn, self.order_id, direction, hosts=[run.host for d, run in new if d is direction]
+                )
+                for direction in {d for d, _ in new}
+            }
         packages = {version: package for version, package in found.items() if package is not None}
         return self._context(facts, packages, floors_of(progress)), steps
 
@@ -275,9 +290,8 @@ class OrderReconciler:
             await self._answer(command)
 
     def _read_commands(self) -> list[sa.Row[Any]]:
-        query = sa.select(t.command).where(t.command.c.order_id == self.order_id, t.command.c.state == "sent")
         with self._ports.store.reading() as conn:
-            return list(conn.execute(query.order_by(t.command.c.id)))
+            return list(conn.execute(_SENT_COMMANDS, {"order_id": self.order_id}))
 
     async def _answer(self, command: sa.Row[Any]) -> None:
         refusal = await self._write(lambda conn: self._refusal(conn, command))

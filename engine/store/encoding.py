@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Any, cast
 
 from pydantic import TypeAdapter
@@ -27,6 +29,12 @@ def encode_plan(plan: Plan) -> dict[str, Any]:
 
 def decode_plan(data: Any) -> Plan | None:
     return None if data is None else _PLAN.validate_python(data)
+
+
+@lru_cache(maxsize=32)
+def decode_stored_plan(text: str | None) -> Plan | None:
+    """A plan from the text of its column: plans are frozen and rarely change, but are read at every decision."""
+    return None if text is None else decode_plan(json.loads(text))
 
 
 def encode_problem(problem: Problem | None) -> dict[str, Any] | None:

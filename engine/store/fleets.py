@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,10 @@ class InstanceFacts:
     stack_status: StackStatus
 
 
-def load_instance(conn: sa.Connection, service_instance_id: int) -> InstanceFacts:
-    """Raises StoreError `no_service_instance`."""
+def load_instance(
+    conn: sa.Connection, service_instance_id: int, *, hosts: Collection[str] | None = None
+) -> InstanceFacts:
+    """With `hosts` only these of its hosts, and no mounts. Raises StoreError `no_service_instance`."""
     row = conn.execute(
         sa.select(
             t.service_instance.c.id,
@@ -73,7 +76,7 @@ def load_instance(conn: sa.Connection, service_instance_id: int) -> InstanceFact
             )
         )
     stack, status = load_stack(conn, row.tech_stack_id)
-    hosts, host_regions = _hosts(conn, row.workspace_id, service_instance_id)
+    its_hosts, host_regions = _hosts(conn, row.workspace_id, service_instance_id, hosts)
     return InstanceFacts(
         service_instance_id=row.id,
         workspace_id=row.workspace_id,
@@ -85,9 +88,9 @@ def load_instance(conn: sa.Connection, service_instance_id: int) -> InstanceFact
         current_version=row.current_version,
         succeeded_versions=succeeded_versions(conn, service_instance_id),
         regions=load_regions(conn, row.workspace_id),
-        hosts=hosts,
+        hosts=its_hosts,
         host_regions=host_regions,
-        mounts=_mounts(conn, service_instance_id),
+        mounts=_mounts(conn, service_instance_id) if hosts is None else (),
         stack=stack,
         stack_status=status,
     )
@@ -149,12 +152,14 @@ def load_regions(conn: sa.Connection, workspace_id: int) -> tuple[Region, ...]:
     return tuple(Region(row.name, row.oss_endpoint, row.slb_endpoint) for row in rows)
 
 
-def _hosts(conn: sa.Connection, workspace_id: int, service_instance_id: int) -> tuple[tuple[Host, ...], dict[str, str]]:
+def _hosts(
+    conn: sa.Connection, workspace_id: int, service_instance_id: int, only: Collection[str] | None
+) -> tuple[tuple[Host, ...], dict[str, str]]:
     jumps = {
         row.name: JumpHost(row.name, row.address, row.ssh_port, row.ssh_user, row.host_key)
         for row in conn.execute(sa.select(t.jump_host).where(t.jump_host.c.workspace_id == workspace_id))
     }
-    rows = conn.execute(
+    query = (
         sa.select(
             t.host,
             t.cell.c.name.label("cell"),
@@ -167,7 +172,10 @@ def _hosts(conn: sa.Connection, workspace_id: int, service_instance_id: int) -> 
         .join(t.region, t.region.c.id == t.data_centre.c.region_id)
         .where(t.service_instance_host.c.service_instance_id == service_instance_id)
         .order_by(t.data_centre.c.name, t.cell.c.name, t.host.c.name)
-    ).all()
+    )
+    if only is not None:
+        query = query.where(t.host.c.name.in_(only))
+    rows = conn.execute(query).all()
     return tuple(_host(row, jumps) for row in rows), {row.name: row.region for row in rows}
 
 

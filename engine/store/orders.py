@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,17 +25,66 @@ from engine.domain.states import (
     Verified,
 )
 from engine.store import tables as t
-from engine.store.encoding import decode_plan, decode_problem, decode_spec, encode_plan, encode_problem, encode_spec
+from engine.store.encoding import (
+    decode_problem,
+    decode_spec,
+    decode_stored_plan,
+    encode_plan,
+    encode_problem,
+    encode_spec,
+)
 from engine.store.statements import update
 from engine.store.store import StoreError
 
 _EVENT = sa.insert(t.event)
 _ORDER = sa.bindparam("order_id", type_=sa.BigInteger)
-_ONE_ORDER = sa.select(t.order).where(t.order.c.id == _ORDER)
+
+
+def _columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
+    return [table.c[name] for name in names]
+
+
+def _text_of(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """JSON as it is stored: decoded only when it is another text than last time."""
+    return sa.cast(column, sa.Text)
+
+
+HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all are read: cheaper, and no database limits its parameters
+_DIRECTIONS = {str(direction): direction for direction in Direction}
+_ONE_ORDER = sa.select(
+    *[column for column in t.order.c if column.name not in ("plan", "back_plan")],
+    _text_of(t.order.c.plan).label("plan_text"),
+    _text_of(t.order.c.back_plan).label("back_plan_text"),
+).where(t.order.c.id == _ORDER)
 _NODES = sa.select(t.order_node).where(t.order_node.c.order_id == _ORDER).order_by(t.order_node.c.position)
-_RUNS = sa.select(t.host_run).where(t.host_run.c.order_id == _ORDER)
+_RUNS = sa.select(
+    *_columns(t.host_run, "direction", "host", "node", "state", "attempt", "from_version", "to_version", "touched"),
+    _text_of(t.host_run.c.problem),
+    *_columns(t.host_run, "started_at", "ended_at"),
+).where(t.host_run.c.order_id == _ORDER)
 _WEIGHTS = (
-    sa.select(t.weight)
+    sa.select(
+        *_columns(
+            t.weight,
+            "host",
+            "server_id",
+            "region",
+            "balancer_id",
+            "vserver_group_id",
+            "port",
+            "recorded",
+            "intended",
+            "asked",
+            "confirmed",
+            "verified",
+            "confirmed_at",
+            "owned",
+            "outside",
+            "outside_at",
+            "cut_again",
+        ),
+        _text_of(t.weight.c.problem),
+    )
     .where(t.weight.c.order_id == _ORDER)
     .order_by(t.weight.c.host, t.weight.c.balancer_id, t.weight.c.vserver_group_id, t.weight.c.port)
 )
@@ -63,8 +114,8 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
         state=OrderState(row.state),
         direction=Direction(row.direction),
         spec=decode_spec(row.spec),
-        plan=decode_plan(row.plan),
-        back_plan=decode_plan(row.back_plan),
+        plan=decode_stored_plan(row.plan_text),
+        back_plan=decode_stored_plan(row.back_plan_text),
         nodes=_nodes(conn, order_id),
         runs=_runs(conn, order_id),
         weights=load_weights(conn, order_id),
@@ -92,65 +143,78 @@ def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], No
 
 
 def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], RunProgress]:
-    rows = conn.execute(_RUNS, {"order_id": order_id})
-    return {
-        (Direction(row.direction), row.host): RunProgress(
-            host=row.host,
-            node=row.node,
-            state=RunState(row.state),
-            attempt=row.attempt,
-            from_version=row.from_version,
-            to_version=row.to_version,
-            touched=row.touched,
-            problem=decode_problem(row.problem),
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-        )
-        for row in rows
-    }
+    rows = conn.execute(_RUNS, {"order_id": order_id}).all()
+    return {(_DIRECTIONS[row[0]], row[1]): _run(*row[1:]) for row in rows}
+
+
+# A host's row and a weight's are read a thousand times for each time they change: the same row is the same object.
+@lru_cache(maxsize=8192)
+def _run(
+    host: str, node: str, state: str, attempt: int, from_version: str, to_version: str, touched: bool,
+    problem: str | None, started_at: float | None, ended_at: float | None,
+) -> RunProgress:  # fmt: skip
+    return RunProgress(
+        host=host,
+        node=node,
+        state=RunState(state),
+        attempt=attempt,
+        from_version=from_version,
+        to_version=to_version,
+        touched=touched,
+        problem=_stored_problem(problem),
+        started_at=started_at,
+        ended_at=ended_at,
+    )
 
 
 def load_weights(conn: sa.Connection, order_id: int, group: ServerGroup | None = None) -> tuple[WeightLine, ...]:
     """The order's lines, or those of one server group."""
-    if group is None:
-        rows = conn.execute(_WEIGHTS, {"order_id": order_id})
-    else:
-        rows = conn.execute(
-            _WEIGHTS.where(
-                t.weight.c.balancer_id == group.balancer_id,
-                t.weight.c.vserver_group_id == group.vserver_group_id,
-                t.weight.c.region == group.region,
-            ),
-            {"order_id": order_id},
+    query = _WEIGHTS
+    if group is not None:
+        query = query.where(
+            t.weight.c.balancer_id == group.balancer_id,
+            t.weight.c.vserver_group_id == group.vserver_group_id,
+            t.weight.c.region == group.region,
         )
-    return tuple(
-        WeightLine(
-            mount=Mount(
-                row.host, row.server_id, ServerGroup(row.region, row.balancer_id, row.vserver_group_id), row.port
-            ),
-            recorded=row.recorded,
-            intended=row.intended,
-            asked=row.asked,
-            confirmed=row.confirmed,
-            verified=None if row.verified is None else Verified(row.verified),
-            confirmed_at=row.confirmed_at,
-            owned=row.owned,
-            problem=decode_problem(row.problem),
-            outside=row.outside,
-            outside_at=row.outside_at,
-            cut_again=row.cut_again,
-        )
-        for row in rows
+    return tuple(_weight(*row) for row in conn.execute(query, {"order_id": order_id}).all())
+
+
+@lru_cache(maxsize=8192)
+def _weight(
+    host: str, server_id: str, region: str, balancer_id: str, vserver_group_id: str, port: int, recorded: int,
+    intended: int | None, asked: int | None, confirmed: int | None, verified: str | None, confirmed_at: float | None,
+    owned: bool, outside: Any, outside_at: float | None, cut_again: Any, problem: str | None,
+) -> WeightLine:  # fmt: skip
+    return WeightLine(
+        mount=Mount(host, server_id, _server_group(region, balancer_id, vserver_group_id), port),
+        recorded=recorded,
+        intended=intended,
+        asked=asked,
+        confirmed=confirmed,
+        verified=None if verified is None else Verified(verified),
+        confirmed_at=confirmed_at,
+        owned=owned,
+        problem=_stored_problem(problem),
+        outside=outside,
+        outside_at=outside_at,
+        cut_again=cut_again,
     )
 
 
+_server_group = lru_cache(maxsize=1024)(ServerGroup)  # one object for all of its lines
+
+
+def _stored_problem(text: str | None) -> Problem | None:
+    return None if text is None else decode_problem(json.loads(text))
+
+
 def load_steps(
-    conn: sa.Connection, order_id: int, direction: Direction, *, host: str | None = None
+    conn: sa.Connection, order_id: int, direction: Direction, *, hosts: Collection[str] | None = None
 ) -> dict[tuple[str, int], tuple[StepProgress, ...]]:
-    """(host, attempt) → its steps in order."""
+    """(host, attempt) → its steps in order, of these hosts or of all."""
     query = sa.select(t.step).where(t.step.c.order_id == order_id, t.step.c.direction == str(direction))
-    if host is not None:
-        query = query.where(t.step.c.host == host)
+    if hosts is not None and len(hosts) <= HOSTS_NAMED_IN_A_QUERY:
+        query = query.where(t.step.c.host.in_(hosts))
     found: dict[tuple[str, int], list[StepProgress]] = {}
     for row in conn.execute(query.order_by(t.step.c.host, t.step.c.attempt, t.step.c.position)):
         found.setdefault((row.host, row.attempt), []).append(

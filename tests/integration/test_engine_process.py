@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_a_stopped_engine_lets_the_store_go_and_another_can_be_started(settings:
 
 
 def test_an_engine_with_nothing_to_do_ends_by_itself(settings: Settings) -> None:
-    ensure_engine(settings.model_copy(update={"engine_idle_s": 0.5}))
+    ensure_engine(replace(settings, engine_idle_s=0.5))
     until(lambda: not alive(settings))
 
 

@@ -123,3 +123,44 @@ def test_a_store_of_another_kind_is_refused(store: str) -> None:
 def test_the_language_is_the_terminals(locale: str, language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", locale)
     assert load_settings().language == language
+
+
+def test_an_engine_started_with_the_settings_as_environment_reads_the_same_ones(
+    tmp_path: Path, user_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_config.write_text(
+        'ascii = true\nengine_idle_s = 7\ncredentials_file = "keys.ini"\n'
+        '[ssh]\nidentity_files = ["a", "b c"]\nagent = false\nknown_hosts = "known"\n'
+    )
+    settings = load_settings(str(tmp_path / "cockpit.db"))
+    user_config.write_text("")
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key"),
+    [
+        ("COCKPIT_ENGINE_IDLE_S", "soon", "engine_idle_s"),
+        ("COCKPIT_ASCII", "maybe", "ascii"),
+        ("COCKPIT_LANGUAGE", "fr", "language"),
+        ("COCKPIT_OPERATOR", "", "operator"),
+        ("COCKPIT_SSH__IDENTITY_FILES", "not json", "ssh.identity_files"),
+        ("COCKPIT_SSH__IDENTITY_FILES", "[1]", "ssh.identity_files"),
+        ("COCKPIT_SSH__IDENTITY_FILE", "x", "ssh.identity_file"),
+        ("COCKPIT_SSH", "[]", "COCKPIT_SSH"),
+    ],
+)
+def test_a_variable_that_does_not_fit_is_named(
+    variable: str, value: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert key in refused()
+
+
+def test_a_group_given_as_json_is_overruled_key_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COCKPIT_SSH", '{"agent": false, "connect_timeout_s": 3}')
+    monkeypatch.setenv("COCKPIT_SSH__CONNECT_TIMEOUT_S", "4")
+    ssh = load_settings().ssh
+    assert (ssh.agent, ssh.connect_timeout_s) == (False, 4)
