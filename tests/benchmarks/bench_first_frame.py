@@ -13,7 +13,7 @@ from tests.benchmarks.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = Path(__file__).with_name("minimal_app.py")
-ROUNDS = 9
+ROUNDS = 5
 BUDGET = 1.7
 LEAST = ("first frame", [sys.executable, MINIMAL])
 OURS = ("leave", [sys.executable, "-m", "cockpit"])  # in the line of keys, the last line of the first frame
