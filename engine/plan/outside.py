@@ -51,6 +51,8 @@ def notice(lines: Sequence[WeightLine], seen: Seen, now: float) -> tuple[WeightL
         weight = seen.get(_key(line.mount))
         if weight is None or weight == line.believed or (line.in_doubt and weight == line.asked):
             continue
+        if weight == 0 and line.asked is not None:
+            continue  # may be a cut of our own that arrived late (its engine is gone): nobody's decision to keep the host out
         found.append(
             replace(line, outside=weight, outside_at=now, confirmed=weight, confirmed_at=now, verified=Verified.YES)
         )
