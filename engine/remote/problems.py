@@ -110,6 +110,43 @@ def permission_denied(hop: Hop, cause: str) -> RemoteError:
     )
 
 
+def one_time_password_missing(hop: Hop, question: str, seconds: float) -> RemoteError:
+    return _error(
+        "one_time_password_missing",
+        message(
+            "{name} asked {user} “{question}” and nobody answered within {seconds:.0f} s.",
+            name=hop.name,
+            user=hop.user,
+            question=question,
+            seconds=seconds,
+        ),
+        message("Retry and answer the question on the screen, or with `cockpit prompts answer`."),
+    )
+
+
+def one_time_password_refused(hop: Hop, question: str, count: int) -> RemoteError:
+    return _error(
+        "one_time_password_refused",
+        message(
+            "{name} refused {count} answers to “{question}” for {user}.",
+            name=hop.name,
+            count=count,
+            question=question,
+            user=hop.user,
+        ),
+        message("Check that the code is meant for this account and its clock is right, then retry."),
+    )
+
+
+def ssh_config_unreadable(hop: Hop, file: str, cause: str) -> RemoteError:
+    return _error(
+        "ssh_config_unreadable",
+        message("{file}, which may say how {name} is reached, cannot be read: {cause}.",
+                file=file, name=hop.name, cause=clean_text(cause)),
+        message("Make it readable, or unset `ssh.config` in the settings."),
+    )  # fmt: skip
+
+
 def identity_unusable(cause: str) -> RemoteError:
     return _error(
         "permission_denied",

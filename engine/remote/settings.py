@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+
+
+class AskAt(StrEnum):
+    """At which hops a server's questions are passed on to a person."""
+
+    JUMP_HOSTS = "jump_hosts"  # one login for all the hosts behind it
+    ALL = "all"
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +23,12 @@ class SshSettings:
     identity_files: tuple[Path, ...] = ()
     agent: bool = True
     known_hosts: Path | None = Path("~/.ssh/known_hosts")
-    connect_timeout_s: float = 10.0  # for one hop, from the first packet to the SSH greeting
-    login_timeout_s: float = 20.0  # for one hop's key exchange and login
+    config: Path | None = None  # a client configuration of OpenSSH whose supported options are honoured; see ssh_config
+    connect_timeout_s: float = 10.0  # for one hop's TCP connection
+    login_timeout_s: float = 20.0  # for one hop's key exchange and login, without the time a person is asked
+    ask_at: AskAt = AskAt.JUMP_HOSTS
+    ask_deadline_s: float = 300.0  # for one question; the server may hang up before, then it is logged in again
+    ask_attempts: int = 3  # logins whose answers the server refused
     keepalive_s: float = 15.0
     keepalive_count: int = 3
     max_handshakes_per_server: int = 10  # OpenSSH drops logins beyond MaxStartups 10:30:100

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from engine.domain.fleet import Host
-from engine.ports import Job, JobEvent, RemoteResult, StopOutcome
+from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
 from engine.remote import channels, program
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
@@ -24,9 +24,10 @@ _DESCRIPTORS = 65_536
 class SshRemote:
     """`engine.ports.Remote` over SSH. Make it inside the event loop that uses it; `close` it there."""
 
-    def __init__(self, settings: SshSettings | None = None) -> None:
+    def __init__(self, settings: SshSettings | None = None, *, asker: Asker | None = None) -> None:
+        """Without an `asker` a server that asks for a one-time password is refused its answer."""
         _raise_descriptor_limit()
-        self._connections = Connections(settings or SshSettings())
+        self._connections = Connections(settings or SshSettings(), asker)
 
     async def run(
         self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
