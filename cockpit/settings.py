@@ -45,6 +45,13 @@ class SshSettings(BaseModel):
     login_timeout_s: float = Field(
         default=20.0, gt=0, description="Longest wait for the handshake and the login, each hop."
     )
+    config: bool = Field(
+        default=False, description="Honour IdentityFile, HostKeyAlias and UserKnownHostsFile of ~/.ssh/config."
+    )
+    ask_at: Literal["jump_hosts", "all", "nowhere"] = Field(
+        default="jump_hosts", description="Where a server's question (a one-time password) is put to the operators."
+    )
+    ask_deadline_s: float = Field(default=300.0, gt=0, description="Longest wait for the answer to such a question.")
 
 
 class Settings(BaseSettings):

@@ -25,6 +25,7 @@ from engine.views import (
     HostView,
     OrderRow,
     OrderView,
+    PromptView,
     ReleasePreview,
     WorkspaceView,
 )
@@ -153,6 +154,34 @@ class Api:
 
         with self._reading() as conn:
             return read_engine_alive(conn, self._now())
+
+    # ---- one-time passwords
+
+    def prompts(self) -> tuple[PromptView, ...]:
+        """What SSH servers ask and nobody has answered yet, oldest first; of the whole store, as a jump host serves all of it."""
+        from engine.store.prompts import open_prompts
+
+        with self._reading() as conn:
+            return open_prompts(conn, self._now())
+
+    def answer_prompt(self, prompt_id: int, answer: str) -> None:
+        """Give the answer to the engine that asks, sealed so that nobody else can read it. Raises ApiError: `no_such_prompt`,
+        `prompt_ended` (answered by somebody else, or too late), `answer_unusable`."""
+        from engine.store.commands import write_audit
+        from engine.store.prompts import put_answer
+
+        now = self._now()
+        with self._writing() as conn:
+            login = put_answer(conn, prompt_id, answer, operator=self.operator, now=now)
+            write_audit(
+                conn,
+                tenant_id=None,
+                workspace_id=None,
+                at=now,
+                operator=self.operator,
+                act="answer_prompt",
+                target=login,
+            )
 
     # ---- releasing
 

@@ -273,6 +273,23 @@ class CommandView:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptView:
+    """A question an SSH server asks and nobody has answered yet; its words are the server's. `attempt` above 1: the answer
+    before was refused."""
+
+    id: int
+    hop: str
+    login: str  # user@address:port
+    is_jump: bool
+    instruction: str
+    question: str
+    echo: bool  # the answer may be seen while it is typed
+    attempt: int
+    asked_at: float
+    deadline_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class CapacityPoint:
     """One step of the preview's capacity curve: hosts in service while `node` runs."""
 

@@ -45,12 +45,16 @@ class KnownKeys:
         if hop.host_key:
             return TrustedKeys([_import(hop)])
         name, port = (alias, None) if alias else (hop.address, None if hop.port == 22 else hop.port)
-        found: tuple[list[asyncssh.SSHKey], ...] = ([], [], [])
+        keys: list[asyncssh.SSHKey] = []
+        authorities: list[asyncssh.SSHKey] = []
+        revoked: list[asyncssh.SSHKey] = []
         for path in files or ([self._usual] if self._usual else []):
             file = self._files.setdefault(path, _KnownFile(path.expanduser()))
-            for every, its in zip(found, file.read().match(name, "" if alias else hop.address, port), strict=False):
-                every += its
-        return TrustedKeys(*found)
+            its, signing, gone, *_ = file.read().match(name, "" if alias else hop.address, port)
+            keys += its
+            authorities += signing
+            revoked += gone
+        return TrustedKeys(keys, authorities, revoked)
 
 
 class _KnownFile:
