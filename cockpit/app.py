@@ -24,6 +24,7 @@ from screens.cockpit import Cockpit
 from screens.filters import AsciiOnly, HostileText
 from screens.help import HelpScreen, help_lines
 from screens.orders import OrdersScreen
+from screens.prompt_watch import PromptWatch
 from screens.translate import N_, _
 from screens.workspaces import WorkspacesScreen
 from themes.palettes import PALETTES, palette_for
@@ -67,6 +68,7 @@ class CockpitApp(Cockpit):
         self.now = now
         self._opened = False
         self._opening = threading.Lock()
+        self._prompts = PromptWatch(self)
         self._filters.append(HostileText())
         if ascii:
             self._filters.append(AsciiOnly())
@@ -85,6 +87,7 @@ class CockpitApp(Cockpit):
 
     def on_mount(self) -> None:
         self.push_screen(AppsScreen())
+        self._prompts.start()
 
     def go_to_workspace(self, chosen: WorkspaceView) -> None:
         """The whole screen follows: everything but the list of apps is closed."""
@@ -118,6 +121,7 @@ class CockpitApp(Cockpit):
         yield SystemCommand(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces)
         yield SystemCommand(_("Orders"), _("what runs, what waits, what failed"), self.action_orders)
         yield SystemCommand(_("Help"), _("the keys of this screen"), self.action_help)
+        yield SystemCommand(_("Answer"), _("what an SSH server asks: a one-time password"), self._prompts.ask_again)
         for palette in PALETTES:
             yield SystemCommand(
                 _("Palette: {name}").format(name=palette.name),
