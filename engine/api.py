@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.domain.fleet import Host
 from engine.domain.message import message
 from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem, ProblemError
@@ -130,6 +131,13 @@ class Api:
 
         with self._reading() as conn:
             return read_hosts(conn, find_scope(conn, tenant, workspace), app)
+
+    def host(self, tenant: str, workspace: str, name: str) -> Host:
+        """One host as the catalogue has it, with its jump chain. Raises ApiError `no_such_host`."""
+        from engine.reading.scope import find_host, find_scope
+
+        with self._reading() as conn:
+            return find_host(conn, find_scope(conn, tenant, workspace), name)
 
     def orders(self, tenant: str, workspace: str, *, open_only: bool = False, limit: int = 200) -> tuple[OrderRow, ...]:
         """Newest first."""

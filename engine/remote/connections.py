@@ -36,6 +36,7 @@ class Link:
         self._connection: asyncssh.SSHClientConnection | None = None
         self._opening: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._parent: Link | None = None
+        self._idle_s = pool.settings.connection_idle_s
         self._failures = 0
         self._failed: RemoteError | None = None
         self._not_before = 0.0
@@ -91,6 +92,8 @@ class Link:
                 parent.release()
             raise
         self._connection, self._parent = connection, parent
+        settings = self._pool.settings
+        self._idle_s = settings.asked_connection_idle_s if client.asked else settings.connection_idle_s
         client.link = self
         if connection.is_closed():
             self.lost()
@@ -106,7 +109,7 @@ class Link:
     def release(self, count: int = 1) -> None:
         self.users -= count
         if self.users == 0 and self._connection is not None and self._idle is None:
-            self._idle = asyncio.get_running_loop().call_later(self._pool.settings.connection_idle_s, self._close_idle)
+            self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._close_idle)
         elif self.users == 0 and self._connection is None and self._failed is None and self._opening is None:
             self._pool.forget(self)
 

@@ -50,6 +50,11 @@ class Client(asyncssh.SSHClient):
         self._questions = questions
         self._connected = connected
 
+    @property
+    def asked(self) -> bool:
+        """A person's answer opened it."""
+        return self._questions.asked
+
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connected()
 

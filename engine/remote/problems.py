@@ -261,3 +261,16 @@ def program_refused(hop: Hop, cause: str) -> RemoteError:
         message("the job could not be set up on {name}: {cause}.", name=hop.name, cause=clean_text(cause)),
         message("See that the login shell of {user} runs commands with sh, then retry.", user=hop.user),
     )
+
+
+def no_shell(hop: Hop, status: int | None) -> RemoteError:
+    return _error(
+        "no_shell",
+        message(
+            "{name} lets {user} in, but runs no command for it (exit status {status}).",
+            name=hop.name,
+            user=hop.user,
+            status="?" if status is None else status,
+        ),
+        message("Give {user} on {name} a login shell that runs `sh -c`.", user=hop.user, name=hop.name),
+    )

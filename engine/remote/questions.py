@@ -42,6 +42,11 @@ class Questions:
     def can_ask(self) -> bool:
         return self._asker is not None
 
+    @property
+    def asked(self) -> bool:
+        """A person's answer went into this login."""
+        return self._answered
+
     def bound_by(self, limit: asyncio.Timeout) -> None:
         """The deadline of the login that runs now; it stands still while a person is asked."""
         self._limit = limit

@@ -35,6 +35,7 @@ class SshSettings:
     handshake_attempts: int = 4  # when the server resets the connection before the login
     max_channels_per_connection: int = 8  # OpenSSH allows MaxSessions 10
     connection_idle_s: float = 60.0
+    asked_connection_idle_s: float = 4 * 3600.0  # where a person had to answer: an order may wait at a gate for long
     reattach_backoff_s: float = 0.5  # first wait after a lost link; doubles up to the next
     reattach_backoff_max_s: float = 15.0
     job_grace_s: float = 60.0  # added to the sum of a job's deadlines

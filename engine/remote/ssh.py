@@ -14,6 +14,7 @@ from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
 from engine.remote import channels, program
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
+from engine.remote.reach import Reached, reach
 from engine.remote.settings import SshSettings
 
 __all__ = ["SshRemote", "SshSettings"]
@@ -42,6 +43,12 @@ class SshRemote:
 
     async def stop(self, job: Job) -> StopOutcome:
         return await jobs.stop(self._connections, job)
+
+    async def reach(self, host: Host) -> AsyncGenerator[Reached, None]:
+        """Log in hop by hop, as for a release, and run `true` on the host: what became of each, up to the first failure."""
+        async with aclosing(reach(self._connections, host)) as reached:
+            async for each in reached:
+                yield each
 
     async def close(self) -> None:
         await self._connections.close()
