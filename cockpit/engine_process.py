@@ -159,6 +159,8 @@ async def _run(settings: Settings, embedded: bool) -> None:
         clock=clock,
         log_dir=settings.log_dir,
         idle_s=settings.engine_idle_s if embedded else None,
+        expiring=remote.expiring,
+        log_keep_days=settings.log_keep_days,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

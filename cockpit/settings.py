@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     log_dir: Path = Field(
         description="The hosts' logs, one file an order, host and attempt; default: logs/ beside the store."
     )
+    log_keep_days: int = Field(
+        default=90, ge=0, description="The engine clears logs of orders that ended longer ago; 0: never."
+    )
     operator: str = Field(
         min_length=1, description="Who acts: the name in orders and in the audit; default: the login name."
     )

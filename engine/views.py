@@ -258,7 +258,7 @@ class EventView:
     id: int
     order_id: int
     at: float
-    kind: str  # order | node | host | step | weight | command | engine
+    kind: str  # order | node | host | step | weight | command | engine | warning
     data: Mapping[str, Any]
     sentence: Message
 

@@ -127,6 +127,10 @@ def _engine(data: Data) -> Message:
     return message("engine {engine} took the order over (epoch {epoch})", engine=data["engine"], epoch=data["epoch"])
 
 
+def _warning(data: Data) -> Message:
+    return message("warning: {problem}", problem=_what(data["problem"]))
+
+
 def _what(problem: Mapping[str, Any] | None) -> str:
     return "-" if problem is None else str(Message.from_json(problem["what"]))
 
@@ -143,4 +147,5 @@ _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "weight": _weight,
     "command": _command,
     "engine": _engine,
+    "warning": _warning,
 }

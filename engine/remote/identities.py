@@ -1,4 +1,6 @@
-"""Whose keys are offered: the identity files and their certificates, read once, and until when they are good.
+"""Whose keys are offered: the identity files and their certificates, and until when they are good.
+
+They are read again when a file has changed: certificates are renewed while an engine runs.
 
 Never asks for a passphrase and never shows a private key; keys that live in an agent are the agent's business.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,7 @@ from asyncssh.public_key import load_default_keypairs
 from engine.remote import problems
 from engine.remote.settings import SshSettings
 
+_Seen = tuple[tuple[str, int, int], ...]
 _FOREVER = 1 << 63  # OpenSSH writes 2^64-1 for a certificate without an end
 
 
@@ -35,27 +39,43 @@ class Expiry:
 class Identities:
     def __init__(self, settings: SshSettings) -> None:
         self._settings = settings
-        self._loaded: list[asyncssh.SSHKeyPair] | None = None
-        self._more: dict[tuple[Path, ...], list[asyncssh.SSHKeyPair]] = {}
+        self._read: dict[tuple[Path, ...], tuple[_Seen, list[asyncssh.SSHKeyPair]]] = {}
+        self.generation = 0  # grows whenever some were read anew
 
     def load(self, more: tuple[Path, ...] = ()) -> list[asyncssh.SSHKeyPair]:
-        """Those of the settings, and before them those of the files `more`. Raises RemoteError `permission_denied` for one that
-        cannot be used."""
-        if self._loaded is None:
-            names = self._settings.identity_files
-            # Named files must be usable; of the usual ones a locked one is left to the agent.
-            self._loaded = _read(names) if names else list(load_default_keypairs())
-        if more not in self._more:
-            self._more[more] = _read(more)
-        return [*self._more[more], *self._loaded]
+        """Those of the settings (none named: the usual ones), and before them those of the files `more`. Raises RemoteError
+        `permission_denied` for one that cannot be used."""
+        return [*(self._fresh(more) if more else ()), *self._fresh(self._settings.identity_files)]
 
     def expiries(self) -> tuple[Expiry, ...]:
         """Of every certificate that was loaded, soonest first."""
-        return expiries_of([*(self._loaded or ()), *(pair for pairs in self._more.values() for pair in pairs)])
+        return expiries_of(pair for _, pairs in self._read.values() for pair in pairs)
 
     def expired(self) -> Expiry | None:
         """Servers do not say that a certificate has expired, so it is looked up here."""
         return next((expiry for expiry in self.expiries() if expiry.at < time.time()), None)
+
+    def _fresh(self, paths: tuple[Path, ...]) -> list[asyncssh.SSHKeyPair]:
+        seen = _look(paths)
+        before, pairs = self._read.get(paths, (None, []))
+        if seen != before:
+            # Named files must be usable; of the usual ones a locked one is left to the agent.
+            pairs = _load(paths) if paths else list(load_default_keypairs())
+            self._read[paths] = (seen, pairs)
+            self.generation += 1
+        return pairs
+
+
+def _look(paths: Sequence[Path]) -> _Seen:
+    """What tells that one of the files, or a certificate beside it, has changed."""
+    named = [path.expanduser() for path in paths]
+    every = [*named, *(path.with_name(f"{path.name}-cert.pub") for path in named)]
+    found = []
+    for path in every or sorted((Path.home() / ".ssh").glob("id_*")):
+        with suppress(OSError):  # not there, or not for us: loading it says so
+            stat = path.stat()
+            found.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
 
 
 def expiries_of(pairs: Iterable[asyncssh.SSHKeyPair]) -> tuple[Expiry, ...]:
@@ -71,7 +91,7 @@ def label(pair: asyncssh.SSHKeyPair) -> str:
     return pair.get_comment() or pair.get_algorithm()
 
 
-def _read(paths: Sequence[Path]) -> list[asyncssh.SSHKeyPair]:
+def _load(paths: Sequence[Path]) -> list[asyncssh.SSHKeyPair]:
     try:
         return list(asyncssh.load_keypairs([str(path.expanduser()) for path in paths])) if paths else []
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:

@@ -83,6 +83,7 @@ class Logins:
         self._asker = asker
         self._keys = KnownKeys(settings.known_hosts)
         self._options: dict[tuple[str, bool, HopOptions], asyncssh.SSHClientConnectionOptions] = {}
+        self._generation = 0
         self._slots: dict[tuple[Route, str, int], asyncio.Semaphore] = {}
 
     async def log_in(
@@ -204,10 +205,13 @@ class Logins:
     def _account(self, hop: Hop, *, asks: bool) -> asyncssh.SSHClientConnectionOptions:
         """The options of an account, made once: they take 6–20 ms to build."""
         own = self.config.options(hop)
+        identities = self.identities.load(own.identity_files)
+        if self.identities.generation != self._generation:
+            self._options.clear()
+            self._generation = self.identities.generation
         key = (hop.user, asks, own)
         found = self._options.get(key)
         if found is None:
-            identities = self.identities.load(own.identity_files)
             found = self._options[key] = asyncssh.SSHClientConnectionOptions(
                 config=None,
                 username=hop.user,

@@ -169,6 +169,15 @@ def certificate_expired(hop: Hop, identity: str, expired_at: str) -> RemoteError
     )
 
 
+def certificate_expires(identity: str, at: str) -> Problem:
+    return Problem(
+        "certificate_expires",
+        message("the SSH user certificate of {identity} expires at {at}, perhaps before the order is at its end.",
+                identity=identity, at=at),
+        message("Get a new one in time; the engine reads it by itself."),
+    )  # fmt: skip
+
+
 def folder_unwritable(hop: Hop, cause: str) -> RemoteError:
     return _error(
         "permission_denied",

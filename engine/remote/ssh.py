@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from engine.domain.fleet import Host
+from engine.domain.problem import Problem
 from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
-from engine.remote import channels, program
+from engine.remote import channels, problems, program
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
 from engine.remote.reach import Reached, reach
@@ -43,6 +44,11 @@ class SshRemote:
 
     async def stop(self, job: Job) -> StopOutcome:
         return await jobs.stop(self._connections, job)
+
+    def expiring(self, by: float) -> tuple[Problem, ...]:
+        """The user certificates in use that will have expired by then (epoch seconds)."""
+        expiries = self._connections.logins.identities.expiries()
+        return tuple(problems.certificate_expires(e.identity, e.text) for e in expiries if e.at < by)
 
     async def reach(self, host: Host) -> AsyncGenerator[Reached, None]:
         """Log in hop by hop, as for a release, and run `true` on the host: what became of each, up to the first failure."""

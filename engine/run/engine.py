@@ -24,8 +24,10 @@ from engine.domain.states import CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
 from engine.run.background import Background, Threads
+from engine.run.initialise import Expiring
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
+from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -48,7 +50,8 @@ _SENT = (
 
 
 class Engine:
-    """Run it with `await run()`. `idle_s` None: it never ends by itself."""
+    """Run it with `await run()`. `idle_s` None: it never ends by itself. `expiring` names what of ours will have expired by a
+    moment; logs of orders that ended more than `log_keep_days` ago are cleared away (0: never)."""
 
     def __init__(
         self,
@@ -61,6 +64,8 @@ class Engine:
         idle_s: float | None,
         background: Background | None = None,
         acquire: Callable[[Store], Ownership | None] = acquire,
+        expiring: Expiring = lambda by: (),
+        log_keep_days: int = 0,
     ) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._store = store
@@ -69,6 +74,8 @@ class Engine:
         self._clock = clock
         self._log_dir = log_dir
         self._idle_s = idle_s
+        self._expiring = expiring
+        self._log_keep_days = log_keep_days
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
@@ -115,7 +122,7 @@ class Engine:
 
     async def _look_after_orders(self, ownership: Ownership, journal: Journal, dispatch: LocalDispatch) -> bool:
         token = await self._background.call(self._store.change_token)
-        beat_at = 0.0
+        beat_at = clear_at = 0.0
         self._busy_at = _loop_time()
         while not self._stopping.is_set():
             await self._adopt_orders(journal, dispatch)
@@ -126,10 +133,16 @@ class Engine:
                     return False
                 await self._beat(journal)
                 beat_at = _loop_time()
+            if self._log_keep_days and _loop_time() >= clear_at:
+                await self._background.call(self._clear_old_logs)
+                clear_at = _loop_time() + CLEAR_EVERY_S
             if self._idle():
                 return True
             token = await self._background.changed(self._store, token, LOOK_EVERY_S)
         return True
+
+    def _clear_old_logs(self) -> None:
+        clear_old_logs(self._store, self._log_dir, self._log_keep_days, self._clock.now())
 
     # ---------------------------------------------------------------------------------------------------------- orders
 
@@ -195,6 +208,7 @@ class Engine:
                 log_dir=self._log_dir,
                 dispatch=dispatch,
                 background=self._background,
+                expiring=self._expiring,
             )
         return self._ports[workspace_id]
 

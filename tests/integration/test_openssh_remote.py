@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import random
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -368,3 +369,36 @@ async def test_100_mb_without_a_newline_are_kept_in_a_few_mb_of_memory(machines:
     # U+FFFD takes three bytes for each that was no UTF-8, and lines are wrapped: nothing is lost.
     assert (machines.folder / "kept.log").read_bytes().count(b"\xef\xbf\xbd") == 100_000_000
     assert after_kib - before_kib < 24 * 1024, f"{before_kib} KiB before, {after_kib} KiB behind"
+
+
+async def test_a_certificate_that_ends_soon_is_named_and_a_renewed_one_is_read_by_itself(machines: Machines) -> None:
+    folder = machines.folder
+    call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "oncall", "-f", str(folder / "short"))
+
+    def certify(validity: str) -> None:
+        (folder / "short-cert.pub").unlink(missing_ok=True)
+        call(
+            "ssh-keygen", "-q", "-s", str(folder / "id"), "-I", "me", "-n", user, "-V", validity, f"{folder}/short.pub"
+        )
+
+    user = getpass.getuser()
+    for sshd in (machines.server, machines.jump):
+        sshd.stop()
+        call("cp", str(sshd.folder / "authorized_keys"), str(sshd.folder / "authority"))
+        with (sshd.folder / "sshd_config").open("a") as config:
+            config.write(f"TrustedUserCAKeys {sshd.folder}/authority\n")
+        sshd.start()
+    certify("20200101:20200102")
+    remote = SshRemote(replace(machines.settings, identity_files=(folder / "short",)))
+    with pytest.raises(RemoteError) as expired:
+        await remote.run(machines.host, "true")
+    assert "expired at 2020-01-0" in str(expired.value)
+    certify("-1m:+2h")
+    host = replace(machines.host, jump_chain=())  # the jump host rests for a moment after a refusal
+    assert (await remote.run(host, "echo ok")).output == b"ok\n"
+    now = time.time()
+    assert remote.expiring(now + 3600) == ()
+    (problem,) = remote.expiring(now + 3 * 3600)
+    assert problem.code == "certificate_expires"
+    assert "oncall" in str(problem.what)
+    await remote.close()
