@@ -108,6 +108,8 @@ def test_lines_of_one_byte_stay_bounded_too(tmp_path: Path) -> None:
 
 
 class Viewer(App[None]):
+    CSS = "LogView { height: 1fr; overflow-x: hidden; }"  # as in the cockpit
+
     def compose(self) -> ComposeResult:
         yield LogView()
 
