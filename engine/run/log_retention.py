@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from engine.store import tables as t
 from engine.store.store import Store
 
-CLEAR_EVERY_S = 3600.0
-AT_ONCE = 50  # orders
+CLEAR_EVERY_S = 600.0
+AT_ONCE = 5  # orders: their hosts may be many, and the engine has more to do
 _DAY_S = 86_400.0
 log = logging.getLogger(__name__)
 
