@@ -309,7 +309,7 @@ def _troubles(order: OrderView) -> list[tuple[str, str]]:
 
 def _before_start(order: OrderView) -> bool:
     """The check found something, and nothing has been started: what it warned of is history later on."""
-    return bool(order.problems) and order.started_at is None
+    return bool(order.problems) and order.state in (OrderState.INITIALISING, OrderState.INIT_FAILED, OrderState.READY)
 
 
 def _problems(order: OrderView, host: HostRunView | None) -> list[tuple[str, Problem]]:
