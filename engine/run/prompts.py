@@ -54,11 +54,22 @@ class Prompts:
     async def _open(self, question: Question, public_key: str, until: float) -> int | None:
         log.info("%s asks for an answer: %s", question.login, question.text)
         while (left_s := until - time.monotonic()) > 0:
-            prompt_id = await self._try(partial(self._insert, question, public_key, left_s))
+            inserting = asyncio.create_task(self._try(partial(self._insert, question, public_key, left_s)))
+            try:
+                prompt_id = await asyncio.shield(inserting)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._withdraw(inserting))
+                raise
             if prompt_id is not None:
                 return prompt_id
             await asyncio.sleep(LOOK_EVERY_S)
         return None
+
+    async def _withdraw(self, inserting: asyncio.Task[int | None]) -> None:
+        """The row may be written by now, though nobody has heard of it yet."""
+        prompt_id = await inserting
+        if prompt_id is not None:
+            await self._try(partial(self._end, prompt_id, "withdrawn"))
 
     async def _await_answer(self, prompt_id: int, key: AnswerKey, until: float) -> str | None:
         beat_at = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,6 +121,27 @@ async def test_a_question_that_is_withdrawn_leaves_the_screens(desk: Desk) -> No
     assert api.prompts() == ()
     assert desk.column("outcome") == ["withdrawn"]
     api.close()
+
+
+async def test_a_question_withdrawn_while_it_is_being_written_is_withdrawn_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, go_on = threading.Event(), threading.Event()
+    real = Prompts._insert
+
+    def slow(self: Prompts, question: Question, public_key: str, left_s: float) -> int:
+        prompt_id = real(self, question, public_key, left_s)
+        written.set()
+        assert go_on.wait(20)
+        return prompt_id
+
+    monkeypatch.setattr(Prompts, "_insert", slow)
+    asking_it = asyncio.create_task(desk.prompts.ask(QUESTION, 20))
+    await until(written.is_set)
+    asking_it.cancel()
+    go_on.set()
+    await asyncio.gather(asking_it, return_exceptions=True)
+    assert desk.column("outcome") == ["withdrawn"]
 
 
 async def test_the_question_of_an_engine_that_was_killed_is_shown_no_more(desk: Desk) -> None:
