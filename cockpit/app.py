@@ -24,6 +24,7 @@ from screens.cockpit import Cockpit
 from screens.filters import AsciiOnly, HostileText
 from screens.help import HelpScreen, help_lines
 from screens.orders import OrdersScreen
+from screens.orphans import OrphansScreen
 from screens.prompt_watch import PromptWatch
 from screens.translate import N_, _
 from screens.workspaces import WorkspacesScreen
@@ -43,6 +44,7 @@ class CockpitApp(Cockpit):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "workspaces", N_("workspaces"), show=False),
         Binding("o", "orders", N_("orders"), show=False),
+        Binding("z", "orphans", N_("weights left behind"), show=False),
         Binding("colon", "command_palette", N_("commands"), show=False, key_display=":"),
         Binding("question_mark", "help", N_("help"), key_display="?"),
         Binding("q,ctrl+q", "quit", N_("leave"), key_display="q"),
@@ -105,6 +107,10 @@ class CockpitApp(Cockpit):
         if self.workspace and not isinstance(self.screen, OrdersScreen):
             self.push_screen(OrdersScreen())
 
+    def action_orphans(self) -> None:
+        if self.workspace and not isinstance(self.screen, OrphansScreen):
+            self.push_screen(OrphansScreen())
+
     async def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
             await self.push_screen(HelpScreen(help_lines(self.screen)))
@@ -120,6 +126,7 @@ class CockpitApp(Cockpit):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield SystemCommand(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces)
         yield SystemCommand(_("Orders"), _("what runs, what waits, what failed"), self.action_orders)
+        yield SystemCommand(_("Weights"), _("what ended orders left behind"), self.action_orphans)
         yield SystemCommand(_("Help"), _("the keys of this screen"), self.action_help)
         yield SystemCommand(_("Answer"), _("what an SSH server asks: a one-time password"), self._prompts.ask_again)
         for palette in PALETTES:

@@ -26,6 +26,7 @@ from engine.views import (
     HostView,
     OrderRow,
     OrderView,
+    OrphanView,
     PromptView,
     ReleasePreview,
     WorkspaceView,
@@ -156,6 +157,22 @@ class Api:
             scope = find_scope(conn, tenant, workspace)
             return read_order(conn, scope, order_id, host_runs=self._host_runs, now=self._now())
 
+    def orphans(self, tenant: str, workspace: str) -> tuple[OrphanView, ...]:
+        """Weights that orders of the workspace which have ended left behind, oldest order first; `give_back` gives them back."""
+        from engine.reading.orphans import read_orphans
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            return read_orphans(conn, find_scope(conn, tenant, workspace))
+
+    def orphan_count(self, tenant: str, workspace: str) -> int:
+        """How many `orphans` there are; cheap, for every screen's top line."""
+        from engine.reading.orphans import count_orphans
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            return count_orphans(conn, find_scope(conn, tenant, workspace))
+
     def engine_alive(self) -> bool:
         """Whether an active engine has said so within the last 5 seconds."""
         from engine.reading.orders import read_engine_alive
@@ -264,7 +281,8 @@ class Api:
     ) -> int:
         """Write a command row and return its id at once. The engine accepts or refuses it: see `command`.
 
-        params: set_weights {"weights": {host: 0–100}}; retry {"hosts": [...]} (empty: all failed); confirm {"node": key}.
+        params: set_weights {"weights": {host: 0–100}}; retry {"hosts": [...]} (empty: all failed); confirm {"node": key};
+        give_back, the one act of an ended order: {"hosts": [...], "force": bool} (empty: all it left behind).
         Raises ApiError: `no_such_order`; `order_ended` (a rollback of an ended order is created with `create_release`);
         `reason_missing` for an act that asks for one; `no_weights_given`. Nothing is written then."""
         from engine.reading.orders import read_consequence, read_order_state
@@ -276,7 +294,7 @@ class Api:
         with self._writing() as conn:
             scope = find_scope(conn, tenant, workspace)
             state = read_order_state(conn, scope, order_id)
-            if state.complete:
+            if state.complete and act is not Act.GIVE_BACK:
                 raise ApiError(_order_ended(order_id, str(state)))
             if act is Act.SET_WEIGHTS and not wanted.get("weights"):
                 raise ApiError(_no_weights_given())

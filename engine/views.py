@@ -128,7 +128,8 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class WeightView:
-    """A weight of a host: recorded before the order, asked last, confirmed by reading back (None: not read back yet)."""
+    """A weight of a host: recorded before the order, asked last, confirmed by reading back (None: not read back yet). `note`:
+    what somebody else did to it during the order, and what follows from that."""
 
     balancer: str
     server_group: str
@@ -138,6 +139,7 @@ class WeightView:
     confirmed: int | None
     verified: Verified | None
     owned: bool
+    note: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +256,31 @@ class OrderView:
 
 
 @dataclass(frozen=True, slots=True)
+class OrphanView:
+    """A weight that no living order owns: `order` has ended without giving it back. `due`: what the host should get; `now`: what
+    was read last."""
+
+    order: int
+    kind: OrderKind
+    app: str
+    state: OrderState
+    ended_at: float | None
+    host: str
+    balancer: str
+    server_group: str
+    port: int
+    recorded: int
+    due: int
+    now: int | None
+    verified: Verified | None
+
+
+@dataclass(frozen=True, slots=True)
 class EventView:
     id: int
     order_id: int
     at: float
-    kind: str  # order | node | host | step | weight | command | engine | warning
+    kind: str  # order | node | host | step | weight | outside | command | engine | warning
     data: Mapping[str, Any]
     sentence: Message
 

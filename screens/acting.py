@@ -21,6 +21,7 @@ from screens.translate import _
 from screens.widgets.notice import Notice
 
 ANSWER_WITHIN_S = 10.0
+GIVEN_BACK_WITHIN_S = 60.0  # health is checked on the hosts before the engine answers
 
 
 class Acting:
@@ -52,7 +53,8 @@ class Acting:
         def send_and_wait() -> tuple[CommandState, Problem | None]:
             api = cockpit.open_api()
             command = api.send(*cockpit.here(), self._order_id, act, params, reason=reason)
-            answer = api.wait_command(command, timeout_s=ANSWER_WITHIN_S)
+            within_s = GIVEN_BACK_WITHIN_S if act is Act.GIVE_BACK else ANSWER_WITHIN_S
+            answer = api.wait_command(command, timeout_s=within_s)
             return answer.state, answer.problem
 
         word = words.act_word(act)

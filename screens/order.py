@@ -319,6 +319,8 @@ def _problems(order: OrderView, host: HostRunView | None) -> list[tuple[str, Pro
     found: list[tuple[str, Problem]] = []
     if host is not None and host.problem is not None:
         found.append((host.name, host.problem))
+    if host is not None:
+        found += [(host.name, weight.note) for weight in host.weights if weight.note is not None]
     if order.problem is not None and all(order.problem != problem for _name, problem in found):
         found.append(("", order.problem))
     return found

@@ -36,6 +36,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         super().__init__()
         self.data: DataT | None = None
         self.alive: bool | None = None
+        self.orphans = 0
         self._token: object = None
         self._busy = False
         self._stale = True
@@ -93,7 +94,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
     def draw_crumbs(self) -> None:
         app = self.cockpit
         trail = (app.tenant or "", app.workspace or "", *self.trail())
-        self.query_one(Crumbs).show(trail, production=app.production, alive=self.alive)
+        self.query_one(Crumbs).show(trail, production=app.production, alive=self.alive, orphans=self.orphans)
 
     def _clock(self) -> None:
         if self.data is not None and self._in_sight():
@@ -118,12 +119,12 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         try:
             found = await self._found()
             if found is not None:
-                self.data, self.alive = found
+                self.data, self.alive, self.orphans = found
                 self._shown()
         finally:
             self._busy = False
 
-    async def _found(self) -> tuple[DataT, bool] | None:
+    async def _found(self) -> tuple[DataT, bool, int] | None:
         """What is new; nothing when nothing is, or when the store can't be read (which is said)."""
         try:
             async with asyncio.timeout(LOAD_DEADLINE_S):
@@ -136,14 +137,15 @@ class WatchingScreen(Screen[None], Generic[DataT]):
             self._failed(_unexpected(error))
         return None
 
-    def _look(self) -> tuple[DataT, bool] | None:
+    def _look(self) -> tuple[DataT, bool, int] | None:
         """In a worker thread: nothing when nothing changed."""
         api = self.cockpit.open_api()
         token = api.change_token()
         if token == self._token and not self._stale and time.monotonic() < self._stale_at:
             return None
         self._stale = False
-        found = self.fetch(api), api.engine_alive()
+        here = self.cockpit.here()
+        found = self.fetch(api), api.engine_alive(), api.orphan_count(*here) if all(here) else 0
         self._token, self._stale_at = token, time.monotonic() + STALE_S
         return found
 

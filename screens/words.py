@@ -112,6 +112,7 @@ _ACTS: dict[Act, str] = {
     Act.RETRY: N_("retry"),
     Act.CANCEL: N_("cancel"),
     Act.ROLL_BACK: N_("roll back"),
+    Act.GIVE_BACK: N_("give weights back"),
 }
 
 _STRATEGIES: dict[Strategy, str] = {
@@ -138,6 +139,7 @@ ACT_KEYS: dict[Act, str] = {
     Act.RETRY: "t",
     Act.CANCEL: "x",
     Act.ROLL_BACK: "R",
+    Act.GIVE_BACK: "z",
 }
 
 # what the fields of a message may be filled in with

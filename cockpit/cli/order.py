@@ -338,6 +338,8 @@ def _show(view: OrderView) -> None:
         for run in view.hosts
     ]
     print_table((N_("host"), N_("state"), N_("step"), N_("version"), N_("weight"), N_("problem")), hosts)
+    for changed in (line.note for run in view.hosts for line in run.weights if line.note):
+        note(f"{tr(changed.what)} {tr(changed.remedy)}")
     say()
     for balancer in view.balancers:
         say(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cockpit.cli import catalogue, lab, lists, order, prompts, release
+from cockpit.cli import catalogue, lab, lists, order, prompts, release, weights
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, command, group
 from cockpit.cli.exit_codes import DONE
 from cockpit.cli.output import note
@@ -18,7 +18,7 @@ from engine.domain.message import message
 from engine.domain.problem import Problem
 
 app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.")
-for commands in (lab.app, lists.apps, lists.hosts, release.app, order.app, prompts.app):
+for commands in (lab.app, lists.apps, lists.hosts, release.app, order.app, prompts.app, weights.app):
     app.add_typer(commands)
 catalogue.register(app)
 

@@ -50,7 +50,8 @@ class RunProgress:
 class WeightLine:
     """A mount's weight within an order: recorded → intended → asked → confirmed, and whether reading back agreed.
 
-    `owned`: the order has moved it and has not given it back; no ended order may own a weight.
+    `owned`: the order has moved it and has not given it back; no ended order may own a weight. `outside`: what somebody else
+    set it to meanwhile, as noticed last (None: nobody did); `cut_again`: it was raised so during a cut, and cut once more.
     """
 
     mount: Mount
@@ -62,6 +63,24 @@ class WeightLine:
     confirmed_at: float | None = None
     owned: bool = False
     problem: Problem | None = None
+    outside: int | None = None
+    outside_at: float | None = None
+    cut_again: bool = False
+
+    @property
+    def due(self) -> int:
+        """The weight it gets back: what somebody else has set during the order counts for more than what was recorded before it."""
+        return self.recorded if self.outside is None else self.outside
+
+    @property
+    def in_doubt(self) -> bool:
+        """A call of the order asked for a weight that was not seen on the balancer: it may still get there."""
+        return self.asked is not None and self.verified is not Verified.YES
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether the order holds a weight that is not, or not surely, the one the host should get back."""
+        return self.owned and (self.in_doubt or self.believed != self.due)
 
     @property
     def believed(self) -> int:

@@ -193,6 +193,7 @@ class Act(StrEnum):
     RETRY = "retry"
     CANCEL = "cancel"
     ROLL_BACK = "roll_back"
+    GIVE_BACK = "give_back"  # weights that an order left behind when it ended
 
 
 class CommandState(StrEnum):

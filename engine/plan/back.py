@@ -1,7 +1,7 @@
 """The way back from the middle of an order: rolling back the hosts it touched, or cancelling it.
 
-Both go in groups that keep the capacity floor: hosts that take no traffic now go first and together (it costs nothing), the
-others in groups no larger than what the balancer can spare.
+Both go in groups that keep the capacity floor: hosts that take no traffic now, or are not cut, go first and together (it costs
+nothing), the others in groups no larger than what the balancer can spare.
 """
 
 from __future__ import annotations
@@ -64,7 +64,11 @@ def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:
     forward = _forward(progress)
     now = [MountWeight(line.mount, line.believed) for line in progress.weights]
     serving = serving_hosts(now)
-    idle = tuple(name for name in hosts if not any(name in group for group in serving.values()))
+    idle = tuple(
+        name
+        for name, plan in hosts.items()
+        if StepName.CUT_TRAFFIC not in plan.steps or not any(name in group for group in serving.values())
+    )
     busy = [name for name in hosts if name not in idle]
     # The idle ones that took traffic before serve again before the next group leaves.
     returning = _returning(progress, idle)

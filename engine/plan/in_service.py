@@ -53,6 +53,13 @@ def floor_of(progress: OrderProgress, group: ServerGroup) -> int:
     return 0 if plan is None else plan.floors.get(str(group), plan.floor)
 
 
+def floors_of(progress: OrderProgress) -> Mapping[str, int]:
+    """By server group, the hosts that must stay in service: what the ledger holds every cut to. None when they are overridden."""
+    if progress.spec.override_reason:
+        return {}
+    return {str(group): floor_of(progress, group) for group in server_groups(progress)}
+
+
 def crossing(
     progress: OrderProgress, *, leaving: Collection[str] = (), weights: Mapping[str, int] | None = None
 ) -> Traffic:

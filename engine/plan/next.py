@@ -5,12 +5,12 @@ Level-triggered: it may be asked at any time and gives the same answer for the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
+from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState, StepName
 from engine.plan.in_service import floor_of, server_groups, serving
 
 MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED, OrderState.CANCELLING, OrderState.ROLLING_BACK)
@@ -82,7 +82,7 @@ def _finish_state(progress: OrderProgress, plan: Plan) -> NodeState:
 
 def weights_left_at_zero(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts whose weight the order holds at 0 although they took traffic before it."""
-    left = (line.mount.host for line in progress.weights if line.owned and line.believed == 0 < line.recorded)
+    left = (line.mount.host for line in progress.weights if line.owned and line.believed == 0 < line.due)
     return tuple(dict.fromkeys(left))
 
 
@@ -108,17 +108,18 @@ def _over_budget(progress: OrderProgress, runs: list[RunProgress]) -> bool:
 def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> tuple[str, ...]:
     if progress.paused:
         return ()
-    running = _running(progress)
-    free = progress.parallelism - len(running)
+    free = progress.parallelism - len(_running(progress))
     start: list[str] = []
     for node in plan.nodes:
         if not node.kind.runs_hosts or wanted[node.key] is not NodeState.RUNNING:
             continue
+        if any(wanted[need] is not NodeState.SUCCEEDED for need in node.needs):
+            continue  # a host of an earlier group is tried again: groups run one after another
         runs = runs_of(progress, plan, node)
         if _over_budget(progress, runs):
             continue
         pending = [run.host for run in runs if run.state is RunState.PENDING]
-        start += _within_floor(progress, running, pending[: max(0, free - len(start))])
+        start += may_leave(progress, pending, besides=start)[: max(0, free - len(start))]
     return tuple(start)
 
 
@@ -126,19 +127,29 @@ def _running(progress: OrderProgress) -> list[str]:
     return [run.host for run in progress.runs.values() if run.state is RunState.RUNNING]
 
 
-def _within_floor(progress: OrderProgress, running: list[str], pending: list[str]) -> list[str]:
-    """Those that may leave the balancer now. A running host counts as gone already: its cut may not be written down yet."""
+def may_leave(progress: OrderProgress, hosts: Sequence[str], besides: Sequence[str] = ()) -> list[str]:
+    """Those of the hosts that may begin now without the balancer going below its floor, in their order. Hosts that are running,
+    and those that begin `besides`, count as gone already: their cut may not be written down yet. A host that is not cut stays."""
     if progress.spec.override_reason:
-        return pending
-    staying = {group: serving(lines) - set(running) for group, lines in server_groups(progress).items()}
+        return list(hosts)
+    gone = {host for host in [*_running(progress), *besides] if leaves(progress, host)}
+    staying = {group: serving(lines) - gone for group, lines in server_groups(progress).items()}
     start: list[str] = []
-    for host in pending:
-        leaves = [group for group, hosts in staying.items() if host in hosts]
-        if all(len(staying[group]) > floor_of(progress, group) for group in leaves):
+    for host in hosts:
+        left = [group for group, there in staying.items() if host in there and leaves(progress, host)]
+        if all(len(staying[group]) > floor_of(progress, group) for group in left):
             start.append(host)
-            for group in leaves:
+            for group in left:
                 staying[group].discard(host)
     return start
+
+
+def leaves(progress: OrderProgress, host: str) -> bool:
+    """Whether the host's steps take it out of the balancer; giving a weight back does not."""
+    plan = progress.current_plan
+    if plan is None or host not in plan.hosts:
+        return True
+    return StepName.CUT_TRAFFIC in plan.hosts[host].steps
 
 
 def _order_state(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> OrderState:

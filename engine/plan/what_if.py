@@ -18,7 +18,7 @@ from engine.domain.states import Act, Direction, NodeKind, NodeState, OrderState
 from engine.plan import what_if_words as words
 from engine.plan.back import plan_cancel, plan_rollback, started_runs
 from engine.plan.in_service import crossing
-from engine.plan.next import node_state
+from engine.plan.next import leaves, may_leave, node_state
 from engine.plan.what_if_words import named
 from engine.views import Consequence
 
@@ -55,7 +55,7 @@ def consequence(
     `succeeded_versions` are the app's in this workspace, newest first, as far as their packages are still there; `now` in epoch
     seconds. params as in `Api.send`: set_weights {"weights": {host: 0–100}} (left out: which hosts could be set), retry
     {"hosts": [...]} (empty or left out: all failed), confirm {"node": key} (left out: the gate that waits), roll_back
-    {"version": v} (left out: the earlier version of each host).
+    {"version": v} (left out: the earlier version of each host), give_back {"hosts": [...], "force": bool} (left out: all).
 
     A rollback of an ended order is an order of its own: it is allowed here, and no command of the ended one.
     """
@@ -119,6 +119,11 @@ def settable_hosts(progress: OrderProgress) -> tuple[str, ...]:
     return tuple(host for host in candidates if host in mounted and healthy(progress, host))
 
 
+def hosts_left_behind(progress: OrderProgress) -> tuple[str, ...]:
+    """Hosts whose weight the order has moved and not given back."""
+    return tuple(dict.fromkeys(line.mount.host for line in progress.weights if line.left_behind))
+
+
 def waiting_gate(progress: OrderProgress, key: str | None = None) -> PlanNode | None:
     """The gate that waits for a confirmation; with `key` that one, if it waits."""
     plan = progress.current_plan
@@ -172,6 +177,9 @@ def _confirm(asked: Asked) -> Consequence:
     idle = _without_traffic(progress, gate) if gate.sliders else ()
     if idle:
         return _refused(asked, summary, words.gate_without_traffic(idle), hosts)
+    doubtful = _in_doubt(progress, gate) if gate.sliders else ()
+    if doubtful:
+        return _refused(asked, summary, words.gate_in_doubt(doubtful), hosts)
     if traffic.breaks_floor and not progress.spec.override_reason:
         return _refused(asked, summary, words.floor_broken_now(traffic), hosts)
     lines = [*words.starting(opened), *words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
@@ -220,10 +228,12 @@ def _resume(asked: Asked) -> Consequence:
     if not progress.paused:
         return _refused(asked, summary, words.not_paused())
     hosts = _pending_in_open_groups(progress)
-    traffic = crossing(progress, leaving=hosts)
-    if traffic.breaks_floor and not progress.spec.override_reason:
-        return _refused(asked, summary, words.floor_broken_now(traffic), hosts)
-    lines = [message("hosts that may start now: {hosts}", hosts=named(hosts))] if hosts else []
+    starting = tuple(may_leave(progress, hosts))
+    traffic = crossing(progress, leaving=[host for host in starting if leaves(progress, host)])
+    if hosts and not starting and not _hosts_in(progress, RunState.RUNNING):
+        return _refused(asked, summary, words.floor_broken_now(crossing(progress, leaving=hosts[:1])), hosts)
+    lines = [message("hosts that may start now: {hosts}", hosts=named(starting))] if starting else []
+    lines += words.held_back(len(hosts) - len(starting))
     failed = failed_hosts(progress)
     if failed:
         lines.append(message("failed hosts still have to be decided: {hosts}", hosts=named(failed)))
@@ -240,9 +250,10 @@ def _retry(asked: Asked) -> Consequence:
     others = tuple(host for host in hosts if host not in failed)
     if others or not hosts:
         return _refused(asked, summary, words.not_failed(others), hosts)
-    traffic = crossing(progress, leaving=hosts)
-    if traffic.breaks_floor and not progress.spec.override_reason:
-        return _refused(asked, summary, words.floor_broken_now(traffic), hosts)
+    starting = may_leave(progress, hosts)
+    traffic = crossing(progress, leaving=[host for host in starting if leaves(progress, host)])
+    if not starting and not _hosts_in(progress, RunState.RUNNING):
+        return _refused(asked, summary, words.floor_broken_now(crossing(progress, leaving=hosts[:1])), hosts)
     lines = [
         message(
             "{host}: attempt {attempt}, from its first step",
@@ -251,6 +262,7 @@ def _retry(asked: Asked) -> Consequence:
         )
         for host in hosts[: words.SHOWN_HOSTS]
     ]
+    lines += words.held_back(len(hosts) - len(starting))
     if progress.paused:
         lines.append(words.still_paused())
     lines += [*words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
@@ -328,6 +340,22 @@ def _roll_back_afterwards(asked: Asked) -> Consequence:
     return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
 
 
+def _give_back(asked: Asked) -> Consequence:
+    """What an ended order left behind, host by host, each where its health check passes; with `force` without that check."""
+    progress, left = asked.progress, hosts_left_behind(asked.progress)
+    hosts = tuple(dict.fromkeys(asked.params.get("hosts") or left))
+    summary = message("gives the weights back: {hosts}", hosts=named(hosts) or "-")
+    if not progress.state.complete:
+        return _refused(asked, summary, words.wrong_state(asked.act, progress.state), hosts)
+    others = tuple(host for host in hosts if host not in left)
+    if others or not hosts:
+        return _refused(asked, summary, words.nothing_left_behind(others), hosts)
+    forced = bool(asked.params.get("force"))
+    return _allowed(
+        asked, summary, words.giving_back(progress, hosts, forced=forced), hosts, asks_reason=True, final=forced
+    )
+
+
 _MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED)
 
 _ANSWERS: Mapping[Act, Callable[[Asked], Consequence]] = {
@@ -340,6 +368,7 @@ _ANSWERS: Mapping[Act, Callable[[Asked], Consequence]] = {
     Act.RETRY: _retry,
     Act.CANCEL: _cancel,
     Act.ROLL_BACK: _roll_back,
+    Act.GIVE_BACK: _give_back,
 }
 
 
@@ -373,7 +402,8 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
     if state is OrderState.READY:
         return [Act.START, Act.INITIALISE, Act.CANCEL]
     if state.complete:  # after a cancel or a rollback the hosts already run what they ran before
-        return [Act.ROLL_BACK] if state in (OrderState.SUCCEEDED, OrderState.FAILED) else []
+        left = [Act.GIVE_BACK] if hosts_left_behind(progress) else []
+        return [*left, Act.ROLL_BACK] if state in (OrderState.SUCCEEDED, OrderState.FAILED) else left
     if state in (OrderState.DRAFT, OrderState.CANCELLING):
         return []
     acts = [Act.CONFIRM] if waiting_gate(progress) else []
@@ -424,8 +454,14 @@ def _pending_in_open_groups(progress: OrderProgress) -> tuple[str, ...]:
 
 def _without_traffic(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
     """Hosts of the gate that took traffic before, passed their health check and take none now."""
-    idle = {line.mount.host for line in progress.weights if line.recorded > 0 and line.believed == 0}
+    idle = {line.mount.host for line in progress.weights if line.due > 0 and line.believed == 0}
     return tuple(host for host in gate.hosts if host in idle and healthy(progress, host))
+
+
+def _in_doubt(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
+    """Hosts of the gate whose weight was asked for and not seen on the balancer."""
+    doubtful = {line.mount.host for line in progress.weights if line.owned and line.in_doubt}
+    return tuple(host for host in gate.hosts if host in doubtful)
 
 
 def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Problem | None:

@@ -140,6 +140,12 @@ def still_paused() -> Message:
     return message("the order is paused: nothing starts before it is resumed")
 
 
+def held_back(hosts: int) -> list[Message]:
+    if hosts <= 0:
+        return []
+    return [message("hosts that wait until others serve again, because of the floor: {count}", count=hosts)]
+
+
 def weights_now(progress: OrderProgress, hosts: Sequence[str]) -> list[Message]:
     lines = [line for line in progress.weights if line.mount.host in hosts]
     return [
@@ -207,6 +213,23 @@ def giving_up(progress: OrderProgress, left: Sequence[str]) -> list[Message]:
     if failed:
         lines.append(message("failed and left behind: {hosts}", hosts=named(failed)))
     return lines
+
+
+def giving_back(progress: OrderProgress, hosts: Sequence[str], *, forced: bool) -> list[Message]:
+    lines = [line for line in progress.weights if line.left_behind and line.mount.host in hosts]
+    said = [
+        message(
+            "{host} in {group}: weight {was} → {weight}",
+            host=line.mount.host,
+            group=str(line.mount.server_group),
+            was=line.believed,
+            weight=line.due,
+        )
+        for line in lines[:SHOWN_HOSTS]
+    ]
+    if forced:
+        return [*said, message("no health check: they take traffic whatever state they are in")]
+    return [*said, message("each once its health check passes; a host whose check fails keeps the weight it has")]
 
 
 def rolling_back(progress: OrderProgress, back: Plan, touched: Sequence[str]) -> list[Message]:
@@ -296,6 +319,14 @@ def gate_without_traffic(hosts: Sequence[str]) -> Problem:
     return Problem("gate_without_traffic", what, message("Move the slider of the group, then confirm."))
 
 
+def gate_in_doubt(hosts: Sequence[str]) -> Problem:
+    return Problem(
+        "weight_in_doubt",
+        message("Nobody knows for sure what weight these hosts have: {hosts}.", hosts=named(hosts)),
+        message("Set their weights once more, then confirm."),
+    )
+
+
 def no_weights_now(state: OrderState) -> Problem:
     return Problem(
         "no_weights_now",
@@ -344,6 +375,15 @@ def not_failed(others: Sequence[str]) -> Problem:
         message("Not failed in this order: {hosts}.", hosts=named(others)),
         message("Retry failed hosts only."),
     )
+
+
+def nothing_left_behind(others: Sequence[str]) -> Problem:
+    what = (
+        message("This order has not left the weight of these hosts behind: {hosts}.", hosts=named(others))
+        if others
+        else message("This order has left no weight behind.")
+    )
+    return Problem("nothing_left_behind", what, message("`cockpit weights orphans` lists what is left."))
 
 
 def never_succeeded(app: str) -> Problem:

@@ -112,6 +112,15 @@ def _weight(data: Data) -> Message:
     return message("{host} in {group}: weight {asked} was asked and could not be read back", **what)
 
 
+def _outside(data: Data) -> Message:
+    what = {"host": data["host"], "group": data["server_group"], "was": data["was"], "now": data["now"]}
+    if data["cut_again"]:
+        return message(
+            "{host} in {group}: somebody else set weight {was} → {now} during its work: cut once more", **what
+        )
+    return message("{host} in {group}: somebody else set weight {was} → {now}", **what)
+
+
 def _command(data: Data) -> Message:
     what = {"operator": data["operator"], "act": data["act"]}
     if data["state"] == "refused":
@@ -145,6 +154,7 @@ _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "host": _host,
     "step": _step,
     "weight": _weight,
+    "outside": _outside,
     "command": _command,
     "engine": _engine,
     "warning": _warning,

@@ -15,6 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.domain.log_path import log_path
+from engine.domain.message import message
+from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress, WeightLine
 from engine.domain.states import Direction, RunState, StepName, StepState
 from engine.store import tables as t
@@ -188,4 +190,21 @@ def _weight_view(line: WeightLine) -> WeightView:
         confirmed=line.confirmed,
         verified=line.verified,
         owned=line.owned,
+        note=_note(line),
     )
+
+
+def _note(line: WeightLine) -> Problem | None:
+    if line.outside is None:
+        return None
+    what = {"host": line.mount.host, "group": str(line.mount.server_group), "weight": line.outside}
+    said = (
+        message(
+            "Somebody else set the weight of {host} in {group} to {weight} during its work; it was cut once more.",
+            **what,
+        )
+        if line.cut_again
+        else message("Somebody else set the weight of {host} in {group} to {weight}.", **what)
+    )
+    remedy = message("It gets {weight} back, not the recorded {recorded}.", weight=line.outside, recorded=line.recorded)
+    return Problem("weight_changed_outside", said, remedy)

@@ -91,6 +91,7 @@ def _cancel(conn: sa.Connection, progress: OrderProgress, reason: str, now: floa
         rows.set_order_state(conn, progress, OrderState.CANCELLED, now)
     elif progress.direction is Direction.BACK:
         rows.set_order_state(conn, progress, OrderState.FAILED, now, problem=progress.problem)
+        rows.release_weights(conn, progress.id, as_they_are=False)
     else:
         rows.set_order_state(conn, progress, OrderState.CANCELLING, now)
 

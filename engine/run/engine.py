@@ -20,14 +20,16 @@ import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
-from engine.domain.states import CommandState, OrderState
+from engine.domain.states import Act, CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
 from engine.run.background import Background, Threads
+from engine.run.give_back import GiveBacks
 from engine.run.initialise import Expiring
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
+from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -42,7 +44,7 @@ STANDBY_EVERY_S = 0.25
 RETRY_STORE_S = 1.0
 BROKEN_ORDER_S = 5.0
 _SENT = (
-    sa.select(t.command, t.order.c.state.label("order_state"))
+    sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id)
     .join(t.order)
     .where(t.command.c.state == str(CommandState.SENT))
     .order_by(t.command.c.id)
@@ -78,6 +80,8 @@ class Engine:
         self._log_keep_days = log_keep_days
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
+        self._turns = Turns(clock)
+        self._give_backs = GiveBacks(self._take_over)
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
         self._background = background or Threads()
         self._acquire = acquire
@@ -126,7 +130,7 @@ class Engine:
         self._busy_at = _loop_time()
         while not self._stopping.is_set():
             await self._adopt_orders(journal, dispatch)
-            await self._pass_commands_on(await self._background.call(self._sent_commands), journal)
+            await self._pass_commands_on(await self._background.call(self._sent_commands), journal, dispatch)
             if _loop_time() - beat_at >= HEARTBEAT_S:
                 if not await self._background.call(ownership.held):
                     log.warning("engine %s lost the store to another engine or a broken connection", self.id)
@@ -189,6 +193,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._orders.clear()
+        await self._give_backs.close()
         for ports in self._ports.values():
             await ports.ledger.close()
         self._ports.clear()
@@ -200,7 +205,7 @@ class Engine:
             self._ports[workspace_id] = Ports(
                 store=self._store,
                 journal=journal,
-                ledger=Ledger(journal, balancers, self._clock),
+                ledger=Ledger(journal, balancers, self._clock, turns=self._turns, regions=regions),
                 remote=self._remote,
                 packages=self._cloud.packages(regions),
                 balancers=balancers,
@@ -221,10 +226,12 @@ class Engine:
         with self._store.reading() as conn:
             return list(conn.execute(_SENT))
 
-    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal) -> None:
+    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal, dispatch: LocalDispatch) -> None:
         for command in commands:
             if command.order_id in self._orders:
                 self._orders[command.order_id][0].wake()
+            elif OrderState(command.order_state).complete and command.act == str(Act.GIVE_BACK):
+                self._give_backs.answer(command, await self._ports_of(command.workspace_id, journal, dispatch))
             elif OrderState(command.order_state).complete:
                 await journal.write(None, 0, partial(self._refuse_ended, command))
 
@@ -235,7 +242,7 @@ class Engine:
     # ------------------------------------------------------------------------------------------------------------ life
 
     def _idle(self) -> bool:
-        if any(not reconciler.quiet for reconciler, _ in self._orders.values()):
+        if self._give_backs.busy or any(not reconciler.quiet for reconciler, _ in self._orders.values()):
             self._busy_at = _loop_time()
         return self._idle_s is not None and _loop_time() - self._busy_at >= self._idle_s
 

@@ -23,9 +23,9 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
 from engine.domain.states import Direction, HostState, RunState, StepName, StepState
 from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted
-from engine.run.ledger import MoveResult
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext, job_key
+from engine.run.weight_rows import MoveResult
 from engine.steps.context import ReleaseContext, parameter, port, seconds, variables
 from engine.steps.drain import drain_script
 from engine.steps.release import remote_steps
@@ -148,6 +148,7 @@ class HostRun:
             self.context.epoch,
             weights,
             owned=owned,
+            floors=self.context.floors,
             told=lambda problem: log.heading(f"{problem.what} It is asked again.", self._now()),
         )
         for result in results:
@@ -443,4 +444,5 @@ class HostRun:
 def _weight_line(result: MoveResult) -> str:
     where = f"{result.mount.server_group}" + (f":{result.mount.port}" if result.mount.port else "")
     seen = "unknown" if result.read_back is None else str(result.read_back)
-    return f"weight in {where}: asked {result.asked}, read back {seen}, verified {result.verified}"
+    kept = " (as somebody else has set it)" if result.kept else ""
+    return f"weight in {where}: asked {result.asked}{kept}, read back {seen}, verified {result.verified}"

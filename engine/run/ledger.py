@@ -1,25 +1,28 @@
 """The weight ledger: no weight is changed without a row before the call and a reading back after it.
 
 Changes of many hosts of one server group that are asked for at about the same time become calls of up to 20 servers; one writer
-a server group, calls paced per region. Busy and throttled answers back off; an unknown outcome is read back, never assumed; an
-answer that lied is found by reading back. Every retry has a bound, and whoever asked learns which of three things is
-true: verified yes, no, or cannot tell.
+a balancer, calls paced for all orders and workspaces together. Before a call the group is read, so that what somebody else changed
+is noticed and not overwritten in silence (`engine.plan.outside` has the rule). Busy and throttled answers back off; an unknown
+outcome is read back, never assumed; an answer that lied is found by reading back. Every retry has a bound, and whoever asked
+learns which of three things is true: verified yes, no, or cannot tell.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from engine.domain.fleet import Mount, MountWeight, ServerGroup
+from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
 from engine.domain.message import message
-from engine.domain.problem import Problem
+from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Verified
+from engine.plan.outside import Seen, Verdict, Wish, mount_missing
 from engine.ports import (
     BalancerBusy,
     BalancerError,
@@ -30,15 +33,15 @@ from engine.ports import (
     Clock,
 )
 from engine.run.journal import Journal
-from engine.run.pacing import Pace
-from engine.store import tables as t
-from engine.store.orders import add_event
+from engine.run.pacing import Pace, Turns
+from engine.run.weight_rows import MoveResult, Opened, close_call, complete_lost_calls, lost_groups, open_call
 
+log = logging.getLogger(__name__)
 SERVERS_A_CALL = 20
-CHANGES_A_MINUTE = 80  # the service allows 90 a minute, account and region; others change weights too
 GATHER_S = 0.04
 GATHER_LIMIT = 5
 TRIES = 8
+READS = 3
 READ_BACKS = 4
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 10.0
@@ -46,50 +49,67 @@ LONGEST_BACKOFF_S = 10.0
 Told = Callable[[Problem], None]
 
 
-@dataclass(frozen=True, slots=True)
-class MoveResult:
-    """What became of one weight. `read_back` None: it could not be read. `problem` is set unless verified is YES."""
-
-    mount: Mount
-    asked: int
-    read_back: int | None
-    verified: Verified
-    problem: Problem | None = None
-
-
 @dataclass(slots=True, eq=False)
 class _Ask:
     order_id: int
     epoch: int
-    mount: Mount
-    weight: int
-    owned: bool
+    wish: Wish
     future: asyncio.Future[MoveResult]
     told: Told
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call in the making: its asks, the rows it wrote, what was there before and what came back."""
+    """One call in the making: its asks, all of one order; what was there before, what was decided, what came back."""
 
     asks: list[_Ask]
-    before: Mapping[tuple[str, int], int] = field(default_factory=dict)
-    rows: list[int] = field(default_factory=list)  # of weight_call, one an ask
+    before: Seen = field(default_factory=dict)
+    opened: Opened = field(default_factory=lambda: Opened((), ()))
+    after: Seen | None = None
     request_id: str = ""
     error: BalancerError | None = None
 
+    @property
+    def order_id(self) -> int:
+        return self.asks[0].order_id
+
+    @property
+    def epoch(self) -> int:
+        return self.asks[0].epoch
+
+    @property
+    def wishes(self) -> list[Wish]:
+        return [ask.wish for ask in self.asks]
+
+    @property
+    def wanted(self) -> list[MountWeight]:
+        """What the balancer is asked for; empty when everything is as it should be, or may not be changed."""
+        pairs = zip(self.wishes, self.opened.verdicts, strict=True)
+        return [MountWeight(wish.mount, verdict.weight) for wish, verdict in pairs if verdict.call]
+
 
 class Ledger:
-    """The weights of one workspace's balancers, on behalf of all its orders."""
+    """The weights of one workspace's balancers, on behalf of all its orders. `turns` are shared with the engine's other ledgers."""
 
-    def __init__(self, journal: Journal, balancers: Balancers, clock: Clock, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        balancers: Balancers,
+        clock: Clock,
+        *,
+        turns: Turns | None = None,
+        regions: Sequence[Region] = (),
+        seed: int = 0,
+    ) -> None:
         self._journal = journal
         self._balancers = balancers
         self._clock = clock
+        self._turns = turns or Turns(clock)
+        self._endpoints = {region.name: region.slb_endpoint for region in regions}
         self._chance = random.Random(seed)
         self._asks: dict[ServerGroup, list[_Ask]] = defaultdict(list)
         self._writers: dict[ServerGroup, asyncio.Task[None]] = {}
-        self._paces: dict[str, Pace] = {}
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def move(
         self,
@@ -98,31 +118,47 @@ class Ledger:
         weights: Sequence[MountWeight],
         *,
         owned: bool,
+        by_hand: bool = False,
+        floors: Mapping[str, int] | None = None,
         told: Told = lambda _problem: None,
     ) -> tuple[MoveResult, ...]:
         """Bring the weights to what is asked and say for each whether the balancer shows it. `owned`: the order keeps the
-        weight in its hands (a cut, a gray step); False gives it back. `told` is called with the reason each time a weight is
+        weight in its hands (a cut, a gray step); False gives it back. `by_hand`: a person chose the weights. `floors`: by
+        server group, the hosts of the order that must stay in service. `told` is called with the reason each time a weight is
         asked for again. Raises StaleEpoch and StoreError, never BalancerError."""
-        loop = asyncio.get_running_loop()
-        asks = [_Ask(order_id, epoch, line.mount, line.weight, owned, loop.create_future(), told) for line in weights]
-        for ask in asks:
-            self._asks[ask.mount.server_group].append(ask)
-        for group in {ask.mount.server_group for ask in asks}:
-            if group not in self._writers:
-                self._writers[group] = loop.create_task(self._write_group(group), name=f"ledger {group}")
+        wishes = [
+            Wish(line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0))
+            for line in weights
+        ]
+        asks = [self._ask(order_id, epoch, wish, told) for wish in wishes]
         return tuple(await asyncio.gather(*(ask.future for ask in asks)))
 
+    def settle(self, order_id: int, epoch: int) -> None:
+        """Soon complete the rows that an earlier engine of the order wrote before a call and never after it."""
+        task = asyncio.create_task(self._settle(order_id, epoch), name=f"ledger settles order {order_id}")
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
     async def close(self) -> None:
-        for writer in list(self._writers.values()):
-            writer.cancel()
-        await asyncio.gather(*self._writers.values(), return_exceptions=True)
+        tasks = [*self._writers.values(), *self._settling]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ask(self, order_id: int, epoch: int, wish: Wish, told: Told = lambda _problem: None) -> _Ask:
+        loop = asyncio.get_running_loop()
+        ask = _Ask(order_id, epoch, wish, loop.create_future(), told)
+        group = wish.mount.server_group
+        self._asks[group].append(ask)
+        if group not in self._writers:
+            self._writers[group] = loop.create_task(self._write_group(group), name=f"ledger {group}")
+        return ask
 
     async def _write_group(self, group: ServerGroup) -> None:
         try:
             while self._asks[group]:
                 await self._gather(group)
-                asks = _next_batch(self._asks[group])
-                await self._change(group, asks)
+                await self._change(group)
         finally:
             del self._writers[group]
             for ask in self._asks.pop(group, []):
@@ -137,11 +173,22 @@ class Ledger:
             waiting = len(self._asks[group])
             await self._clock.sleep(GATHER_S)
 
-    async def _change(self, group: ServerGroup, asks: list[_Ask]) -> None:
+    async def _change(self, group: ServerGroup) -> None:
         """One batch from row to read-back. Whatever goes wrong here reaches those who asked, and only them."""
-        call = _Call(asks)
+        asks: list[_Ask] = []
         try:
-            results = await self._call(group, call)
+            async with self._writer(group):
+                asks = _next_batch(self._asks[group])
+                call = _Call(asks)
+                done = await self._open(group, call) or await self._attempt(group, call)
+            for number in range(1, TRIES):
+                if done:
+                    break
+                _tell(call)
+                await self._clock.sleep(self._backoff_s(number))
+                async with self._writer(group):
+                    done = await self._attempt(group, call, again=number)
+            results = await self._close(call)
         except asyncio.CancelledError:
             for ask in asks:
                 ask.future.cancel()
@@ -155,129 +202,129 @@ class Ledger:
             if not ask.future.done():
                 ask.future.set_result(result)
 
-    async def _call(self, group: ServerGroup, call: _Call) -> tuple[MoveResult, ...]:
-        call.before = await self._read(group) or {}
-        await self._journal_asked(call)
-        after: Mapping[tuple[str, int], int] | None = None
-        for attempt in range(TRIES):
-            if attempt:
-                _tell(call, after)
-                await self._clock.sleep(self._backoff_s(attempt))
-            call.error = await self._set(group, call)
-            if isinstance(call.error, BalancerRefused):
-                after = await self._read(group)
-                break
-            if isinstance(call.error, BalancerBusy | BalancerThrottled):
-                continue
-            after = await self._read_back(group, call.asks)
-            if after is not None and _all_there(call.asks, after):
-                break
-        results = tuple(_result(ask, call, after) for ask in call.asks)
-        await self._journal_outcome(call, results)
-        return results
-
-    async def _set(self, group: ServerGroup, call: _Call) -> BalancerError | None:
+    async def _open(self, group: ServerGroup, call: _Call) -> bool:
+        """Wait for the turn, read what is there, decide and write the intent. True when there is nothing to call for."""
         await self._pace(group).wait()
         try:
-            wanted = [MountWeight(ask.mount, ask.weight) for ask in call.asks]
-            call.request_id = await self._balancers.set_weights(group, wanted)
+            call.before = await self._read(group)
+        except BalancerError as error:
+            call.error = error
+            return True
+        call.after = call.before
+        busy = frozenset(ask.wish.mount for ask in [*call.asks, *self._asks[group]])
+        now = self._clock.now()
+        call.opened = await self._journal.write(
+            call.order_id,
+            call.epoch,
+            lambda conn: open_call(conn, call.order_id, call.epoch, group, call.wishes, call.before, busy, now),
+        )
+        for mount in call.opened.cut_again:
+            ask = self._ask(call.order_id, call.epoch, Wish(mount, 0, owned=True))
+            ask.future.add_done_callback(_nobody_waits)
+        return not call.wanted
+
+    async def _attempt(self, group: ServerGroup, call: _Call, again: int = 0) -> bool:
+        """Ask and read back. True when it is no use to ask once more."""
+        if again:
+            await self._pace(group).wait()
+            await self._journal.write(call.order_id, call.epoch, _still_ours)
+        call.error = await self._set(group, call)
+        if isinstance(call.error, BalancerRefused):
+            call.after = await self._read_if_possible(group)
+            return True
+        if isinstance(call.error, BalancerBusy | BalancerThrottled):
+            return False
+        call.after = await self._read_back(group, call.wanted)
+        if call.after is None:
+            return False
+        return _all_there(call.wanted, call.after) or _somebody_else(call, again)
+
+    async def _set(self, group: ServerGroup, call: _Call) -> BalancerError | None:
+        try:
+            call.request_id = await self._balancers.set_weights(group, call.wanted)
+        except BalancerThrottled as error:
+            self._pace(group).throttled()
+            call.request_id = error.request_id or call.request_id
+            return error
         except BalancerError as error:
             call.request_id = error.request_id or call.request_id
             return error
         return None
 
-    async def _read_back(self, group: ServerGroup, asks: Sequence[_Ask]) -> Mapping[tuple[str, int], int] | None:
+    async def _close(self, call: _Call) -> tuple[MoveResult, ...]:
+        if not call.opened.verdicts:  # the group could not be read: nothing was decided, written or asked
+            assert call.error is not None, "a call that was not opened has an error"
+            return tuple(_unread(ask.wish, call.error) for ask in call.asks)
+        results = tuple(
+            _result(wish, verdict, call) for wish, verdict in zip(call.wishes, call.opened.verdicts, strict=True)
+        )
+        now, api_code = self._clock.now(), call.error.api_code if call.error else ""
+        await self._journal.write(
+            call.order_id,
+            call.epoch,
+            lambda conn: close_call(
+                conn,
+                call.order_id,
+                call.wishes,
+                call.opened,
+                results,
+                call.before,
+                request_id=call.request_id,
+                api_code=api_code,
+                now=now,
+            ),
+        )
+        return results
+
+    async def _settle(self, order_id: int, epoch: int) -> None:
+        """What can't be read now is left as it is: the next call of the order completes it as well."""
+        try:
+            groups: frozenset[ServerGroup] = await self._journal.write(
+                order_id, epoch, lambda conn: lost_groups(conn, order_id)
+            )
+            for group in groups:
+                async with self._writer(group):
+                    seen, now = await self._read(group), self._clock.now()
+                    await self._journal.write(order_id, epoch, _completing(order_id, group, seen, now))
+        except ProblemError as error:
+            log.warning("order %s: weights in doubt stay so for now: %s", order_id, error)
+
+    async def _read_back(self, group: ServerGroup, wanted: Sequence[MountWeight]) -> Seen | None:
         """The configuration goes out after the answer, so a weight that is not there yet is looked at again."""
-        seen: Mapping[tuple[str, int], int] | None = None
+        seen: Seen | None = None
         for attempt in range(READ_BACKS):
             if attempt:
                 await self._clock.sleep(0.2 * 2**attempt)
-            read = await self._read(group)
+            read = await self._read_if_possible(group)
             seen = read if read is not None else seen
-            if read is not None and _all_there(asks, read):
+            if read is not None and _all_there(wanted, read):
                 return read
         return seen
 
-    async def _read(self, group: ServerGroup) -> Mapping[tuple[str, int], int] | None:
-        """The group's weights now, or None when they could not be read."""
-        for attempt in range(3):
-            if attempt:
-                await self._clock.sleep(self._backoff_s(attempt))
+    async def _read_if_possible(self, group: ServerGroup) -> Seen | None:
+        try:
+            return await self._read(group)
+        except BalancerError:
+            return None  # cannot tell: the result of the call says so
+
+    async def _read(self, group: ServerGroup) -> Seen:
+        """The group's weights now. Raises BalancerError when they can't be read, after a few tries."""
+        for attempt in range(1, READS):
             try:
                 return await self._balancers.read_weights(group)
-            except BalancerRefused:
-                return None
             except (BalancerBusy, BalancerThrottled, BalancerUnknown):
-                continue
-        return None
+                await self._clock.sleep(self._backoff_s(attempt))
+        return await self._balancers.read_weights(group)
 
     def _pace(self, group: ServerGroup) -> Pace:
-        return self._paces.setdefault(group.region, Pace(self._clock, CHANGES_A_MINUTE))
+        return self._turns.pace(self._endpoints.get(group.region, ""), group.region)
+
+    def _writer(self, group: ServerGroup) -> asyncio.Lock:
+        return self._turns.writer(self._endpoints.get(group.region, ""), group.region, group.balancer_id)
 
     def _backoff_s(self, attempt: int) -> float:
         doubled = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (attempt - 1))
         return doubled * self._chance.uniform(0.8, 1.2)
-
-    async def _journal_asked(self, call: _Call) -> None:
-        now = self._clock.now()
-        order_id, epoch = call.asks[0].order_id, call.asks[0].epoch
-
-        def change(conn: sa.Connection) -> list[int]:
-            rows = []
-            for ask in call.asks:
-                before = call.before.get((ask.mount.server_id, ask.mount.port))
-                insert = sa.insert(t.weight_call).values(
-                    **_key(ask), before=before, asked=ask.weight, epoch=epoch, at=now
-                )
-                rows.append(int(conn.execute(insert.returning(t.weight_call.c.id)).scalar_one()))
-                asked = {"intended": ask.weight, "asked": ask.weight, "owned": True, "verified": None}
-                conn.execute(sa.update(t.weight).where(*_same(ask)).values(**asked))
-            return rows
-
-        call.rows = await self._journal.write(order_id, epoch, change)
-
-    async def _journal_outcome(self, call: _Call, results: Sequence[MoveResult]) -> None:
-        now = self._clock.now()
-        order_id, epoch = call.asks[0].order_id, call.asks[0].epoch
-
-        def change(conn: sa.Connection) -> None:
-            for ask, result, row in zip(call.asks, results, call.rows, strict=True):
-                self._write_outcome(conn, ask, result, call, row, now)
-
-        await self._journal.write(order_id, epoch, change)
-
-    def _write_outcome(
-        self, conn: sa.Connection, ask: _Ask, result: MoveResult, call: _Call, row: int, now: float
-    ) -> None:
-        conn.execute(
-            sa.update(t.weight_call)
-            .where(t.weight_call.c.id == row)
-            .values(
-                read_back=result.read_back,
-                verified=str(result.verified),
-                request_id=call.request_id,
-                api_code=call.error.api_code if call.error else "",
-                ended_at=now,
-            )
-        )
-        given_back = not ask.owned and result.verified is Verified.YES
-        values: dict[str, object] = {
-            "verified": str(result.verified),
-            "owned": not given_back,
-            "problem": result.problem.to_json() if result.problem else None,
-        }
-        if result.read_back is not None:
-            values |= {"confirmed": result.read_back, "confirmed_at": now}
-        conn.execute(sa.update(t.weight).where(*_same(ask)).values(**values))
-        data = {
-            "host": ask.mount.host,
-            "server_group": str(ask.mount.server_group),
-            "before": call.before.get((ask.mount.server_id, ask.mount.port)),
-            "asked": ask.weight,
-            "read_back": result.read_back,
-            "verified": str(result.verified),
-        }
-        add_event(conn, ask.order_id, now, "weight", data)
 
 
 def _next_batch(waiting: list[_Ask]) -> list[_Ask]:
@@ -287,71 +334,89 @@ def _next_batch(waiting: list[_Ask]) -> list[_Ask]:
     for ask in list(waiting):
         if len(taken) == SERVERS_A_CALL:
             break
-        if ask.order_id == waiting[0].order_id and ask.mount not in mounts:
-            mounts.add(ask.mount)
+        if ask.order_id == waiting[0].order_id and ask.wish.mount not in mounts:
+            mounts.add(ask.wish.mount)
             taken.append(ask)
     for ask in taken:
         waiting.remove(ask)
     return taken
 
 
-def _all_there(asks: Iterable[_Ask], weights: Mapping[tuple[str, int], int]) -> bool:
-    return all(weights.get((ask.mount.server_id, ask.mount.port)) == ask.weight for ask in asks)
+def _still_ours(conn: sa.Connection) -> None:
+    """Writes nothing: the journal checks the order's epoch, so an engine that was frozen meanwhile makes no further call."""
 
 
-def _tell(call: _Call, after: Mapping[tuple[str, int], int] | None) -> None:
+def _completing(order_id: int, group: ServerGroup, seen: Seen, now: float) -> Callable[[sa.Connection], None]:
+    return lambda conn: complete_lost_calls(conn, order_id, group, seen, now)
+
+
+def _nobody_waits(future: asyncio.Future[MoveResult]) -> None:
+    """The ledger's own ask: its outcome is in its rows; an error has no other listener."""
+    if not future.cancelled() and future.exception() is not None:
+        log.warning("cutting once more failed: %s", future.exception())
+
+
+def _key(mount: Mount) -> tuple[str, int]:
+    return mount.server_id, mount.port
+
+
+def _all_there(wanted: Sequence[MountWeight], weights: Seen) -> bool:
+    return all(weights.get(_key(line.mount)) == line.weight for line in wanted)
+
+
+def _somebody_else(call: _Call, again: int) -> bool:
+    """Whether a weight is neither what it was nor what was asked for: somebody else is writing it. Nobody fights in a loop: only
+    a host that is to be out is taken out once more."""
+    after = call.after or {}
+    strange = [
+        line
+        for line in call.wanted
+        if after.get(_key(line.mount)) not in (line.weight, call.before.get(_key(line.mount)))
+    ]
+    return bool(strange) and (again > 0 or any(line.weight > 0 for line in strange))
+
+
+def _tell(call: _Call) -> None:
     """Whoever looks on learns why nothing has happened yet."""
-    for ask in call.asks:
-        problem = _result(ask, call, after).problem
-        if problem is not None and not ask.future.done():  # who has gone has closed what would be written to
-            ask.told(problem)
+    for ask, verdict in zip(call.asks, call.opened.verdicts, strict=True):
+        problem = _result(ask.wish, verdict, call).problem
+        if verdict.call and problem is not None and not ask.future.done():
+            ask.told(problem)  # who has gone has closed what would be written to
 
 
-def _result(ask: _Ask, call: _Call, after: Mapping[tuple[str, int], int] | None) -> MoveResult:
-    if after is None:
-        problem = call.error.problem if call.error else _cannot_read(ask)
-        return MoveResult(ask.mount, ask.weight, None, Verified.CANNOT_TELL, problem)
-    now = after.get((ask.mount.server_id, ask.mount.port))
-    if now == ask.weight:
-        return MoveResult(ask.mount, ask.weight, now, Verified.YES)
-    problem = call.error.problem if call.error else _not_applied(ask, now)
-    return MoveResult(ask.mount, ask.weight, now, Verified.NO, problem)
+def _result(wish: Wish, verdict: Verdict, call: _Call) -> MoveResult:
+    mount, asked = wish.mount, verdict.weight
+    if verdict.problem is not None:
+        return MoveResult(mount, asked, call.before.get(_key(mount)), Verified.NO, verdict.problem)
+    if call.after is None:
+        problem = call.error.problem if call.error else _cannot_read(mount, asked)
+        return MoveResult(mount, asked, None, Verified.CANNOT_TELL, problem)
+    now = call.after.get(_key(mount))
+    if now == asked:
+        return MoveResult(mount, asked, now, Verified.YES, kept=verdict.kept)
+    problem = call.error.problem if call.error else _not_applied(mount, asked, now)
+    return MoveResult(mount, asked, now, Verified.NO, problem)
 
 
-def _cannot_read(ask: _Ask) -> Problem:
+def _unread(wish: Wish, error: BalancerError) -> MoveResult:
+    return MoveResult(wish.mount, wish.weight, None, Verified.CANNOT_TELL, error.problem)
+
+
+def _cannot_read(mount: Mount, asked: int) -> Problem:
     return Problem(
         "weight_cannot_tell",
         message("The weight of {host} in {group} was asked to be {asked} and could not be read back.",
-                host=ask.mount.host, group=str(ask.mount.server_group), asked=ask.weight),
+                host=mount.host, group=str(mount.server_group), asked=asked),
         message("Look at the balancer's console; retry the host when the balancer answers again."),
     )  # fmt: skip
 
 
-def _not_applied(ask: _Ask, now: int | None) -> Problem:
+def _not_applied(mount: Mount, asked: int, now: int | None) -> Problem:
     if now is None:
-        return Problem(
-            "mount_missing",
-            message("{host} is not in server group {group}.", host=ask.mount.host, group=str(ask.mount.server_group)),
-            message("Correct the mount in the catalogue or add the server to the group, then retry the host."),
-        )
+        return mount_missing(mount)
     return Problem(
         "weight_not_applied",
         message("The balancer accepted weight {asked} for {host} in {group} but shows {now}.",
-                asked=ask.weight, host=ask.mount.host, group=str(ask.mount.server_group), now=now),
+                asked=asked, host=mount.host, group=str(mount.server_group), now=now),
         message("Somebody else may be changing this server group; look at it, then retry the host."),
     )  # fmt: skip
-
-
-def _key(ask: _Ask) -> dict[str, object]:
-    group = ask.mount.server_group
-    return {
-        "order_id": ask.order_id,
-        "balancer_id": group.balancer_id,
-        "vserver_group_id": group.vserver_group_id,
-        "host": ask.mount.host,
-        "port": ask.mount.port,
-    }
-
-
-def _same(ask: _Ask) -> list[sa.ColumnElement[bool]]:
-    return [t.weight.c[name] == value for name, value in _key(ask).items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class OrderContext:
     journal: Journal
     clock: Clock
     log_dir: Path
+    floors: Mapping[str, int] = field(default_factory=dict)  # server group → hosts that must stay; none when overridden
     hosts: dict[str, Host] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState, RunState
 from engine.plan.back import plan_cancel, plan_rollback
+from engine.plan.in_service import floors_of
 from engine.plan.next import Decision, decide, weights_left_at_zero
 from engine.plan.release import plan_release
 from engine.plan.what_if import consequence
@@ -84,6 +85,7 @@ class OrderReconciler:
 
     async def run(self) -> None:
         """Until the order is complete. Raises StaleEpoch when another engine has it."""
+        self._ports.ledger.settle(self.order_id, self.epoch)
         try:
             self._wake.set()
             while True:
@@ -142,8 +144,9 @@ class OrderReconciler:
         if decision.order is not progress.state:
             problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
             rows.set_order_state(conn, progress, decision.order, now, problem=problem)
-            if decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK):
-                rows.release_weights(conn, progress.id)
+            if decision.order.complete:
+                given = decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
+                rows.release_weights(conn, progress.id, as_they_are=given)
             if decision.order is OrderState.SUCCEEDED:
                 _record_success(conn, progress, now)
         return _Advanced(progress, decision, start)
@@ -189,9 +192,9 @@ class OrderReconciler:
             found = {version: load_package(conn, facts.app_id, version) for version in versions}
             steps = {direction: rows.load_steps(conn, self.order_id, direction) for direction in {d for d, _ in new}}
         packages = {version: package for version, package in found.items() if package is not None}
-        return self._context(facts, packages), steps
+        return self._context(facts, packages, floors_of(progress)), steps
 
-    def _context(self, facts: InstanceFacts, versions: dict[str, Package]) -> OrderContext:
+    def _context(self, facts: InstanceFacts, versions: dict[str, Package], floors: Mapping[str, int]) -> OrderContext:
         ports = self._ports
         return OrderContext(
             order_id=self.order_id,
@@ -204,6 +207,7 @@ class OrderReconciler:
             journal=ports.journal,
             clock=ports.clock,
             log_dir=ports.log_dir,
+            floors=floors,
         )
 
     def _dispatch(self, host_run: HostRun) -> None:
@@ -341,7 +345,10 @@ class OrderReconciler:
         moves = [
             MountWeight(line.mount, asked[line.mount.host]) for line in progress.weights if line.mount.host in asked
         ]
-        results = await self._ports.ledger.move(self.order_id, self.epoch, moves, owned=True)
+        floors = floors_of(progress)
+        results = await self._ports.ledger.move(
+            self.order_id, self.epoch, moves, owned=True, by_hand=True, floors=floors
+        )
         return next((result.problem for result in results if result.problem), None)
 
     # ------------------------------------------------------------------------------------------------------------ rows

@@ -110,8 +110,19 @@ def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], Run
     }
 
 
-def load_weights(conn: sa.Connection, order_id: int) -> tuple[WeightLine, ...]:
-    rows = conn.execute(_WEIGHTS, {"order_id": order_id})
+def load_weights(conn: sa.Connection, order_id: int, group: ServerGroup | None = None) -> tuple[WeightLine, ...]:
+    """The order's lines, or those of one server group."""
+    if group is None:
+        rows = conn.execute(_WEIGHTS, {"order_id": order_id})
+    else:
+        rows = conn.execute(
+            _WEIGHTS.where(
+                t.weight.c.balancer_id == group.balancer_id,
+                t.weight.c.vserver_group_id == group.vserver_group_id,
+                t.weight.c.region == group.region,
+            ),
+            {"order_id": order_id},
+        )
     return tuple(
         WeightLine(
             mount=Mount(
@@ -125,6 +136,9 @@ def load_weights(conn: sa.Connection, order_id: int) -> tuple[WeightLine, ...]:
             confirmed_at=row.confirmed_at,
             owned=row.owned,
             problem=decode_problem(row.problem),
+            outside=row.outside,
+            outside_at=row.outside_at,
+            cut_again=row.cut_again,
         )
         for row in rows
     )
@@ -305,9 +319,23 @@ def set_node_state(
     add_event(conn, progress.id, now, "node", data)
 
 
-def release_weights(conn: sa.Connection, order_id: int) -> None:
-    """The order ends with its weights as they should be: what it still held was put there by a person, and stays."""
-    conn.execute(sa.update(t.weight).where(t.weight.c.order_id == order_id).values(owned=False))
+def release_weights(conn: sa.Connection, order_id: int, *, as_they_are: bool) -> None:
+    """The order ends and lets go of the weights that are as they should be; what it still owns then is an orphan.
+
+    `as_they_are`: what it still held was put there by a person and stays; only what nobody knows for sure is kept."""
+    for line in load_weights(conn, order_id):
+        if line.owned and not (line.in_doubt if as_they_are else line.left_behind):
+            conn.execute(
+                sa.update(t.weight)
+                .where(
+                    t.weight.c.order_id == order_id,
+                    t.weight.c.balancer_id == line.mount.server_group.balancer_id,
+                    t.weight.c.vserver_group_id == line.mount.server_group.vserver_group_id,
+                    t.weight.c.host == line.mount.host,
+                    t.weight.c.port == line.mount.port,
+                )
+                .values(owned=False)
+            )
 
 
 def _set_run(conn: sa.Connection, order_id: int, direction: Direction, host: str, **values: Any) -> None:

@@ -219,6 +219,9 @@ weight = sa.Table(  # the weight ledger's current line for each mount an order t
     sa.Column("confirmed", sa.Integer, nullable=True),  # what was last read back
     sa.Column("verified", sa.Text, nullable=True), sa.Column("confirmed_at", sa.Float, nullable=True),
     sa.Column("owned", sa.Boolean, nullable=False, default=False),  # we moved it and have not given it back yet
+    sa.Column("outside", sa.Integer, nullable=True),  # what somebody else set it to during the order, as noticed last
+    sa.Column("outside_at", sa.Float, nullable=True),
+    sa.Column("cut_again", sa.Boolean, nullable=False, default=False),  # raised by somebody else, cut once more
     sa.Column("problem", sa.JSON, nullable=True),
     sa.Index(None, "owned"),
 )  # fmt: skip

@@ -1,14 +1,16 @@
-"""The top line of every screen: where one is (tenant / workspace / app / order) and whether an engine is alive."""
+"""The top line of every screen: where one is (tenant / workspace / app / order), whether an engine is alive, and whether weights
+were left behind that no living order owns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.style import Style
 from rich.text import Text
 from textual.widgets import Static
 
 from screens.paint import paint_of
-from screens.translate import _
+from screens.translate import _, ngettext
 from screens.words import Tone
 
 
@@ -20,10 +22,11 @@ class Crumbs(Static):
         self._trail: tuple[str, ...] = ()
         self._alive: bool | None = None
         self._production = False
+        self._orphans = 0
 
-    def show(self, trail: Sequence[str], *, production: bool, alive: bool | None) -> None:
-        """`alive` None: not known yet."""
-        self._trail, self._production, self._alive = tuple(trail), production, alive
+    def show(self, trail: Sequence[str], *, production: bool, alive: bool | None, orphans: int = 0) -> None:
+        """`alive` None: not known yet. `orphans`: weights left behind."""
+        self._trail, self._production, self._alive, self._orphans = tuple(trail), production, alive, orphans
         self.set_class(production, "-production")
         self._draw()
 
@@ -31,7 +34,7 @@ class Crumbs(Static):
         self._draw()
 
     def _draw(self) -> None:
-        engine = self._engine()
+        engine = self._left_behind().append_text(self._engine())
         width = max(0, self.size.width)
         trail = Text(" / ".join(part for part in self._trail if part), style="bold")
         if self._production:
@@ -39,6 +42,13 @@ class Crumbs(Static):
         room = width - engine.cell_len - 1
         trail.truncate(max(0, room), overflow="ellipsis", pad=True)
         self.update(trail.append(" ").append_text(engine))
+
+    def _left_behind(self) -> Text:
+        if not self._orphans:
+            return Text("")
+        said = ngettext("{count} weight left behind (z)", "{count} weights left behind (z)", self._orphans)
+        style = "bold reverse" if self._production else paint_of(self.app).tone(Tone.FAIL) + Style(reverse=True)
+        return Text().append(f" ! {said.format(count=self._orphans)} ", style).append(" ")
 
     def _engine(self) -> Text:
         if self._alive is None:

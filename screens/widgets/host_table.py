@@ -73,10 +73,13 @@ def _version(host: HostRunView, paint: Paint) -> Text:
 
 
 def weight_text(weight: WeightView, paint: Paint) -> Text:
-    """`100/0/0✓`: recorded, asked last, confirmed by reading back, and whether that was what was asked."""
+    """`100/0/0✓`: recorded, asked last, confirmed by reading back, and whether that was what was asked; `100/0/40!` when
+    somebody else has set it."""
     text = Text().append(f"{weight.recorded}/", paint.dim)
     text.append("-" if weight.asked is None else str(weight.asked)).append("/", paint.dim)
     text.append("-" if weight.confirmed is None else str(weight.confirmed), paint.strong)
+    if weight.note is not None:
+        return text.append("!", paint.tone(Tone.WAIT))
     if weight.verified is not None:
         glyph, tone = VERIFIED[weight.verified]
         text.append(glyph, paint.tone(tone))

@@ -18,6 +18,7 @@ from engine.ports import (
     BalancerBusy,
     BalancerError,
     BalancerRefused,
+    BalancerThrottled,
     BalancerUnknown,
     Job,
     JobEnded,
@@ -67,7 +68,7 @@ class SimBalancer:
     calls: list[tuple[ServerGroup, tuple[MountWeight, ...]]] = field(default_factory=list)
     answers: list[str] = field(
         default_factory=list
-    )  # for the next set calls: busy, lost, done_but_lost, lie, refused, ok
+    )  # for the next set calls: busy, throttled, lost, done_but_lost, lie, refused, ok
     readable: bool = True
 
     async def read_weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]:
@@ -86,6 +87,7 @@ class SimBalancer:
                 self.weights[group][line.mount.server_id, line.mount.port] = line.weight
         errors: dict[str, type[BalancerError]] = {
             "busy": BalancerBusy,
+            "throttled": BalancerThrottled,
             "lost": BalancerUnknown,
             "done_but_lost": BalancerUnknown,
             "refused": BalancerRefused,
@@ -127,6 +129,9 @@ class SimRemote:
         await asyncio.sleep(0)
         if host.name in self.unreachable:
             raise RemoteError(problem("host_unreachable"))
+        if "ck_ask" in script:  # a health check outside of any job
+            failed = (host.name, StepName.CHECK_HEALTH) in self.failing
+            return RemoteResult(int(failed), b"HEALTH CHECK NOT PASSED" if failed else b"health check passed")
         return RemoteResult(0, self.check)
 
     async def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:

@@ -1,0 +1,112 @@
+"""`cockpit weights …`: what orders that have ended left behind at the balancers, and giving it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cockpit.cli.command import command, group
+from cockpit.cli.exit_codes import DONE, FAILED
+from cockpit.cli.output import at, note, print_json, print_problem, print_table, say
+from cockpit.cli.session import Session
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+from engine.domain.states import Act
+from screens.translate import N_, _
+
+if TYPE_CHECKING:
+    from engine.api import Api
+    from engine.views import CommandView, OrphanView
+
+app = group("weights", "Weights that no living order owns.")
+
+ANSWER_S = 120.0
+_TITLES = (
+    N_("order"),
+    N_("app"),
+    N_("ended"),
+    N_("host"),
+    N_("server group"),
+    N_("recorded"),
+    N_("gets back"),
+    N_("now"),
+)
+
+
+@command(app, "orphans")
+def orphans(session: Session) -> int:
+    """List the weights that orders which have ended left behind: 0 when there are none, 1 when there are."""
+    with session.api() as api:
+        found = api.orphans(*session.place(api))
+    if session.json:
+        print_json(found)
+    elif not found:
+        say(_("Every weight that an order moved was given back."))
+    else:
+        print_table(_TITLES, [_row(each) for each in found])
+    return FAILED if found else DONE
+
+
+@command(app, "give-back")
+def give_back(
+    session: Session,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")],
+    order: Annotated[int | None, typer.Option("--order", metavar="ORDER", help="Only what this order left.")] = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; several times for several.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Without a health check.")] = False,
+) -> int:
+    """Give weights back that were left behind, each where a health check on its host passes.
+
+    1 when one was left as it is, with the reason."""
+    with session.api() as api:
+        place = session.place(api)
+        wanted = _wanted(api.orphans(*place), order, host or [])
+        session.ensure_engine()
+        answers = [_send(api, place, each, {"hosts": hosts, "force": force}, reason) for each, hosts in wanted.items()]
+    if session.json:
+        print_json(answers)
+    for answer in answers:
+        if session.json:
+            continue
+        if answer.problem:
+            print_problem(answer.problem, as_json=False)
+        else:
+            note(
+                _("#{order}: given back: {hosts}").format(
+                    order=answer.order_id, hosts=" ".join(wanted[answer.order_id])
+                )
+            )
+    return FAILED if any(answer.problem for answer in answers) else DONE
+
+
+def _wanted(found: tuple[OrphanView, ...], order: int | None, hosts: list[str]) -> dict[int, list[str]]:
+    """Order → the hosts it is to give back. Raises ProblemError `nothing_left_behind`."""
+    wanted: dict[int, list[str]] = {}
+    for each in found:
+        if order in (None, each.order) and (not hosts or each.host in hosts):
+            of_order = wanted.setdefault(each.order, [])
+            of_order += [each.host] if each.host not in of_order else []
+    missing = [host for host in hosts if not any(host in given for given in wanted.values())]
+    if not wanted or missing:
+        raise ProblemError(
+            Problem(
+                "nothing_left_behind",
+                message("No weight was left behind there: {what}.", what=", ".join(missing) or "-"),
+                message("`cockpit weights orphans` lists what is left."),
+            )
+        )
+    return wanted
+
+
+def _send(api: Api, place: tuple[str, str], order: int, params: dict[str, object], reason: str) -> CommandView:
+    command_id = api.send(*place, order, Act.GIVE_BACK, params, reason=reason)
+    return api.wait_command(command_id, timeout_s=ANSWER_S)
+
+
+def _row(each: OrphanView) -> tuple[object, ...]:
+    group = f"{each.balancer}/{each.server_group or 'default'}" + (f":{each.port}" if each.port else "")
+    now = "?" if each.now is None else str(each.now)
+    return f"#{each.order}", each.app, at(each.ended_at), each.host, group, each.recorded, each.due, now

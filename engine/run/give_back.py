@@ -1,0 +1,199 @@
+"""Giving back the weights that ended orders left behind: health first, then the ledger. Nothing else of an ended order changes.
+
+A host whose health check does not pass keeps the weight it has, unless a person forces it with a reason; a weight that a running
+order works with is left to that order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.diagnose import explain
+from engine.domain.fleet import MountWeight, ObjectRef, Package
+from engine.domain.message import message
+from engine.domain.problem import Problem, ProblemError
+from engine.domain.progress import OrderProgress, WeightLine
+from engine.domain.states import Act, CommandState, OrderState, StepName
+from engine.plan.what_if import consequence
+from engine.plan.what_if_words import named
+from engine.run import acts
+from engine.run.reconcile import Ports
+from engine.steps.context import ReleaseContext
+from engine.steps.health_now import health_now
+from engine.store import orders as rows
+from engine.store import tables as t
+from engine.store.fleets import InstanceFacts, load_instance
+from engine.store.store import StoreError
+
+log = logging.getLogger(__name__)
+HOSTS_AT_ONCE = 50
+NOT_MOVING = (OrderState.DRAFT, OrderState.INITIALISING, OrderState.INIT_FAILED, OrderState.READY)
+MOVING = tuple(str(state) for state in OrderState if not state.complete and state not in NOT_MOVING)
+
+
+class GiveBacks:
+    """The give-back commands an engine is answering, one task each. `take_over` gives an order a new epoch, inside a transaction,
+    so that an engine that was lost in the middle of the same command changes nothing more."""
+
+    def __init__(self, take_over: Callable[[sa.Connection, int], int]) -> None:
+        self._take_over = take_over
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    def answer(self, command: sa.Row[Any], ports: Ports) -> None:
+        """Begin with it, unless it is being answered."""
+        if command.id in self._tasks:
+            return
+        task = asyncio.create_task(self._answer(command, ports), name=f"give back, command {command.id}")
+        self._tasks[command.id] = task
+        task.add_done_callback(lambda done: self._ended(command.id, done))
+
+    async def close(self) -> None:
+        """A command that was not answered yet is begun anew by the next engine."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, command_id: int, task: asyncio.Task[None]) -> None:
+        del self._tasks[command_id]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("command %s: giving weights back broke", command_id, exc_info=task.exception())
+
+    async def _answer(self, command: sa.Row[Any], ports: Ports) -> None:
+        order_id = command.order_id
+        try:
+            epoch = await ports.journal.write(None, 0, lambda conn: self._take_over(conn, order_id))
+            problem = await GiveBack(command, epoch, ports).go()
+            state = CommandState.REFUSED if problem else CommandState.ACCEPTED
+            now = ports.clock.now()
+            await ports.journal.write(order_id, epoch, lambda conn: acts.answer(conn, command, state, now, problem))
+        except StoreError as error:
+            log.warning("command %s: %s", command.id, error)  # it stays unanswered and is begun anew
+
+
+class GiveBack:
+    """One command of one ended order."""
+
+    def __init__(self, command: sa.Row[Any], epoch: int, ports: Ports) -> None:
+        self._order_id: int = command.order_id
+        self._params: Mapping[str, Any] = command.params
+        self._epoch = epoch
+        self._ports = ports
+        self._slots = asyncio.Semaphore(HOSTS_AT_ONCE)
+
+    async def go(self) -> Problem | None:
+        """Give back what may be given back. Returns what was left and why, or None. Raises StaleEpoch and StoreError."""
+        progress, facts, busy = await self._ports.background.call(self._read)
+        meaning = consequence(
+            progress,
+            Act.GIVE_BACK,
+            self._params,
+            succeeded_versions=(),
+            production=facts.production,
+            now=self._ports.clock.now(),
+        )
+        if not meaning.allowed:
+            return meaning.refusal
+        lines = {
+            host: [ln for ln in progress.weights if ln.left_behind and ln.mount.host == host] for host in meaning.hosts
+        }
+        found = await asyncio.gather(*(self._host(host, mine, facts, busy) for host, mine in lines.items()))
+        left = {host: problem for host, problem in zip(lines, found, strict=True) if problem is not None}
+        return _left(left, [host for host in lines if host not in left]) if left else None
+
+    def _read(self) -> tuple[OrderProgress, InstanceFacts, Mapping[tuple[str, int, str], int]]:
+        with self._ports.store.reading() as conn:
+            progress = rows.load_progress(conn, self._order_id)
+            facts = load_instance(conn, progress.service_instance_id)
+            return progress, facts, _held_by_others(conn, progress)
+
+    async def _host(
+        self,
+        host: str,
+        lines: Sequence[WeightLine],
+        facts: InstanceFacts,
+        busy: Mapping[tuple[str, int, str], int],
+    ) -> Problem | None:
+        other = next((busy[key] for line in lines if (key := _key(line)) in busy), None)
+        if other is not None:
+            return _held(host, other)
+        if not self._params.get("force"):
+            problem = await self._health(host, facts)
+            if problem is not None:
+                return problem
+        weights = [MountWeight(line.mount, line.due) for line in lines]
+        results = await self._ports.ledger.move(self._order_id, self._epoch, weights, owned=False)
+        return next((result.problem for result in results if result.problem), None)
+
+    async def _health(self, name: str, facts: InstanceFacts) -> Problem | None:
+        host = next((host for host in facts.hosts if host.name == name), None)
+        if host is None:
+            return _left_instance(name, facts.app)
+        nothing = Package(facts.app, host.version, ObjectRef("", "", ""))
+        context = ReleaseContext(host, facts.stack, facts.app, host.version, nothing)
+        async with self._slots:
+            try:
+                script, deadline_s = health_now(context)
+                result = await self._ports.remote.run(host, script, deadline_s=deadline_s)
+            except (
+                ProblemError
+            ) as error:  # RemoteError among them: a host that can't be asked is not known to be healthy
+                return error.problem
+        if result.exit_status == 0:
+            return None
+        tail = result.output.decode("utf-8", "replace")
+        return explain(StepName.CHECK_HEALTH, result.exit_status, False, tail, host=name, app=facts.app)
+
+
+def _key(line: WeightLine) -> tuple[str, int, str]:
+    return line.mount.server_id, line.mount.port, str(line.mount.server_group)
+
+
+def _held_by_others(conn: sa.Connection, progress: OrderProgress) -> Mapping[tuple[str, int, str], int]:
+    """Mounts that an order at work may be moving, with that order."""
+    weight = t.weight.c
+    servers = {line.mount.server_id for line in progress.weights if line.left_behind}
+    query = (
+        sa.select(t.weight.c.order_id)
+        .join(t.order, t.order.c.id == weight.order_id)
+        .where(t.order.c.state.in_(MOVING), weight.server_id.in_(servers), weight.order_id != progress.id)
+    )
+    found: dict[tuple[str, int, str], int] = {}
+    for order_id in sorted(set(conn.execute(query).scalars())):
+        found |= {_key(line): order_id for line in rows.load_weights(conn, order_id)}
+    return found
+
+
+def _left(left: Mapping[str, Problem], given: Sequence[str]) -> Problem:
+    first = next(iter(left.values()))
+    evidence = "\n".join(f"{name}: {problem.what}" for name, problem in left.items())
+    if given:
+        what = message("Given back: {given}. Left as they are: {left}.", given=named(given), left=named(list(left)))
+    else:
+        what = message("Left as they are: {left}.", left=named(list(left)))
+    return Problem("weights_left", what, first.remedy, evidence)
+
+
+def _held(host: str, order_id: int) -> Problem:
+    return Problem(
+        "open_order",
+        message("Order #{id} is at work on {host}.", id=order_id, host=host),
+        message("Bring that order to its end, then give the weight back."),
+    )
+
+
+def _left_instance(host: str, app: str) -> Problem:
+    return Problem(
+        "host_left_instance",
+        message("{host} is no longer a host of {app}.", host=host, app=app),
+        message("Nobody can check its health here: force it with a reason, or change the weight at the balancer."),
+    )

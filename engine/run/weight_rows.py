@@ -1,0 +1,232 @@
+"""The weight ledger's rows: what is written before a call and after it, inside the journal's transactions. No call is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from engine.domain.fleet import Mount, ServerGroup
+from engine.domain.problem import Problem
+from engine.domain.progress import WeightLine
+from engine.domain.states import OrderState, RunState, Verified
+from engine.plan.outside import Seen, Verdict, Wish, judge, notice, to_cut_again
+from engine.store import tables as t
+from engine.store.orders import add_event, load_weights
+
+ENDED = tuple(str(state) for state in OrderState if state.complete)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveResult:
+    """What became of one weight. `read_back` None: it could not be read. `problem` is set unless verified is YES. `kept`: what
+    was asked for was not given, because somebody else had set `asked` meanwhile."""
+
+    mount: Mount
+    asked: int
+    read_back: int | None
+    verified: Verified
+    problem: Problem | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A call in the making: one verdict a wish, the row of `weight_call` of each that needs the call (0: none), and the mounts
+    somebody else has put in that are to be cut once more."""
+
+    verdicts: tuple[Verdict, ...]
+    rows: tuple[int, ...]
+    cut_again: tuple[Mount, ...] = ()
+
+
+def open_call(
+    conn: sa.Connection,
+    order_id: int,
+    epoch: int,
+    group: ServerGroup,
+    wishes: Sequence[Wish],
+    seen: Seen,
+    busy: frozenset[Mount],
+    now: float,
+) -> Opened:
+    """Before the call: notice what somebody else has changed in the group, decide what is to be asked, write the intent.
+    `busy` are mounts that are being asked for anyway."""
+    complete_lost_calls(conn, order_id, group, seen, now)
+    lines = load_weights(conn, order_id, group)
+    noticed = notice(lines, seen, now)
+    again = [line for line in to_cut_again(noticed, _at_work(conn, order_id)) if line.mount not in busy]
+    for line in noticed:
+        _write_notice(conn, order_id, line, lines, line in again, now)
+    current = {line.mount: line for line in lines} | {line.mount: line for line in noticed}
+    verdicts = judge(wishes, list(current.values()), {line.mount for line in noticed}, seen)
+    rows = [
+        _open_row(conn, order_id, epoch, wish.mount, verdict.weight, seen, now) if verdict.call else 0
+        for wish, verdict in zip(wishes, verdicts, strict=True)
+    ]
+    return Opened(tuple(verdicts), tuple(rows), tuple(line.mount for line in again))
+
+
+def close_call(
+    conn: sa.Connection,
+    order_id: int,
+    wishes: Sequence[Wish],
+    opened: Opened,
+    results: Sequence[MoveResult],
+    seen: Seen,
+    *,
+    request_id: str,
+    api_code: str,
+    now: float,
+) -> None:
+    """After the call: what was read back, what the order holds now, and an event a mount."""
+    for wish, verdict, row, result in zip(wishes, opened.verdicts, opened.rows, results, strict=True):
+        if row:
+            values = {"request_id": request_id, "api_code": api_code, "ended_at": now}
+            values |= {"read_back": result.read_back, "verified": str(result.verified)}
+            conn.execute(sa.update(t.weight_call).where(t.weight_call.c.id == row).values(**values))
+        _write_weight(conn, order_id, wish, verdict, result, now)
+        data = {
+            "host": wish.mount.host,
+            "server_group": str(wish.mount.server_group),
+            "before": seen.get((wish.mount.server_id, wish.mount.port)),
+            "asked": verdict.weight,
+            "read_back": result.read_back,
+            "verified": str(result.verified),
+        }
+        if row:
+            add_event(conn, order_id, now, "weight", data)
+
+
+def lost_groups(conn: sa.Connection, order_id: int) -> frozenset[ServerGroup]:
+    """Server groups of the order with rows that an engine left without an outcome."""
+    call = t.weight_call.c
+    query = sa.select(call.balancer_id, call.vserver_group_id).where(call.order_id == order_id, call.ended_at.is_(None))
+    lost = {tuple(row) for row in conn.execute(query.distinct())}
+    if not lost:
+        return frozenset()
+    groups = {line.mount.server_group for line in load_weights(conn, order_id)}
+    return frozenset(group for group in groups if (group.balancer_id, group.vserver_group_id) in lost)
+
+
+def complete_lost_calls(conn: sa.Connection, order_id: int, group: ServerGroup, seen: Seen, now: float) -> None:
+    """Rows that an engine left without an outcome get theirs from what the balancer shows now."""
+    call = t.weight_call.c
+    query = sa.select(call.id, call.host, call.port, call.asked).where(
+        call.order_id == order_id,
+        call.balancer_id == group.balancer_id,
+        call.vserver_group_id == group.vserver_group_id,
+        call.ended_at.is_(None),
+    )
+    lost = conn.execute(query.order_by(call.id)).all()
+    if not lost:
+        return
+    lines = {(line.mount.host, line.mount.port): line for line in load_weights(conn, order_id, group)}
+    for row in lost:
+        line = lines[row.host, row.port]
+        weight = seen.get((line.mount.server_id, row.port))
+        verified = Verified.YES if weight == row.asked else Verified.NO
+        outcome = {"read_back": weight, "verified": str(verified), "ended_at": now}
+        conn.execute(sa.update(t.weight_call).where(call.id == row.id).values(**outcome))
+        if verified is Verified.YES and line.in_doubt and line.asked == row.asked:
+            values = {"confirmed": weight, "confirmed_at": now, "verified": str(verified), "problem": None}
+            conn.execute(_update(order_id, line.mount).values(**values))
+
+
+def _at_work(conn: sa.Connection, order_id: int) -> frozenset[str]:
+    run = t.host_run.c
+    query = sa.select(run.host).where(run.order_id == order_id, run.state == str(RunState.RUNNING))
+    return frozenset(conn.execute(query).scalars())
+
+
+def _write_notice(
+    conn: sa.Connection, order_id: int, line: WeightLine, lines: Sequence[WeightLine], again: bool, now: float
+) -> None:
+    was = next(each.believed for each in lines if each.mount == line.mount)
+    values = {
+        "outside": line.outside,
+        "outside_at": now,
+        "confirmed": line.confirmed,
+        "confirmed_at": now,
+        "verified": str(line.verified),
+        "cut_again": line.cut_again or again,
+    }
+    conn.execute(_update(order_id, line.mount).values(**values))
+    data = {
+        "host": line.mount.host,
+        "server_group": str(line.mount.server_group),
+        "was": was,
+        "now": line.outside,
+        "cut_again": again,
+    }
+    add_event(conn, order_id, now, "outside", data)
+
+
+def _open_row(conn: sa.Connection, order_id: int, epoch: int, mount: Mount, weight: int, seen: Seen, now: float) -> int:
+    insert = sa.insert(t.weight_call).values(
+        order_id=order_id,
+        balancer_id=mount.server_group.balancer_id,
+        vserver_group_id=mount.server_group.vserver_group_id,
+        host=mount.host,
+        port=mount.port,
+        before=seen.get((mount.server_id, mount.port)),
+        asked=weight,
+        epoch=epoch,
+        at=now,
+    )
+    row = int(conn.execute(insert.returning(t.weight_call.c.id)).scalar_one())
+    asked = {"intended": weight, "asked": weight, "owned": True, "verified": None}
+    conn.execute(_update(order_id, mount).values(**asked))
+    return row
+
+
+def _write_weight(
+    conn: sa.Connection, order_id: int, wish: Wish, verdict: Verdict, result: MoveResult, now: float
+) -> None:
+    values: dict[str, object] = {"problem": result.problem.to_json() if result.problem else None}
+    if verdict.call or result.problem is None:
+        values["verified"] = str(result.verified)
+    if result.problem is None and not wish.owned:
+        values["owned"] = False  # given back
+    if result.problem is None and wish.by_hand:
+        values |= {"outside": None, "outside_at": None}  # a person of ours has decided, knowing of it
+    if result.read_back is not None:
+        values |= {"confirmed": result.read_back, "confirmed_at": now}
+    conn.execute(_update(order_id, wish.mount).values(**values))
+    if result.problem is None and result.asked > 0:
+        _let_go_of_ended(conn, order_id, wish.mount)
+
+
+def _let_go_of_ended(conn: sa.Connection, order_id: int, mount: Mount) -> None:
+    """The mount takes traffic again, so an ended order that had left it at 0 holds it no longer."""
+    weight = t.weight.c
+    ended = sa.select(t.order.c.id).where(t.order.c.state.in_(ENDED))
+    conn.execute(
+        sa.update(t.weight)
+        .where(
+            weight.owned,
+            weight.order_id != order_id,
+            weight.order_id.in_(ended),
+            weight.server_id == mount.server_id,
+            *_same_group(t.weight, mount),
+        )
+        .values(owned=False)
+    )
+
+
+def _update(order_id: int, mount: Mount) -> sa.Update:
+    return sa.update(t.weight).where(t.weight.c.order_id == order_id, *_same_mount(t.weight, mount))
+
+
+def _same_mount(table: sa.Table, mount: Mount) -> list[sa.ColumnElement[bool]]:
+    return [table.c.host == mount.host, *_same_group(table, mount)]
+
+
+def _same_group(table: sa.Table, mount: Mount) -> list[sa.ColumnElement[bool]]:
+    group = mount.server_group
+    return [
+        table.c.balancer_id == group.balancer_id,
+        table.c.vserver_group_id == group.vserver_group_id,
+        table.c.port == mount.port,
+    ]

@@ -1,0 +1,105 @@
+"""Which hosts begin: the floor, the budget and the order of groups, from rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ServerGroup
+from engine.domain.orders import ReleaseSpec
+from engine.domain.progress import NodeProgress, OrderProgress, RunProgress, WeightLine
+from engine.domain.states import Direction, HostState, NodeState, OrderKind, OrderState, RunState, StepName, Verified
+from engine.plan.back import plan_cancel
+from engine.plan.next import decide, may_leave
+from engine.plan.release import plan_release
+
+GROUP = ServerGroup("cn-hangzhou", "lb-1", "rsp-1")
+NAMES = tuple(f"h{number}" for number in range(8))
+
+
+def order(
+    runs: Mapping[str, RunState], weights: Mapping[str, int], nodes: Mapping[str, NodeState], **spec: object
+) -> OrderProgress:
+    """A running order on eight hosts of weight 100 in two groups, floor 4; `weights` are those it believes in now."""
+    hosts = tuple(
+        Host(name, "127.0.0.1", 22, "admin", "hz-a", "c1", f"i-{name}", state=HostState.DEPLOYED, version="1")
+        for name in NAMES
+    )
+    recorded = tuple(MountWeight(Mount(name, f"i-{name}", GROUP, 80), 100) for name in NAMES)
+    asked = ReleaseSpec("shop", "2", **spec)  # type: ignore[arg-type]
+    plan = plan_release(asked, Fleet("shop", "1", ("1",), hosts, recorded, 50))
+    node_of = {host: node.key for node in plan.nodes for host in node.hosts}
+    lines = tuple(
+        WeightLine(
+            line.mount,
+            100,
+            asked=0 if line.mount.host in weights else None,
+            confirmed=weights.get(line.mount.host, 100),
+            verified=Verified.YES,
+            owned=line.mount.host in weights,
+        )
+        for line in recorded
+    )
+    states = {name: runs.get(name, RunState.PENDING) for name in NAMES}
+    return OrderProgress(
+        id=1, workspace_id=1, service_instance_id=1, kind=OrderKind.RELEASE, title="", state=OrderState.RUNNING,
+        direction=Direction.FORWARD, spec=asked, plan=plan, back_plan=None,
+        nodes={(Direction.FORWARD, key): NodeProgress(key, state) for key, state in nodes.items()},
+        runs={
+            (Direction.FORWARD, name): RunProgress(name, node_of[name], state, 1, "1", "2")
+            for name, state in states.items()
+        },
+        weights=lines, paused=False, parallelism=asked.parallelism, epoch=1, problems=(), problem=None, reason="",
+        created_by="alice", created_at=0.0, started_at=0.0, ended_at=None,
+    )  # fmt: skip
+
+
+SECOND_RUNS = {"initialise": NodeState.SUCCEEDED, "group-1": NodeState.SUCCEEDED, "group-2": NodeState.RUNNING}
+
+
+def test_while_a_host_of_an_earlier_group_is_tried_again_the_later_group_starts_nobody() -> None:
+    runs = dict.fromkeys(NAMES[1:4], RunState.SUCCEEDED)  # h0 failed before its cut and is tried again
+    progress = order(runs, {}, SECOND_RUNS, max_failures=1)
+    assert decide(progress).start == ("h0",)
+
+
+def test_a_host_without_traffic_does_not_wait_behind_hosts_that_the_floor_holds() -> None:
+    runs = dict.fromkeys(NAMES[:4], RunState.SUCCEEDED)
+    out = dict.fromkeys(["h0", "h1", "h2", "h7"], 0)  # the service stands at its floor
+    progress = replace(order(runs, out, SECOND_RUNS), parallelism=1)
+    assert decide(progress).start == ("h7",)
+
+
+def test_a_host_that_only_gets_its_weight_back_needs_no_room() -> None:
+    progress = order(
+        dict.fromkeys(NAMES[:4], RunState.SUCCEEDED), dict.fromkeys(NAMES[1:5], 0) | {"h0": 10}, SECOND_RUNS
+    )
+    cancelling = replace(
+        progress, state=OrderState.CANCELLING, direction=Direction.BACK, back_plan=plan_cancel(progress)
+    )
+    assert cancelling.back_plan is not None
+    groups = [node.hosts for node in cancelling.back_plan.nodes if node.kind.runs_hosts]
+    assert groups == [("h0", "h1", "h2", "h3")]
+    assert all(StepName.CUT_TRAFFIC not in plan.steps for plan in cancelling.back_plan.hosts.values())
+    assert may_leave(cancelling, NAMES[:4]) == list(NAMES[:4])
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.sampled_from([0, 1, 100]), max_size=8),
+    st.dictionaries(st.sampled_from(NAMES), st.sampled_from(RunState), max_size=8),
+    st.integers(0, 8),
+    st.integers(1, 8),
+)
+def test_whatever_the_rows_say_no_decision_takes_the_service_below_its_floor(
+    weights: dict[str, int], runs: dict[str, RunState], max_failures: int, parallelism: int
+) -> None:
+    for nodes in ({"initialise": NodeState.SUCCEEDED}, SECOND_RUNS):
+        progress = order(runs, weights, nodes, max_failures=max_failures, parallelism=parallelism)
+        gone = {name for name, state in runs.items() if state is RunState.RUNNING}
+        serving = {line.mount.host for line in progress.weights if line.believed > 0} - gone
+        started = set(decide(progress).start)
+        assert not started & serving or len(serving - started) >= 4
+        assert len(started) <= max(0, parallelism - len(gone))
