@@ -25,6 +25,7 @@ from screens.filters import AsciiOnly, HostileText
 from screens.help import HelpScreen, help_lines
 from screens.orders import OrdersScreen
 from screens.orphans import OrphansScreen
+from screens.prompt_watch import PromptWatch
 from screens.translate import N_, _
 from screens.workspaces import WorkspacesScreen
 from themes.palettes import PALETTES, palette_for
@@ -69,6 +70,7 @@ class CockpitApp(Cockpit):
         self.now = now
         self._opened = False
         self._opening = threading.Lock()
+        self._prompts = PromptWatch(self)
         self._filters.append(HostileText())
         if ascii:
             self._filters.append(AsciiOnly())
@@ -87,6 +89,7 @@ class CockpitApp(Cockpit):
 
     def on_mount(self) -> None:
         self.push_screen(AppsScreen())
+        self._prompts.start()
 
     def go_to_workspace(self, chosen: WorkspaceView) -> None:
         """The whole screen follows: everything but the list of apps is closed."""
@@ -125,6 +128,7 @@ class CockpitApp(Cockpit):
         yield SystemCommand(_("Orders"), _("what runs, what waits, what failed"), self.action_orders)
         yield SystemCommand(_("Weights"), _("what ended orders left behind"), self.action_orphans)
         yield SystemCommand(_("Help"), _("the keys of this screen"), self.action_help)
+        yield SystemCommand(_("Answer"), _("what an SSH server asks: a one-time password"), self._prompts.ask_again)
         for palette in PALETTES:
             yield SystemCommand(
                 _("Palette: {name}").format(name=palette.name),

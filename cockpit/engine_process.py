@@ -145,19 +145,23 @@ async def _run(settings: Settings, embedded: bool) -> None:
     from engine.remote.ssh import SshRemote
     from engine.run.clock import SystemClock
     from engine.run.engine import Engine
+    from engine.run.prompts import Prompts
     from engine.store.store import Store
 
     settings.log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = await asyncio.to_thread(Store.open, settings.store)
-    remote = SshRemote(_ssh(settings))
+    clock = SystemClock()
+    remote = SshRemote(ssh_settings(settings), asker=Prompts(store, clock))
     engine = Engine(
         store,
         remote=remote,
         cloud=AliyunCloud(settings.credentials_file),
-        clock=SystemClock(),
+        clock=clock,
         log_dir=settings.log_dir,
         idle_s=settings.engine_idle_s if embedded else None,
         gather_s=GATHER_S,
+        expiring=remote.expiring,
+        log_keep_days=settings.log_keep_days,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -171,8 +175,9 @@ async def _run(settings: Settings, embedded: bool) -> None:
         await asyncio.to_thread(store.close)
 
 
-def _ssh(settings: Settings) -> SshSettings:
-    from engine.remote.settings import SshSettings
+def ssh_settings(settings: Settings) -> SshSettings:
+    """The settings as the SSH adapter takes them."""
+    from engine.remote.settings import AskAt, SshSettings
 
     wanted = settings.ssh
     known_hosts = wanted.known_hosts or Path.home() / ".ssh" / "known_hosts"
@@ -180,8 +185,11 @@ def _ssh(settings: Settings) -> SshSettings:
         identity_files=wanted.identity_files,
         agent=wanted.agent,
         known_hosts=known_hosts,
+        config=Path.home() / ".ssh" / "config" if wanted.config else None,
         connect_timeout_s=wanted.connect_timeout_s,
         login_timeout_s=wanted.login_timeout_s,
+        ask_at=AskAt(wanted.ask_at),
+        ask_deadline_s=wanted.ask_deadline_s,
     )
 
 

@@ -102,6 +102,14 @@ def positive(value: Any) -> float:
     return number
 
 
+def days(value: Any) -> int:
+    """A whole number of days, 0 or more."""
+    said = str(value)
+    if isinstance(value, bool) or not (said.isascii() and said.isdigit()):
+        raise Wrong((), "it should be a whole number, 0 or more")
+    return int(said)
+
+
 def one_of(*choices: str) -> Kind[str]:
     def kind(value: Any) -> str:
         if value not in choices:

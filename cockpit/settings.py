@@ -46,6 +46,15 @@ class SshSettings:
     )
     connect_timeout_s: float = setting(kinds.positive, "Longest wait for a TCP connection, each hop.", 10.0)
     login_timeout_s: float = setting(kinds.positive, "Longest wait for the handshake and the login, each hop.", 20.0)
+    config: bool = setting(
+        kinds.yes_or_no, "Honour IdentityFile, HostKeyAlias and UserKnownHostsFile of ~/.ssh/config.", False
+    )
+    ask_at: str = setting(
+        kinds.one_of("jump_hosts", "all", "nowhere"),
+        "Where a server's question (a one-time password) is put to the operators.",
+        "jump_hosts",
+    )
+    ask_deadline_s: float = setting(kinds.positive, "Longest wait for the answer to such a question.", 300.0)
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Settings:
     )
     tenant: str = setting(kinds.text, "The tenant the app opens on and the command line asks about.", "")
     workspace: str = setting(kinds.text, "The workspace the app opens on and the command line asks about.", "")
+    log_keep_days: int = setting(kinds.days, "The engine clears logs of orders that ended longer ago; 0: never.", 90)
     theme: str = setting(kinds.text, "The screens' palette; empty: chosen for the terminal.", "")
     ascii: bool = setting(kinds.yes_or_no, "Draw with ASCII only, for terminals and fonts without box drawing.", False)
     engine_idle_s: float = setting(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.domain.fleet import Host
 from engine.domain.message import message
 from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem, ProblemError
@@ -26,6 +27,7 @@ from engine.views import (
     OrderRow,
     OrderView,
     OrphanView,
+    PromptView,
     ReleasePreview,
     WorkspaceView,
 )
@@ -131,6 +133,13 @@ class Api:
         with self._reading() as conn:
             return read_hosts(conn, find_scope(conn, tenant, workspace), app)
 
+    def host(self, tenant: str, workspace: str, name: str) -> Host:
+        """One host as the catalogue has it, with its jump chain. Raises ApiError `no_such_host`."""
+        from engine.reading.scope import find_host, find_scope
+
+        with self._reading() as conn:
+            return find_host(conn, find_scope(conn, tenant, workspace), name)
+
     def orders(self, tenant: str, workspace: str, *, open_only: bool = False, limit: int = 200) -> tuple[OrderRow, ...]:
         """Newest first."""
         from engine.reading.orders import read_orders
@@ -174,6 +183,34 @@ class Api:
 
         with self._reading() as conn:
             return read_engine_alive(conn, self._now())
+
+    # ---- one-time passwords
+
+    def prompts(self) -> tuple[PromptView, ...]:
+        """What SSH servers ask and nobody has answered yet, oldest first; of the whole store, as a jump host serves all of it."""
+        from engine.store.prompts import open_prompts
+
+        with self._reading() as conn:
+            return open_prompts(conn, self._now())
+
+    def answer_prompt(self, prompt_id: int, answer: str) -> None:
+        """Give the answer to the engine that asks, sealed so that nobody else can read it. Raises ApiError: `no_such_prompt`,
+        `prompt_ended` (answered by somebody else, or too late), `answer_unusable`."""
+        from engine.store.commands import write_audit
+        from engine.store.prompts import put_answer
+
+        now = self._now()
+        with self._writing() as conn:
+            login = put_answer(conn, prompt_id, answer, operator=self.operator, now=now)
+            write_audit(
+                conn,
+                tenant_id=None,
+                workspace_id=None,
+                at=now,
+                operator=self.operator,
+                act="answer_prompt",
+                target=login,
+            )
 
     # ---- releasing
 

@@ -32,7 +32,8 @@ class Clock(Protocol):
 class RemoteError(ProblemError):
     """A host or a hop could not be used, or refused. `problem.code` says which: `jump_host_unreachable`,
     `host_unreachable`, `host_key_unknown`, `host_key_changed`, `permission_denied`, `link_lost`, `job_epoch_refused`,
-    `job_vanished`, `disk_full`, `remote_deadline`, `host_key_unreadable`."""
+    `job_vanished`, `disk_full`, `remote_deadline`, `host_key_unreadable`, `one_time_password_missing`,
+    `one_time_password_refused`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,29 @@ class Remote(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an SSH server asks during a login (keyboard-interactive): a one-time password, mostly. Its words are cleaned.
+
+    `echo`: the answer may be seen while it is typed. `attempt` counts from 1; above that the answer before was refused.
+    """
+
+    hop: str
+    login: str  # user@address:port
+    is_jump: bool
+    instruction: str
+    text: str
+    echo: bool
+    attempt: int
+
+
+class Asker(Protocol):
+    async def ask(self, question: Question, deadline_s: float) -> str | None:
+        """A person's answer; None when nobody gave one within `deadline_s`. Raises nothing of its own. The answer is a secret:
+        it is never stored, logged or shown. Cancelling withdraws the question."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------------------- packages

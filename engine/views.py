@@ -280,7 +280,7 @@ class EventView:
     id: int
     order_id: int
     at: float
-    kind: str  # order | node | host | step | weight | outside | command | engine
+    kind: str  # order | node | host | step | weight | outside | command | engine | warning
     data: Mapping[str, Any]
     sentence: Message
 
@@ -292,6 +292,23 @@ class CommandView:
     act: Act
     state: CommandState
     problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptView:
+    """A question an SSH server asks and nobody has answered yet; its words are the server's. `attempt` above 1: the answer
+    before was refused."""
+
+    id: int
+    hop: str
+    login: str  # user@address:port
+    is_jump: bool
+    instruction: str
+    question: str
+    echo: bool  # the answer may be seen while it is typed
+    attempt: int
+    asked_at: float
+    deadline_at: float
 
 
 @dataclass(frozen=True, slots=True)

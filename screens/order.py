@@ -283,7 +283,7 @@ class OrderScreen(WatchingScreen[OrderView]):
                 _("{host} attempt {number}").format(host=host.name, number=host.attempt), host.log_path
             )
         self.query_one(Problems).show(_problems(self.data, host))
-        self.set_class(bool(self.data.problems), "-problems")
+        self.set_class(_before_start(self.data), "-problems")
 
 
 def _active_node(nodes: Sequence[NodeView]) -> NodeView | None:
@@ -307,9 +307,14 @@ def _troubles(order: OrderView) -> list[tuple[str, str]]:
     return places
 
 
+def _before_start(order: OrderView) -> bool:
+    """The check found something, and nothing has been started: what it warned of is history later on."""
+    return bool(order.problems) and order.state in (OrderState.INITIALISING, OrderState.INIT_FAILED, OrderState.READY)
+
+
 def _problems(order: OrderView, host: HostRunView | None) -> list[tuple[str, Problem]]:
     """What stands in the way: the check's list, the order's own problem, else that of the host under the cursor."""
-    if order.problems:
+    if _before_start(order):
         return list(order.problems)
     found: list[tuple[str, Problem]] = []
     if host is not None and host.problem is not None:

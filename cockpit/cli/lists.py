@@ -1,4 +1,4 @@
-"""`cockpit app list` and `cockpit host list`."""
+"""`cockpit app list`, `cockpit host list` and `cockpit host ssh`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cockpit.cli.command import command, group
+from cockpit.cli.exit_codes import DONE, FAILED
 from cockpit.cli.output import print_json, print_table
 from cockpit.cli.session import Session
 from screens.translate import N_
@@ -84,3 +85,15 @@ def list_hosts(
         for view in views
     ]
     print_table(titles, rows)
+
+
+@command(hosts, "ssh")
+def reach_host(
+    session: Session, host: Annotated[str, typer.Argument(metavar="HOST", help="A host of the workspace.")]
+) -> int:
+    """How a host is reached over SSH: each hop, the key it must show, what of ~/.ssh/config counts; then tries it."""
+    from cockpit.cli.reaching import reach_and_tell
+
+    with session.api() as api:
+        found = api.host(*session.place(api), host)
+    return DONE if reach_and_tell(session, found) else FAILED

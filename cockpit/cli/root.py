@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cockpit.cli import catalogue, lab, lists, order, release, weights
+from cockpit.cli import catalogue, lab, lists, order, prompts, release, weights
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, command, group
 from cockpit.cli.exit_codes import DONE
 from cockpit.cli.output import note
@@ -16,7 +16,7 @@ from cockpit.cli.screens import open_app
 from cockpit.cli.session import GlobalOptions, Session
 
 app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.")
-for commands in (lab.app, lists.apps, lists.hosts, release.app, order.app, weights.app):
+for commands in (lab.app, lists.apps, lists.hosts, release.app, order.app, prompts.app, weights.app):
     app.add_typer(commands)
 catalogue.register(app)
 

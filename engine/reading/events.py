@@ -136,6 +136,10 @@ def _engine(data: Data) -> Message:
     return message("engine {engine} took the order over (epoch {epoch})", engine=data["engine"], epoch=data["epoch"])
 
 
+def _warning(data: Data) -> Message:
+    return message("warning: {problem}", problem=_what(data["problem"]))
+
+
 def _what(problem: Mapping[str, Any] | None) -> str:
     return "-" if problem is None else str(Message.from_json(problem["what"]))
 
@@ -153,4 +157,5 @@ _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "outside": _outside,
     "command": _command,
     "engine": _engine,
+    "warning": _warning,
 }

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from engine.domain.fleet import Host
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.store import tables as t
+from engine.store.fleets import load_host
 
 
 class NotThere(ProblemError):
-    """Codes: `no_such_workspace`, `no_such_app`, `no_such_order`, `no_such_command`."""
+    """Codes: `no_such_workspace`, `no_such_app`, `no_such_order`, `no_such_command`, `no_such_host`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,20 @@ def find_scope(conn: sa.Connection, tenant: str, workspace: str) -> Scope:
             )
         )
     return Scope(row.tenant_id, tenant, row.id, workspace, row.production, row.floor_percent)
+
+
+def find_host(conn: sa.Connection, scope: Scope, name: str) -> Host:
+    """Raises NotThere `no_such_host`."""
+    found = load_host(conn, scope.workspace_id, name)
+    if found is None:
+        raise NotThere(
+            Problem(
+                "no_such_host",
+                message("Workspace {workspace} has no host {host}.", workspace=scope.workspace, host=name),
+                message("List the hosts and take one of those, or add it to the catalogue."),
+            )
+        )
+    return found
 
 
 def find_app(conn: sa.Connection, scope: Scope, app: str) -> int:

@@ -28,7 +28,7 @@ _ANSWER_S = 30.0  # for attach.sh to answer, beyond opening the channel
 _EXIT_VANISHED = 71
 _EXIT_DISK_FULL = 73
 # What may pass by itself; everything else needs somebody.
-_TRANSIENT = frozenset({"link_lost", "host_unreachable", "jump_host_unreachable"})
+_TRANSIENT = frozenset({"link_lost", "host_unreachable", "jump_host_unreachable", "one_time_password_missing"})
 
 
 class JobRun:
@@ -85,7 +85,11 @@ class JobRun:
             may_start=may_start,
             keep_days=self._connections.settings.job_keep_days,
         )
+        asked_at = time.monotonic()
         async with open_channel(self._connections, job.host, command) as process:
+            self._until += (
+                time.monotonic() - asked_at
+            )  # a person may have been asked on the way; the host waited for nobody
             if may_start:
                 self._asked = True
                 process.stdin.write(program.attach_input(job, token=token, nonce=nonce))

@@ -36,31 +36,43 @@ class TrustedKeys:
 
 class KnownKeys:
     def __init__(self, known_hosts: Path | None) -> None:
-        self._path = known_hosts.expanduser() if known_hosts else None
+        self._usual = known_hosts
+        self._files: dict[Path, _KnownFile] = {}
+
+    def trusted(self, hop: Hop, *, alias: str = "", files: Sequence[Path] = ()) -> TrustedKeys:
+        """The keys `hop` may show; empty when nobody has said. With `files` those are asked instead of the usual one, with
+        `alias` for that name instead of the address and port. Raises RemoteError `host_key_unreadable`."""
+        if hop.host_key:
+            return TrustedKeys([_import(hop)])
+        name, port = (alias, None) if alias else (hop.address, None if hop.port == 22 else hop.port)
+        keys: list[asyncssh.SSHKey] = []
+        authorities: list[asyncssh.SSHKey] = []
+        revoked: list[asyncssh.SSHKey] = []
+        for path in files or ([self._usual] if self._usual else []):
+            file = self._files.setdefault(path, _KnownFile(path.expanduser()))
+            its, signing, gone, *_ = file.read().match(name, "" if alias else hop.address, port)
+            keys += its
+            authorities += signing
+            revoked += gone
+        return TrustedKeys(keys, authorities, revoked)
+
+
+class _KnownFile:
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._seen: tuple[int, int] | None = None
         self._known = SSHKnownHosts()
 
-    def trusted(self, hop: Hop) -> TrustedKeys:
-        """The keys `hop` may show; empty when nobody has said. Raises RemoteError `host_key_unreadable`."""
-        if hop.host_key:
-            return TrustedKeys([_import(hop)])
-        self._read()
-        keys, authorities, revoked, *_ = self._known.match(
-            hop.address, hop.address, None if hop.port == 22 else hop.port
-        )
-        return TrustedKeys(keys, authorities, revoked)
-
-    def _read(self) -> None:
-        if self._path is None:
-            return
+    def read(self) -> SSHKnownHosts:
+        """What the file says now."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
             self._seen, self._known = None, SSHKnownHosts()
-            return
+            return self._known
         seen = (stat.st_mtime_ns, stat.st_size)
         if seen == self._seen:
-            return
+            return self._known
         known = SSHKnownHosts()
         for number, line in enumerate(self._path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             try:
@@ -68,6 +80,7 @@ class KnownKeys:
             except ValueError as error:  # one bad line must not take every host away; OpenSSH skips it as well
                 _log.warning("%s, line %d is skipped: %s", self._path, number, error)
         self._seen, self._known = seen, known
+        return known
 
 
 def _import(hop: Hop) -> asyncssh.SSHKey:

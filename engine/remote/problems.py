@@ -110,6 +110,43 @@ def permission_denied(hop: Hop, cause: str) -> RemoteError:
     )
 
 
+def one_time_password_missing(hop: Hop, question: str, seconds: float) -> RemoteError:
+    return _error(
+        "one_time_password_missing",
+        message(
+            "{name} asked {user} “{question}” and nobody answered within {seconds:.0f} s.",
+            name=hop.name,
+            user=hop.user,
+            question=question,
+            seconds=seconds,
+        ),
+        message("Retry and answer the question on the screen, or with `cockpit prompts answer`."),
+    )
+
+
+def one_time_password_refused(hop: Hop, question: str, count: int) -> RemoteError:
+    return _error(
+        "one_time_password_refused",
+        message(
+            "{name} refused {count} answers to “{question}” for {user}.",
+            name=hop.name,
+            count=count,
+            question=question,
+            user=hop.user,
+        ),
+        message("Check that the code is meant for this account and its clock is right, then retry."),
+    )
+
+
+def ssh_config_unreadable(hop: Hop, file: str, cause: str) -> RemoteError:
+    return _error(
+        "ssh_config_unreadable",
+        message("{file}, which may say how {name} is reached, cannot be read: {cause}.",
+                file=file, name=hop.name, cause=clean_text(cause)),
+        message("Make it readable, or unset `ssh.config` in the settings."),
+    )  # fmt: skip
+
+
 def identity_unusable(cause: str) -> RemoteError:
     return _error(
         "permission_denied",
@@ -130,6 +167,15 @@ def certificate_expired(hop: Hop, identity: str, expired_at: str) -> RemoteError
         ),
         message("Get a new certificate from whoever signs them, then retry."),
     )
+
+
+def certificate_expires(identity: str, at: str) -> Problem:
+    return Problem(
+        "certificate_expires",
+        message("the SSH user certificate of {identity} expires at {at}, perhaps before the order is at its end.",
+                identity=identity, at=at),
+        message("Get a new one in time; the engine reads it by itself."),
+    )  # fmt: skip
 
 
 def folder_unwritable(hop: Hop, cause: str) -> RemoteError:
@@ -223,4 +269,17 @@ def program_refused(hop: Hop, cause: str) -> RemoteError:
         "job_vanished",
         message("the job could not be set up on {name}: {cause}.", name=hop.name, cause=clean_text(cause)),
         message("See that the login shell of {user} runs commands with sh, then retry.", user=hop.user),
+    )
+
+
+def no_shell(hop: Hop, status: int | None) -> RemoteError:
+    return _error(
+        "no_shell",
+        message(
+            "{name} lets {user} in, but runs no command for it (exit status {status}).",
+            name=hop.name,
+            user=hop.user,
+            status="?" if status is None else status,
+        ),
+        message("Give {user} on {name} a login shell that runs `sh -c`.", user=hop.user, name=hop.name),
     )

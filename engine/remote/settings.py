@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+
+
+class AskAt(StrEnum):
+    """At which hops a server's questions are passed on to a person."""
+
+    JUMP_HOSTS = "jump_hosts"  # one login for all the hosts behind it
+    ALL = "all"
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +23,19 @@ class SshSettings:
     identity_files: tuple[Path, ...] = ()
     agent: bool = True
     known_hosts: Path | None = Path("~/.ssh/known_hosts")
-    connect_timeout_s: float = 10.0  # for one hop, from the first packet to the SSH greeting
-    login_timeout_s: float = 20.0  # for one hop's key exchange and login
+    config: Path | None = None  # a client configuration of OpenSSH whose supported options are honoured; see ssh_config
+    connect_timeout_s: float = 10.0  # for one hop's TCP connection
+    login_timeout_s: float = 20.0  # for one hop's key exchange and login, without the time a person is asked
+    ask_at: AskAt = AskAt.JUMP_HOSTS
+    ask_deadline_s: float = 300.0  # for one question; the server may hang up before, then it is logged in again
+    ask_attempts: int = 3  # logins whose answers the server refused
     keepalive_s: float = 15.0
     keepalive_count: int = 3
     max_handshakes_per_server: int = 10  # OpenSSH drops logins beyond MaxStartups 10:30:100
     handshake_attempts: int = 4  # when the server resets the connection before the login
     max_channels_per_connection: int = 8  # OpenSSH allows MaxSessions 10
     connection_idle_s: float = 60.0
+    asked_connection_idle_s: float = 4 * 3600.0  # where a person had to answer: an order may wait at a gate for long
     reattach_backoff_s: float = 0.5  # first wait after a lost link; doubles up to the next
     reattach_backoff_max_s: float = 15.0
     job_grace_s: float = 60.0  # added to the sum of a job's deadlines

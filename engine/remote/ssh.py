@@ -10,10 +10,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from engine.domain.fleet import Host
-from engine.ports import Job, JobEvent, RemoteResult, StopOutcome
-from engine.remote import channels, program
+from engine.domain.problem import Problem
+from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
+from engine.remote import channels, problems, program
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
+from engine.remote.reach import Reached, reach
 from engine.remote.settings import SshSettings
 
 __all__ = ["SshRemote", "SshSettings"]
@@ -24,9 +26,10 @@ _DESCRIPTORS = 65_536
 class SshRemote:
     """`engine.ports.Remote` over SSH. Make it inside the event loop that uses it; `close` it there."""
 
-    def __init__(self, settings: SshSettings | None = None) -> None:
+    def __init__(self, settings: SshSettings | None = None, *, asker: Asker | None = None) -> None:
+        """Without an `asker` a server that asks for a one-time password is refused its answer."""
         _raise_descriptor_limit()
-        self._connections = Connections(settings or SshSettings())
+        self._connections = Connections(settings or SshSettings(), asker)
 
     async def run(
         self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
@@ -41,6 +44,17 @@ class SshRemote:
 
     async def stop(self, job: Job) -> StopOutcome:
         return await jobs.stop(self._connections, job)
+
+    def expiring(self, by: float) -> tuple[Problem, ...]:
+        """The user certificates in use that will have expired by then (epoch seconds)."""
+        expiries = self._connections.logins.identities.expiries()
+        return tuple(problems.certificate_expires(e.identity, e.text) for e in expiries if e.at < by)
+
+    async def reach(self, host: Host) -> AsyncGenerator[Reached, None]:
+        """Log in hop by hop, as for a release, and run `true` on the host: what became of each, up to the first failure."""
+        async with aclosing(reach(self._connections, host)) as reached:
+            async for each in reached:
+                yield each
 
     async def close(self) -> None:
         await self._connections.close()

@@ -25,8 +25,10 @@ from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
 from engine.run.background import Background, Threads
 from engine.run.give_back import GiveBacks
+from engine.run.initialise import Expiring
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
+from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
 from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.store import orders as rows
@@ -51,7 +53,8 @@ _SENT = (
 
 
 class Engine:
-    """Run it with `await run()`. `idle_s` None: it never ends by itself."""
+    """Run it with `await run()`. `idle_s` None: it never ends by itself. `expiring` names what of ours will have expired by a
+    moment; logs of orders that ended more than `log_keep_days` ago are cleared away (0: never)."""
 
     def __init__(
         self,
@@ -65,6 +68,8 @@ class Engine:
         background: Background | None = None,
         acquire: Callable[[Store], Ownership | None] = acquire,
         gather_s: float = 0.0,
+        expiring: Expiring = lambda by: (),
+        log_keep_days: int = 0,
     ) -> None:
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._store = store
@@ -74,6 +79,8 @@ class Engine:
         self._log_dir = log_dir
         self._idle_s = idle_s
         self._gather_s = gather_s
+        self._expiring = expiring
+        self._log_keep_days = log_keep_days
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
         self._turns = Turns(clock)
@@ -122,7 +129,7 @@ class Engine:
 
     async def _look_after_orders(self, ownership: Ownership, journal: Journal, dispatch: LocalDispatch) -> bool:
         token = await self._background.call(self._store.change_token)
-        beat_at = 0.0
+        beat_at = clear_at = 0.0
         self._busy_at = _loop_time()
         while not self._stopping.is_set():
             await self._adopt_orders(journal, dispatch)
@@ -133,11 +140,17 @@ class Engine:
                     return False
                 await self._beat(journal)
                 beat_at = _loop_time()
+            if self._log_keep_days and _loop_time() >= clear_at:
+                await self._background.call(self._clear_old_logs)
+                clear_at = _loop_time() + CLEAR_EVERY_S
             if self._idle():
                 return True
             await self._pause(REST_S)
             token = await self._background.changed(self._store, token, LOOK_EVERY_S)
         return True
+
+    def _clear_old_logs(self) -> None:
+        clear_old_logs(self._store, self._log_dir, self._log_keep_days, self._clock.now())
 
     # ---------------------------------------------------------------------------------------------------------- orders
 
@@ -204,6 +217,7 @@ class Engine:
                 log_dir=self._log_dir,
                 dispatch=dispatch,
                 background=self._background,
+                expiring=self._expiring,
             )
         return self._ports[workspace_id]
 

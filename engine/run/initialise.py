@@ -6,7 +6,7 @@ It finds all problems, host by host, before it says no. It changes nothing on a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.domain.fleet import Fleet, Host, MountWeight, ObjectRef, Package, ServerGroup
@@ -21,14 +21,19 @@ from engine.store.fleets import InstanceFacts
 
 HOSTS_AT_ONCE = 50
 CHECK_DEADLINE_S = 30.0
+GROUP_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The plan, or every problem that forbids it as (host or empty, problem)."""
+    """The plan, or every problem that forbids it as (host or empty, problem). With a plan the problems only warn."""
 
     plan: Plan | None
     problems: tuple[tuple[str, Problem], ...]
+
+
+# Told (at most, epoch seconds) what of ours will have expired by then.
+Expiring = Callable[[float], Sequence[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,10 @@ async def initialise(
     packages: Packages,
     balancers: Balancers,
     clock: Clock,
+    expiring: Expiring = lambda by: (),
 ) -> Checked:
-    """Check everything and plan. `others` are open orders on the same service instance or hosts."""
+    """Check everything and plan. `others` are open orders on the same service instance or hosts; what is `expiring` before
+    the order can be at its end is a warning."""
     problems = [("", problem) for problem in _order_problems(facts, spec, package, others)]
     recorded = await record(facts, package, packages=packages, balancers=balancers)
     problems += recorded.problems
@@ -62,7 +69,12 @@ async def initialise(
     plan = plan_release(spec, fleet_of(facts, recorded.weights, clock.now()), recorded.package_facts)
     if plan.breaks_floor and not spec.override_reason:
         return Checked(None, (("", _floor_broken(plan)),))
-    return Checked(plan, ())
+    return Checked(plan, tuple(("", problem) for problem in expiring(clock.now() + _longest_s(plan))))
+
+
+def _longest_s(plan: Plan) -> float:
+    """How long the order may take: its groups with their steps' deadlines, and a person at each gate."""
+    return GROUP_S * max(1, sum(1 for node in plan.nodes if node.kind.runs_hosts))
 
 
 async def record(

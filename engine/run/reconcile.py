@@ -30,7 +30,7 @@ from engine.ports import Balancers, Clock, Packages, Remote
 from engine.run import acts
 from engine.run.background import Background
 from engine.run.host_run import HostRun
-from engine.run.initialise import Checked, fleet_of, initialise, record
+from engine.run.initialise import Checked, Expiring, fleet_of, initialise, record
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.order_context import OrderContext
@@ -64,6 +64,7 @@ class Ports:
     log_dir: Path
     dispatch: LocalDispatch
     background: Background
+    expiring: Expiring = lambda by: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,7 @@ class OrderReconciler:
                 packages=self._ports.packages,
                 balancers=self._ports.balancers,
                 clock=self._ports.clock,
+                expiring=self._ports.expiring,
             )
         except ProblemError as error:
             checked = Checked(None, (("", error.problem),))
@@ -282,6 +284,8 @@ class OrderReconciler:
         rows.insert_weights(conn, self.order_id, checked.plan, now)
         rows.set_node_state(conn, progress, checked.plan, "initialise", NodeState.SUCCEEDED, now)
         rows.set_order_state(conn, progress, OrderState.READY, now)
+        for _, problem in checked.problems:
+            rows.add_event(conn, self.order_id, now, "warning", {"problem": problem.to_json()})
 
     # -------------------------------------------------------------------------------------------------------- commands
 

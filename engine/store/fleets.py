@@ -152,24 +152,40 @@ def load_regions(conn: sa.Connection, workspace_id: int) -> tuple[Region, ...]:
     return tuple(Region(row.name, row.oss_endpoint, row.slb_endpoint) for row in rows)
 
 
-def _hosts(
-    conn: sa.Connection, workspace_id: int, service_instance_id: int, only: Collection[str] | None
-) -> tuple[tuple[Host, ...], dict[str, str]]:
-    jumps = {
+def load_host(conn: sa.Connection, workspace_id: int, name: str) -> Host | None:
+    """A host of the workspace, with its jump chain."""
+    jumps = _jump_hosts(conn, workspace_id)
+    query = _HOST_ROWS.where(t.host.c.workspace_id == workspace_id, t.host.c.name == name)
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _host(row, jumps)
+
+
+def _jump_hosts(conn: sa.Connection, workspace_id: int) -> dict[str, JumpHost]:
+    return {
         row.name: JumpHost(row.name, row.address, row.ssh_port, row.ssh_user, row.host_key)
         for row in conn.execute(sa.select(t.jump_host).where(t.jump_host.c.workspace_id == workspace_id))
     }
+
+
+_HOST_ROWS = (
+    sa.select(
+        t.host,
+        t.cell.c.name.label("cell"),
+        t.data_centre.c.name.label("data_centre"),
+        t.region.c.name.label("region"),
+    )
+    .join(t.cell, t.cell.c.id == t.host.c.cell_id)
+    .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
+    .join(t.region, t.region.c.id == t.data_centre.c.region_id)
+)
+
+
+def _hosts(
+    conn: sa.Connection, workspace_id: int, service_instance_id: int, only: Collection[str] | None
+) -> tuple[tuple[Host, ...], dict[str, str]]:
+    jumps = _jump_hosts(conn, workspace_id)
     query = (
-        sa.select(
-            t.host,
-            t.cell.c.name.label("cell"),
-            t.data_centre.c.name.label("data_centre"),
-            t.region.c.name.label("region"),
-        )
-        .join(t.service_instance_host, t.service_instance_host.c.host_id == t.host.c.id)
-        .join(t.cell, t.cell.c.id == t.host.c.cell_id)
-        .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
-        .join(t.region, t.region.c.id == t.data_centre.c.region_id)
+        _HOST_ROWS.join(t.service_instance_host, t.service_instance_host.c.host_id == t.host.c.id)
         .where(t.service_instance_host.c.service_instance_id == service_instance_id)
         .order_by(t.data_centre.c.name, t.cell.c.name, t.host.c.name)
     )

@@ -255,3 +255,15 @@ engine = sa.Table(
     sa.Column("started_at", sa.Float, nullable=False), sa.Column("heartbeat_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=True), _text("state", "standby"),  # standby | active | ended
 )  # fmt: skip
+
+prompt = sa.Table(  # what an SSH server asks at a login; the answer is there for moments, sealed for the engine that asks
+    "prompt", metadata, _id(), _text("asked_by", None), _text("hop", None), _text("login", None),
+    sa.Column("is_jump", sa.Boolean, nullable=False), _text("instruction"), _text("question", None),
+    sa.Column("echo", sa.Boolean, nullable=False), sa.Column("attempt", sa.Integer, nullable=False, default=1),
+    _text("public_key", None), sa.Column("sealed_answer", sa.Text, nullable=True), _text("answered_by"),
+    sa.Column("asked_at", sa.Float, nullable=False), sa.Column("deadline_at", sa.Float, nullable=False),
+    sa.Column("beat_at", sa.Float, nullable=False),  # whoever asks is alive and still waits
+    sa.Column("answered_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
+    _text("outcome"),  # answered | missed | withdrawn
+    sa.Index(None, "ended_at"),
+)  # fmt: skip

@@ -1,7 +1,7 @@
 """The log of one host: a file with an offset index, of which only the lines in sight are read.
 
 It follows the end until the operator scrolls up; then it stands still and says how many lines came since. It never holds the
-log in memory and never reads more than a bounded piece in one go.
+log in memory, knows only a piece of a big one, and never reads more than a bounded piece in one go.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import ClassVar
 
 from rich.text import Text
@@ -28,43 +30,108 @@ from screens.paint import paint_of, strip_of
 from screens.translate import N_, _, ngettext
 from screens.words import Tone
 
-READ_AT_ONCE = 4 * 1024 * 1024  # bytes indexed in one tick
+READ_AT_ONCE = 1024 * 1024  # bytes indexed in one go
+LEAP = 8 * READ_AT_ONCE  # what came since the last look and is more than that is left out: only the end is followed
+KEPT = 16 * READ_AT_ONCE  # bytes whose lines are known at most, a piece more or less
+KEPT_LINES = 1_000_000
 LONGEST_LINE = 4096  # bytes of a line that are shown
+_NEWLINE = re.compile(b"\n")
 _ALARMING = re.compile(r"\b(ERROR|FATAL|SEVERE|Exception|Traceback)\b|No space left|Not Found|timed? ?out")
 
 
 class LogFile:
-    """A growing text file and where its lines begin. Opened anew for every read, so that a rotated file is noticed."""
+    """A growing text file, of which a piece is known line by line. It is opened anew for every read, so that a rotated file is
+    noticed. `begin` and `end` are the piece's bytes; a big file is known from its end, and piece by piece from there."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._starts = array("Q", [0])
-        self._end = 0
+        self.begin = 0
+        self.end = 0
         self.widest = 0
+        self._starts = array("Q", [0])
+        self._new = True
 
     @property
     def lines(self) -> int:
-        return len(self._starts) - (1 if self._end == self._starts[-1] else 0)
+        return len(self._starts) - (1 if self.end == self._starts[-1] else 0)
 
-    def grow(self) -> bool:
-        """Index what was appended, at most `READ_AT_ONCE` bytes of it. Returns whether there are other lines than before."""
+    @property
+    def at_begin(self) -> bool:
+        return self.begin == 0
+
+    def grow(self, *, keep: bool = False) -> bool:
+        """Index what was appended, at most `READ_AT_ONCE` bytes of it; of a file that is met first, or that grew by far more, only
+        its end. With `keep` no line that is known is let go: it stops when the piece is full. Returns whether there are other
+        lines than before."""
         with self._open() as file:
             if file is None:
                 return False
             size = os.fstat(file).st_size
-            if size < self._end:
-                self.__init__(self.path)  # type: ignore[misc]  # cut off or replaced: begin again
-            if size == self._end:
+            if size < self.end:
+                self._forget(0)  # cut off or replaced: begin again
+                self._new = True
+            if size == self.end or (keep and self._full()):
                 return False
-            data = os.pread(file, READ_AT_ONCE, self._end)
-        at = data.find(b"\n")
-        while at >= 0:
-            start = self._end + at + 1
-            self.widest = max(self.widest, min(LONGEST_LINE, start - self._starts[-1]))
-            self._starts.append(start)
-            at = data.find(b"\n", at + 1)
-        self._end += len(data)
+            if not keep and size - self.end > (READ_AT_ONCE if self._new else LEAP):
+                self._forget(_line_behind(file, size - READ_AT_ONCE))
+            self._new = False
+            data = os.pread(file, READ_AT_ONCE, self.end)
+        self._append(data)
+        if not keep and self._full():
+            self._drop_before()
         return bool(data)
+
+    def earlier(self) -> int:
+        """Index up to `READ_AT_ONCE` bytes in front of the piece; returns how many lines came. Its end is let go when the piece
+        gets too big; `grow` goes on from there."""
+        if self.at_begin:
+            return 0
+        with self._open() as file:
+            if file is None:
+                return 0
+            wanted = max(0, self.begin - READ_AT_ONCE)
+            start = _line_behind(file, wanted) if wanted else 0
+            if start >= self.begin:
+                start = wanted  # one line longer than that: its parts stand as lines
+            data = os.pread(file, self.begin - start, start)
+        starts = array("Q", [start])
+        starts.extend(start + found.end() for found in _NEWLINE.finditer(data))
+        if starts[-1] == self.begin:
+            starts.pop()
+        self._widen(starts, self.begin)
+        self._starts = starts + self._starts
+        self.begin = start
+        if self._full():
+            self._drop_behind()
+        return len(starts)
+
+    def _full(self) -> bool:
+        return self.end - self.begin >= KEPT or len(self._starts) >= KEPT_LINES
+
+    def _forget(self, begin: int) -> None:
+        self.begin = self.end = begin
+        self._starts = array("Q", [begin])
+
+    def _append(self, data: bytes) -> None:
+        first = len(self._starts) - 1
+        self._starts.extend(self.end + found.end() for found in _NEWLINE.finditer(data))
+        self.end += len(data)
+        self._widen(self._starts[first:], self.end)
+
+    def _widen(self, starts: array[int], end: int) -> None:
+        longest = max((b - a for a, b in pairwise((*starts, end))), default=0)
+        self.widest = max(self.widest, min(LONGEST_LINE, longest))
+
+    def _drop_before(self) -> None:
+        at = max(bisect_left(self._starts, self.end - KEPT // 2), len(self._starts) - KEPT_LINES // 2)
+        del self._starts[: min(at, len(self._starts) - 1)]
+        self.begin = self._starts[0]
+
+    def _drop_behind(self) -> None:
+        at = min(bisect_left(self._starts, self.begin + KEPT), KEPT_LINES)
+        if 0 < at < len(self._starts):
+            self.end = self._starts[at]
+            del self._starts[at + 1 :]
 
     def read(self, first: int, count: int) -> list[str]:
         """Up to `count` lines from line `first` on, without their ends; overlong lines are cut."""
@@ -76,7 +143,7 @@ class LogFile:
 
     def _line(self, file: int, at: int) -> str:
         start = self._starts[at]
-        end = self._starts[at + 1] - 1 if at + 1 < len(self._starts) else self._end
+        end = self._starts[at + 1] - 1 if at + 1 < len(self._starts) else self.end
         return os.pread(file, min(LONGEST_LINE, end - start), start).decode("utf-8", "replace")
 
     @contextmanager
@@ -92,12 +159,19 @@ class LogFile:
             os.close(file)
 
 
+def _line_behind(file: int, at: int) -> int:
+    """Where the first line behind `at` begins; `at` itself when there is none near."""
+    near = os.pread(file, READ_AT_ONCE // 4, at)
+    found = near.find(b"\n")
+    return at + found + 1 if found >= 0 else at
+
+
 class LogView(ScrollView, can_focus=True):
     POLL_S: ClassVar[float] = 0.2
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_down", N_("line down"), show=False),
         Binding("up,k", "scroll_up", N_("line up"), show=False),
-        Binding("home", "scroll_home", N_("first line"), show=False),
+        Binding("home", "first", N_("first line"), show=False),
         Binding("end,G,f", "follow", N_("follow the end"), show=False),
         Binding("right", "aside(8)", N_("to the right"), show=False),
         Binding("left", "aside(-8)", N_("to the left"), show=False),
@@ -115,6 +189,11 @@ class LogView(ScrollView, can_focus=True):
     @property
     def lines(self) -> int:
         return self._file.lines if self._file else 0
+
+    @property
+    def hidden_mb(self) -> int:
+        """Of the file, before the first line that is known."""
+        return -(-self._file.begin // 1_000_000) if self._file else 0
 
     @property
     def path(self) -> str:
@@ -141,7 +220,7 @@ class LogView(ScrollView, can_focus=True):
     def read_more(self) -> None:
         """Take in what was appended; paint only if that is in sight."""
         before = self.lines
-        if self._file is None or not self.display or not self._file.grow():
+        if self._file is None or not self.display or not self._file.grow(keep=not self.following):
             return
         added = self.lines - before
         self.virtual_size = Size(max(self.size.width, self._file.widest), self.lines)
@@ -157,6 +236,22 @@ class LogView(ScrollView, can_focus=True):
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self.post_message(self.Changed())
 
+    def action_first(self) -> None:
+        """To the first line that is known; from there a piece further back each time."""
+        if self.scroll_offset.y == 0:
+            self._read_earlier()
+        self.scroll_to(y=0, animate=False, force=True)
+
+    def _read_earlier(self) -> None:
+        if self._file is None:
+            return
+        came = self._file.earlier()
+        if came:
+            self.virtual_size = Size(max(self.size.width, self._file.widest), self.lines)
+            self.scroll_to(y=self.scroll_offset.y + came, animate=False, force=True)
+            self.following = False
+            self.post_message(self.Changed())
+
     def action_aside(self, by: int) -> None:
         self.scroll_to(x=max(0, self.scroll_offset.x + by), animate=False, force=True)
 
@@ -164,6 +259,8 @@ class LogView(ScrollView, can_focus=True):
         self.scroll_to(y=self.scroll_offset.y + 1, animate=False, force=True)
 
     def action_scroll_up(self) -> None:
+        if self.scroll_offset.y == 0:
+            self._read_earlier()
         self.scroll_to(y=self.scroll_offset.y - 1, animate=False, force=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -223,6 +320,9 @@ class LogPane(Vertical):
             text.append(_("nothing written yet"), paint.dim)
         elif self.view.following:
             text.append(_("follows"), paint.dim)
+            if self.view.hidden_mb:
+                hidden = _("{mb} MB above, Home shows more").format(mb=self.view.hidden_mb)
+                text.append(f" · {hidden}", paint.dim)
         elif self.view.unseen:
             new = ngettext("{count} new line", "{count} new lines", self.view.unseen).format(count=self.view.unseen)
             text.append("▼ " + new + " · " + _("End follows again"), paint.tone(Tone.WAIT))

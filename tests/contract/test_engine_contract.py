@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from engine.domain.message import message
 from engine.domain.orders import ReleaseSpec
+from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, NodeState, OrderState, RunState, StepName, TrafficMode
+from engine.reading.events import read_events
 from engine.run.engine import Engine
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -33,12 +36,14 @@ class Scene:
         self.clock, self.remote, self.objects = SimClock(), SimRemote(), SimPackages()
         self.balancer = SimBalancer({GROUP: dict(fleet.weights)})
         self.order_id = 0
+        self.expiring: list[tuple[float, Problem]] = []
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[Engine]:
         engine = Engine(
             self.store, remote=self.remote, cloud=SimCloud(self.balancer, self.objects), clock=self.clock,
             log_dir=self.folder / "logs", idle_s=None,
+            expiring=lambda by: [problem for at, problem in self.expiring if at < by],
         )  # fmt: skip
         task = asyncio.create_task(engine.run())
         try:
@@ -337,3 +342,18 @@ async def test_a_failed_host_within_the_budget_never_takes_the_service_below_its
         await scene.until_state(OrderState.SUCCEEDED)
     assert min(scene.lowest()) >= 4
     assert scene.weights() == {100}
+
+
+async def test_a_certificate_that_ends_before_the_order_may_is_a_warning_and_no_obstacle(scene: Scene) -> None:
+    soon = Problem("certificate_expires", message("it ends soon"), message("renew it"))
+    late = Problem("certificate_expires", message("it ends late"), message("renew it"))
+    scene.expiring = [(scene.clock.now() + 1800, soon), (scene.clock.now() + 365 * 86_400, late)]
+    async with scene.engine():
+        scene.create()
+        progress = await scene.until_state(OrderState.READY)
+        assert [problem for _, problem in progress.problems] == [soon]
+        await scene.accepted(Act.START)
+        await scene.until_state(OrderState.SUCCEEDED)
+    with scene.store.reading() as conn:
+        events = read_events(conn, order_id=scene.order_id, workspace_id=None, after=0, limit=500)
+    assert [str(event.sentence) for event in events if event.kind == "warning"] == ["warning: it ends soon"]

@@ -354,3 +354,23 @@ async def test_run_over_a_link_that_breaks_knows_no_exit_status(site: Site) -> N
     site.server.drop()
     result = await running
     assert result.exit_status is None
+
+
+async def test_a_host_clock_that_jumps_changes_no_deadline(site: Site, tmp_path: Path) -> None:
+    """`date` of this host goes back a day each time it is asked: TERM is ignored, so that both graces are waited for."""
+    date = tmp_path / "tools" / "date"
+    date.unlink(missing_ok=True)  # busybox's link
+    (tmp_path / "day").write_text("2000000000")
+    date.write_text(f"#!/bin/sh\nread -r at <'{tmp_path}/day'\necho $((at - 86400)) >'{tmp_path}/day'\necho $at\n")
+    date.chmod(0o755)
+    late = job_of(site.host, "trap '' TERM; while :; do sleep 0.2; done", deadline_s=1)
+    async with asyncio.timeout(30):
+        ended = [event for event in await events_of(site.remote.follow(late)) if isinstance(event, StepEnded)]
+    assert [event.timed_out for event in ended] == [True]
+    stubborn = job_of(site.host, "trap '' TERM; echo there; while :; do sleep 0.2; done", key="forward-2")
+    following = asyncio.create_task(events_of(site.remote.follow(stubborn)))
+    folder = job_folder(site.home, stubborn)
+    await until(lambda: (folder / "log").exists() and b"there" in (folder / "log").read_bytes())
+    async with asyncio.timeout(30):
+        assert await site.remote.stop(stubborn) is StopOutcome.STOPPED
+        assert isinstance((await following)[-1], JobEnded)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import getpass
 import random
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -281,3 +283,122 @@ async def test_an_expired_user_certificate_is_named_with_its_expiry(machines: Ma
     await remote.close()
     assert expired.value.problem.code == "permission_denied"
     assert "expired at 2020-01-0" in str(expired.value)
+
+
+async def test_two_jump_hosts_in_a_row_and_the_outer_one_restarts_in_the_middle_of_a_job(machines: Machines) -> None:
+    key = asyncssh.read_private_key(machines.folder / "id")
+    outer = Sshd.make(machines.folder / "outer", key)
+    with outer.serving():
+        host = machines.host
+        first = JumpHost("outer", "127.0.0.1", outer.port, getpass.getuser(), outer.public_key)
+        host = replace(host, jump_chain=(first, *host.jump_chain))
+        remote = SshRemote(machines.settings)
+        job = job_of(host, "echo once >>ran; echo before; until [ -e go ]; do sleep 0.1; done; echo behind")
+        events = []
+        async for event in remote.follow(job):
+            events.append(event)
+            if isinstance(event, LogBytes) and event.data == b"before\n":
+                outer.stop()
+                (machines.server.home / "go").touch()
+                await until(lambda: "end ok" in (job_folder(machines.server.home, job) / "steps").read_text())
+                outer.start()
+        assert output_of(events) == b"before\nbehind\n"
+        assert (machines.server.home / "ran").read_text() == "once\n"
+        machines.jump.stop()
+        with pytest.raises(RemoteError) as down:
+            await remote.run(replace(host, name="other"), "true")
+        assert down.value.problem.code == "jump_host_unreachable"
+        assert "gate" in str(down.value)  # the inner one, not the outer one that works
+        machines.jump.start()
+        await remote.close()
+
+
+async def test_banners_before_the_login_and_of_the_login_shell_are_no_answer(
+    machines: Machines, remote: SshRemote
+) -> None:
+    machines.server.stop()
+    (machines.folder / "banner").write_text("Authorised use only.\n" * 50)
+    with (machines.server.folder / "sshd_config").open("a") as config:
+        config.write(f"Banner {machines.folder}/banner\nPrintMotd yes\n")
+        config.write('ForceCommand printf "Welcome\\n\\033[1mto h1\\n"; echo noise >&2; eval "$SSH_ORIGINAL_COMMAND"\n')
+    machines.server.start()
+    job = job_of(machines.host, "echo hello", "exit 4")
+    events = await events_of(remote.follow(job))
+    assert output_of(events) == b"hello\n"
+    assert [event.exit_status for event in events if isinstance(event, StepEnded)] == [0, 4]
+    assert await remote.stop(job) is StopOutcome.ALREADY_ENDED
+
+
+FOLLOWER = """
+import asyncio, resource, sys
+from pathlib import Path
+from engine.domain.fleet import Host
+from engine.ports import LogBytes
+from engine.remote.ssh import SshRemote, SshSettings
+from engine.run.logs import HostLog
+from tests.support.remote_jobs import job_of
+
+async def main(port, key, identity, user, log):
+    remote = SshRemote(SshSettings(identity_files=(Path(identity),), agent=False, known_hosts=None))
+    host = Host("h1", "127.0.0.1", int(port), user, "a", "a", "i", host_key=key)
+    await remote.run(host, "true")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    kept = HostLog(Path(log))
+    size = 0
+    async for event in remote.follow(job_of(host, "head -c 100000000 /dev/zero | tr '\\\\000' '\\\\377'")):
+        if isinstance(event, LogBytes):
+            kept.output(event.data, event.offset)
+            size += len(event.data)
+    kept.close()
+    await remote.close()
+    print(size, before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_100_mb_without_a_newline_are_kept_in_a_few_mb_of_memory(machines: Machines) -> None:
+    arguments = (str(machines.server.port), machines.server.public_key, str(machines.folder / "id"), getpass.getuser())
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FOLLOWER, *arguments, str(machines.folder / "kept.log"), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    size, before_kib, after_kib = map(int, (await process.stdout.read()).split())
+    assert await process.wait() == 0
+    assert size == 100_000_000
+    # U+FFFD takes three bytes for each that was no UTF-8, and lines are wrapped: nothing is lost.
+    assert (machines.folder / "kept.log").read_bytes().count(b"\xef\xbf\xbd") == 100_000_000
+    assert after_kib - before_kib < 24 * 1024, f"{before_kib} KiB before, {after_kib} KiB behind"
+
+
+async def test_a_certificate_that_ends_soon_is_named_and_a_renewed_one_is_read_by_itself(machines: Machines) -> None:
+    folder = machines.folder
+    call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "oncall", "-f", str(folder / "short"))
+
+    def certify(validity: str) -> None:
+        (folder / "short-cert.pub").unlink(missing_ok=True)
+        call(
+            "ssh-keygen", "-q", "-s", str(folder / "id"), "-I", "me", "-n", user, "-V", validity, f"{folder}/short.pub"
+        )
+
+    user = getpass.getuser()
+    for sshd in (machines.server, machines.jump):
+        sshd.stop()
+        call("cp", str(sshd.folder / "authorized_keys"), str(sshd.folder / "authority"))
+        with (sshd.folder / "sshd_config").open("a") as config:
+            config.write(f"TrustedUserCAKeys {sshd.folder}/authority\n")
+        sshd.start()
+    certify("20200101:20200102")
+    remote = SshRemote(replace(machines.settings, identity_files=(folder / "short",)))
+    with pytest.raises(RemoteError) as expired:
+        await remote.run(machines.host, "true")
+    assert "expired at 2020-01-0" in str(expired.value)
+    certify("-1m:+2h")
+    host = replace(machines.host, jump_chain=())  # the jump host rests for a moment after a refusal
+    assert (await remote.run(host, "echo ok")).output == b"ok\n"
+    now = time.time()
+    assert remote.expiring(now + 3600) == ()
+    (problem,) = remote.expiring(now + 3 * 3600)
+    assert problem.code == "certificate_expires"
+    assert "oncall" in str(problem.what)
+    await remote.close()

@@ -60,6 +60,9 @@ class TestServer:
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
     logins: int = 0
     talk: str = ""  # what the login shell says before every command
+    code: str = ""  # a one-time password it asks for, instead of a key
+    patience_s: float = 120.0  # for one login, as LoginGraceTime
+    asked: int = 0
     _listener: asyncssh.SSHAcceptor | None = None
     _commands: dict[asyncio.Task[None], asyncio.subprocess.Process | None] = field(default_factory=dict)
 
@@ -72,6 +75,7 @@ class TestServer:
             process_factory=self._process,
             encoding=None,
             config=None,
+            login_timeout=self.patience_s,
         )
         self.port = self._listener.get_port()
 
@@ -174,7 +178,19 @@ class _Server(asyncssh.SSHServer):
         self._server.logins += 1
 
     def public_key_auth_supported(self) -> bool:
-        return True
+        return not self._server.code
+
+    def kbdint_auth_supported(self) -> bool:
+        return bool(self._server.code)
+
+    def get_kbdint_challenge(
+        self, username: str, lang: str, submethods: str
+    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
+        self._server.asked += 1
+        return "", "Two\x1b[31m factors", "", [(f"One-time password for {username}: ", False)]
+
+    def validate_kbdint_response(self, username: str, responses: list[str]) -> bool:
+        return responses == [self._server.code]
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return key == self._server.client_key.convert_to_public()

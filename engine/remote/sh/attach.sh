@@ -30,6 +30,7 @@ attach() {
     [ "$(wc -c <"$job/log")" -ge "$offset" ] || refuse vanished
     answer attached "$nonce"
     exec 2>/dev/null
+    # busybox's tail looks once a second (and knows no fraction), so its followers are up to a second late; others are not.
     tail -c "+$((offset + 1))" -f "$job/log" 3<&- &
     show=$!
     (

@@ -37,6 +37,14 @@ group_alive() {
     return 1
 }
 
+# Sets n_now: seconds that only go forward, whatever happens to the host's clock; without /proc the clock must do.
+ticks() {
+    n_now=
+    { read -r n_now n_rest; } 2>/dev/null </proc/uptime
+    n_now=${n_now%%.*}
+    case $n_now in '' | *[!0-9]*) n_now=$(date +%s) ;; esac
+}
+
 # Not every sleep knows fractions.
 nap() {
     sleep 0.2 2>/dev/null || sleep 1
@@ -46,16 +54,20 @@ nap() {
 # spelling dash, bash and busybox agree on.
 kill_group() {
     kill -TERM "-$1" 2>/dev/null
-    k_until=$(($(date +%s) + 5))
+    ticks
+    k_until=$((n_now + 5))
     while group_alive "$1"; do
-        [ "$(date +%s)" -lt "$k_until" ] || break
+        ticks
+        [ "$n_now" -lt "$k_until" ] || break
         nap
     done
     group_alive "$1" || return 0
     kill -KILL "-$1" 2>/dev/null
-    k_until=$(($(date +%s) + 5))
+    ticks
+    k_until=$((n_now + 5))
     while group_alive "$1"; do
-        [ "$(date +%s)" -lt "$k_until" ] || return 1
+        ticks
+        [ "$n_now" -lt "$k_until" ] || return 1
         nap
     done
 }

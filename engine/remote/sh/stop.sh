@@ -29,7 +29,8 @@ ended && refuse already_ended
 printf '' 2>/dev/null >"$job/stopped" || refuse_unwritable "$job"
 
 tries=0
-give_up=$(($(date +%s) + 40))
+ticks
+give_up=$((n_now + 40))
 until ended; do
     running_group && group_alive "$s_group" && { kill_group "$s_group" || refuse still_running "$s_group"; }
     if ! runner_alive; then
@@ -39,7 +40,8 @@ until ended; do
             last_words "$(date +%s)" || refuse_unwritable "$job"
         fi
     fi
-    [ "$(date +%s)" -lt "$give_up" ] || refuse still_running "${s_group:-${r_pid:-?}}"
+    ticks
+    [ "$n_now" -lt "$give_up" ] || refuse still_running "${s_group:-${r_pid:-?}}"
     nap
 done
 running_group && group_alive "$s_group" && refuse still_running "$s_group"

@@ -32,6 +32,31 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_operator_name")),
     )
     op.create_table(
+        "prompt",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("hop", sa.Text(), nullable=False),
+        sa.Column("login", sa.Text(), nullable=False),
+        sa.Column("is_jump", sa.Boolean(), nullable=False),
+        sa.Column("instruction", sa.Text(), nullable=False),
+        sa.Column("question", sa.Text(), nullable=False),
+        sa.Column("echo", sa.Boolean(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("public_key", sa.Text(), nullable=False),
+        sa.Column("sealed_answer", sa.Text(), nullable=True),
+        sa.Column("answered_by", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.Float(), nullable=False),
+        sa.Column("deadline_at", sa.Float(), nullable=False),
+        sa.Column("beat_at", sa.Float(), nullable=False),
+        sa.Column("answered_at", sa.Float(), nullable=True),
+        sa.Column("ended_at", sa.Float(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_prompt")),
+    )
+    with op.batch_alter_table("prompt", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_prompt_ended_at"), ["ended_at"], unique=False)
+
+    op.create_table(
         "tenant",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -519,6 +544,10 @@ def downgrade() -> None:
     op.drop_table("level")
     op.drop_table("app_group")
     op.drop_table("tenant")
+    with op.batch_alter_table("prompt", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_prompt_ended_at"))
+
+    op.drop_table("prompt")
     op.drop_table("operator")
     op.drop_table("engine")
     # ### end Alembic commands ###

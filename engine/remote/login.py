@@ -1,0 +1,253 @@
+"""Logging in at one hop: the host key it must show, the keys it is offered, what it asks, and what is said when it refuses.
+
+As few logins at once as a server takes; one that it resets is tried again, bounded. Keeps no connection: that is the pool's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from engine.ports import Asker, RemoteError
+from engine.remote import problems
+from engine.remote.hops import Hop, Route
+from engine.remote.identities import Identities
+from engine.remote.known_keys import KnownKeys, TrustedKeys
+from engine.remote.questions import Questions
+from engine.remote.settings import SshSettings
+from engine.remote.ssh_config import HopOptions, SshConfig
+
+if TYPE_CHECKING:
+    from engine.remote.connections import Link
+
+_KEY_EXCHANGES = [
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "diffie-hellman-group14-sha256",
+]
+_CIPHERS = [
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes128-ctr",
+    "aes256-ctr",
+]
+_RESETS = (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError)
+_TOO_MANY = "Too many authentication failures"  # how OpenSSH ends a login after MaxAuthTries
+
+
+class Client(asyncssh.SSHClient):
+    """Hears of the beginning and the end of a connection, of the key a server showed in vain, and of what it asks."""
+
+    def __init__(self, questions: Questions, connected: Callable[[], None]) -> None:
+        self.link: Link | None = None
+        self.shown: asyncssh.SSHKey | None = None
+        self._questions = questions
+        self._connected = connected
+
+    @property
+    def asked(self) -> bool:
+        """A person's answer opened it."""
+        return self._questions.asked
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connected()
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.shown = key
+        return False
+
+    def kbdint_auth_requested(self) -> str | None:
+        return "" if self._questions.next_round() else None
+
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        return await self._questions.answers(f"{name} {instructions}", prompts)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.link is not None:
+            self.link.lost()
+
+
+class Logins:
+    def __init__(self, settings: SshSettings, asker: Asker | None) -> None:
+        self.identities = Identities(settings)
+        self.config = SshConfig.load(settings.config)
+        self._settings = settings
+        self._asker = asker
+        self._keys = KnownKeys(settings.known_hosts)
+        self._options: dict[tuple[str, bool, HopOptions], asyncssh.SSHClientConnectionOptions] = {}
+        self._generation = 0
+        self._slots: dict[tuple[Route, str, int], asyncio.Semaphore] = {}
+
+    async def log_in(
+        self, route: Route, tunnel: asyncssh.SSHClientConnection | None, parent: Link | None
+    ) -> tuple[asyncssh.SSHClientConnection, Client]:
+        """Log in at the route's last hop. Raises RemoteError."""
+        hop = route[-1]
+        trusted = self.trusted(hop)
+        slots = self._slots.setdefault(
+            (route[:-1], hop.address, hop.port), asyncio.Semaphore(self._settings.max_handshakes_per_server)
+        )
+        questions = Questions(hop, self._asker, self._settings)
+        try:
+            return await self._attempts(hop, tunnel, parent, trusted, slots, questions)
+        finally:
+            await questions.close()
+
+    def trusted(self, hop: Hop) -> TrustedKeys:
+        options = self.config.options(hop)
+        return self._keys.trusted(hop, alias=options.host_key_alias, files=options.known_hosts)
+
+    async def _attempts(
+        self,
+        hop: Hop,
+        tunnel: asyncssh.SSHClientConnection | None,
+        parent: Link | None,
+        trusted: TrustedKeys,
+        slots: asyncio.Semaphore,
+        questions: Questions,
+    ) -> tuple[asyncssh.SSHClientConnection, Client]:
+        via = parent.hop if parent is not None else None
+        attempt = 0
+        while True:
+            try:
+                async with slots:
+                    if not trusted:
+                        raise await self._unknown(hop, tunnel)
+                    return await self._attempt(hop, tunnel, trusted, questions)
+            except _RESETS as error:
+                if parent is not None and not parent.is_open:
+                    raise problems.unreachable(parent.hop, "its connection broke", None) from error
+                if questions.open:  # the server was tired of waiting for a person: not an attempt that failed
+                    if not await questions.settled():
+                        raise problems.one_time_password_missing(
+                            hop, questions.last, self._settings.ask_deadline_s
+                        ) from error
+                    continue
+                attempt += 1
+                if attempt >= self._settings.handshake_attempts:
+                    raise problems.unreachable(hop, cause_of(error), via) from error
+                await asyncio.sleep(0.4 * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+            except asyncssh.ChannelOpenError as error:
+                if parent is not None and not parent.is_open:
+                    raise problems.unreachable(parent.hop, "its connection broke", None) from error
+                if via is not None and error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                    raise problems.forwarding_refused(hop, via, cause_of(error)) from error
+                raise problems.unreachable(hop, cause_of(error), via) from error
+            except TimeoutError as error:
+                raise problems.unreachable(hop, f"no answer within {self._patience_s:.0f} s", via) from error
+            except (OSError, asyncssh.Error) as error:
+                raise problems.unreachable(hop, cause_of(error), via) from error
+
+    @property
+    def _patience_s(self) -> float:
+        return self._settings.connect_timeout_s + self._settings.login_timeout_s
+
+    async def _attempt(
+        self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, trusted: TrustedKeys, questions: Questions
+    ) -> tuple[asyncssh.SSHClientConnection, Client]:
+        settings, loop = self._settings, asyncio.get_running_loop()
+        limit = asyncio.timeout(settings.connect_timeout_s)
+        questions.bound_by(limit)
+        client = Client(questions, lambda: limit.reschedule(loop.time() + settings.login_timeout_s))
+        try:
+            async with limit:
+                connection = await asyncssh.connect(
+                    hop.address,
+                    hop.port,
+                    tunnel=tunnel,
+                    config=None,
+                    options=self._account(hop, asks=questions.can_ask),
+                    client_factory=lambda: client,
+                    known_hosts=trusted.for_asyncssh(),
+                )
+        except asyncssh.PermissionDenied as error:
+            raise self._denied(hop, error, questions) from error
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+            shown = client.shown or await self._shown_key(hop, tunnel)
+            if shown is None or shown in trusted.keys:
+                raise  # they could not agree on something else
+            raise _changed(hop, trusted, shown) from error
+        except asyncssh.DisconnectError as error:
+            if _TOO_MANY in error.reason:
+                raise self._denied(hop, error, questions) from error
+            raise
+        return connection, client
+
+    async def _unknown(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> RemoteError:
+        shown = await self._shown_key(hop, tunnel)
+        algorithm, fingerprint = named(shown) if shown is not None else ("?", "?")
+        return problems.host_key_unknown(hop, algorithm, fingerprint)
+
+    async def _shown_key(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHKey | None:
+        """The key the server shows, fetched without logging in."""
+        async with asyncio.timeout(self._patience_s):
+            return await asyncssh.get_server_host_key(
+                hop.address, hop.port, tunnel=tunnel, config=None, kex_algs=_KEY_EXCHANGES
+            )
+
+    def _denied(self, hop: Hop, error: asyncssh.DisconnectError, questions: Questions) -> RemoteError:
+        asked = questions.problem()
+        if asked is not None:
+            return asked
+        expired = self.identities.expired()
+        if expired is not None:
+            return problems.certificate_expired(hop, expired.identity, expired.text)
+        return problems.permission_denied(hop, cause_of(error))
+
+    def _account(self, hop: Hop, *, asks: bool) -> asyncssh.SSHClientConnectionOptions:
+        """The options of an account, made once: they take 6–20 ms to build."""
+        own = self.config.options(hop)
+        identities = self.identities.load(own.identity_files)
+        if self.identities.generation != self._generation:
+            self._options.clear()
+            self._generation = self.identities.generation
+        key = (hop.user, asks, own)
+        found = self._options.get(key)
+        if found is None:
+            found = self._options[key] = asyncssh.SSHClientConnectionOptions(
+                config=None,
+                username=hop.user,
+                client_keys=identities if identities or self._settings.agent else None,
+                agent_path=() if self._settings.agent else None,
+                x509_trusted_certs=None,
+                gss_kex=False,
+                gss_auth=False,
+                host_based_auth=False,
+                password_auth=False,
+                kbdint_auth=asks,
+                preferred_auth="publickey,keyboard-interactive" if asks else "publickey",
+                kex_algs=_KEY_EXCHANGES,
+                encryption_algs=_CIPHERS,
+                compression_algs=None,
+                connect_timeout=None,  # both limits are ours: they stand still while a person is asked
+                login_timeout=0,
+                keepalive_interval=self._settings.keepalive_s,
+                keepalive_count_max=self._settings.keepalive_count,
+            )
+        return found
+
+
+def _changed(hop: Hop, trusted: TrustedKeys, shown: asyncssh.SSHKey) -> RemoteError:
+    expected = ", ".join(" ".join(named(key)) for key in trusted.keys) or "signed by a known authority"
+    return problems.host_key_changed(hop, expected, *named(shown))
+
+
+def named(key: asyncssh.SSHKey) -> tuple[str, str]:
+    """Its algorithm and fingerprint."""
+    return key.get_algorithm(), key.get_fingerprint()
+
+
+def cause_of(error: BaseException) -> str:
+    if isinstance(error, asyncssh.DisconnectError | asyncssh.ChannelOpenError):
+        return error.reason or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,147 @@
+"""How a host is reached, told before and while it is tried: the hops, the keys they must show, the keys that are offered.
+
+The same settings and connections as a release uses, so that what works here works there. Changes nothing on a host.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import asyncssh
+from asyncssh.public_key import decode_ssh_certificate, decode_ssh_public_key
+
+from engine.domain.fleet import Host
+from engine.domain.problem import Problem
+from engine.ports import RemoteError
+from engine.remote import channels, problems
+from engine.remote.connections import Connections
+from engine.remote.hops import Hop, route_to
+from engine.remote.identities import expiries_of, label
+from engine.remote.login import Logins, named
+from engine.remote.settings import SshSettings
+from engine.remote.ssh_config import FoundOption, SshConfig
+
+_RUN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedKey:
+    """`source` is `file` or `agent`; `expires_at` is the end of its certificate in UTC, empty without one."""
+
+    source: str
+    name: str
+    algorithm: str
+    fingerprint: str
+    expires_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HopFacts:
+    """`keys` are the host keys it may show, as (algorithm, fingerprint); `vouched_by` is who says so. `options` are the lines of
+    the operator's ssh_config that are meant for it; those not honoured are ignored."""
+
+    name: str
+    login: str
+    is_jump: bool
+    vouched_by: Literal["catalogue", "known_hosts", "nobody"]
+    keys: tuple[tuple[str, str], ...]
+    options: tuple[FoundOption, ...]
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """`seconds` for its login (the last one: for a command). `problem`: where the way ends."""
+
+    hop: str
+    seconds: float
+    problem: Problem | None = None
+
+
+def describe(host: Host, settings: SshSettings, config: Path) -> tuple[HopFacts, ...]:
+    """The hops to `host`, outermost first. `config` is the ssh_config to tell about, honoured or not. Tries nothing."""
+    logins = Logins(settings, None)
+    return tuple(
+        _facts(hop, logins, SshConfig.load(config), honours=settings.config is not None) for hop in route_to(host)
+    )
+
+
+def _facts(hop: Hop, logins: Logins, config: SshConfig, *, honours: bool) -> HopFacts:
+    login = f"{hop.user}@{hop.address}:{hop.port}"
+    try:
+        trusted = logins.trusted(hop)
+        found = config.found(hop)
+    except RemoteError as error:
+        return HopFacts(hop.name, login, hop.is_jump, "nobody", (), (), error.problem)
+    vouched_by: Literal["catalogue", "known_hosts", "nobody"] = "known_hosts" if trusted else "nobody"
+    options = tuple(FoundOption(o.keyword, o.value, o.file, o.line, honoured=o.honoured and honours) for o in found)
+    return HopFacts(
+        name=hop.name,
+        login=login,
+        is_jump=hop.is_jump,
+        vouched_by="catalogue" if hop.host_key else vouched_by,
+        keys=tuple(named(key) for key in (*trusted.keys, *trusted.authorities)),
+        options=options,
+    )
+
+
+async def offered_keys(host: Host, settings: SshSettings) -> tuple[OfferedKey, ...]:
+    """What is offered at the last hop, in order. Raises RemoteError `permission_denied` for a file that cannot be used."""
+    logins = Logins(settings, None)
+    pairs = logins.identities.load(logins.config.options(route_to(host)[-1]).identity_files)
+    found = [_offered("file", pair) for pair in pairs]
+    async with _agent(settings) as agent:
+        found += [_offered("agent", pair) for pair in (await agent.get_keys() if agent else ())]
+    return tuple(found)
+
+
+def _offered(source: str, pair: asyncssh.SSHKeyPair) -> OfferedKey:
+    expiry = next(iter(expiries_of([pair])), None)
+    key = decode_ssh_certificate(pair.public_data).key if expiry else decode_ssh_public_key(pair.public_data)
+    fingerprint = key.get_fingerprint()
+    return OfferedKey(source, label(pair), pair.algorithm.decode(), fingerprint, expiry.text if expiry else "")
+
+
+@asynccontextmanager
+async def _agent(settings: SshSettings) -> AsyncIterator[asyncssh.SSHAgentClient | None]:
+    path = os.environ.get("SSH_AUTH_SOCK", "") if settings.agent else ""
+    try:
+        agent = await asyncssh.connect_agent(path) if path else None
+    except (OSError, asyncssh.Error):  # an agent that has gone offers nothing, as at a login
+        agent = None
+    try:
+        yield agent
+    finally:
+        if agent is not None:
+            agent.close()
+
+
+async def reach(connections: Connections, host: Host) -> AsyncGenerator[Reached, None]:
+    """As `SshRemote.reach`."""
+    route = route_to(host)
+    for number, hop in enumerate(route, start=1):
+        began = time.monotonic()
+        link = connections.link(route[:number])
+        link.take()
+        try:
+            await link.connection()
+        except RemoteError as error:
+            yield Reached(hop.name, time.monotonic() - began, error.problem)
+            return
+        finally:
+            link.release()
+        yield Reached(hop.name, time.monotonic() - began)
+    began = time.monotonic()
+    try:
+        result = await channels.run(connections, host, "exec sh -c true", stdin=b"", deadline_s=_RUN_S, limit=1024)
+    except RemoteError as error:
+        yield Reached("sh", time.monotonic() - began, error.problem)
+        return
+    problem = None if result.exit_status == 0 else problems.no_shell(route[-1], result.exit_status).problem
+    yield Reached("sh", time.monotonic() - began, problem)
