@@ -9,7 +9,7 @@ WORKERS ?= 4
 
 N ?= 1000
 
-.PHONY: help setup demo test simulate lint bench translations picture requirements
+.PHONY: help setup demo test simulate chaos lint bench translations picture requirements
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
@@ -44,6 +44,9 @@ lint: $(READY)  ## format, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+chaos: $(READY)  ## releases on the lab while engines are killed and frozen (N=10 SEED=1, on both stores)
+	CHAOS_N=$(if $(filter command line environment,$(origin N)),$(N),10) CHAOS_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -s -p no:xdist tests/integration/chaos $(ARGS)
 
 bench: $(READY)  ## measurements, as ratios to a raw loop in the same run
 	$(BIN)/python -m pytest -q -p no:xdist -o python_files='bench_*.py' -o timeout=1200 $(if $(ARGS),$(ARGS),tests/benchmarks)

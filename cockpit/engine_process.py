@@ -8,7 +8,6 @@ engine runs, never by whoever only makes sure that one does.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import platform
@@ -16,12 +15,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-
-from filelock import FileLock, Timeout
 
 import cockpit
 from cockpit.settings import Settings
@@ -31,11 +28,12 @@ from engine.domain.problem import Problem, ProblemError
 
 if TYPE_CHECKING:
     from engine.remote.settings import SshSettings
+    from engine.store.store import Store
 
 LOOK_EVERY_S = 0.05
 GATHER_S = 0.008  # many hosts write at once; a host's 21 writes become a fifth of a second longer
 STOP_S = 15.0
-ENDING_S = 5.0
+STANDBY_S = 7.0  # an embedded engine ends when another one has had its place for so long: longer than one takes to end, or a lease
 TAIL_LINES = 5
 TAIL_BYTES = 4096
 
@@ -75,69 +73,41 @@ def start_engine(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def stop_engine(settings: Settings) -> bool:
-    """End the store's engine if it runs on this machine and wait until it has let the store go; False: there was none.
+    """End the store's engines that run on this machine and wait until they have let the store go; False: there was none.
 
-    Jobs on hosts go on; the next engine re-attaches to them. Raises EngineError when it does not end, and ApiError."""
-    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir, create=False)
-    api.open()
+    Jobs on hosts go on; the next engine re-attaches to them. Raises EngineError when one does not end, and StoreError."""
+    from engine.store.store import Store
+
+    store = Store.open(settings.store, create=False)
     try:
-        if not api.engine_alive():
-            return False
-        for pid in _engines_here(settings):
+        running = _engines_here(store)
+        for pid in running:
             with suppress(ProcessLookupError):  # it ended in between
                 os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_S
-        while api.engine_alive():
+        while _engines_here(store):
             if time.monotonic() >= deadline:
                 raise _not_stopped(settings)
             time.sleep(LOOK_EVERY_S)
     finally:
-        api.close()
-    return True
+        store.close()
+    return bool(running)
 
 
 def run_engine(settings: Settings, *, embedded: bool) -> None:
-    """Run an engine in this process until SIGTERM, SIGINT or, embedded, until it has been idle. Raises ApiError, StoreError."""
+    """Run an engine in this process until SIGTERM, SIGINT or, embedded, until it has been idle or there is another one in its
+    place. Raises ApiError, StoreError."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("asyncssh", "alembic", "oss2", "aliyunsdkcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    if not embedded:
-        asyncio.run(_run(settings, embedded))
-        return
-    with _only_one_here(settings) as ours:
-        if ours:
-            asyncio.run(_run(settings, embedded))
+    asyncio.run(_run(settings, embedded))
 
 
-@contextmanager
-def _only_one_here(settings: Settings) -> Iterator[bool]:
-    """Whether this is the store's one embedded engine on this machine. Two that were started at once need not both stay; one
-    that is just ending is waited for."""
-    name = hashlib.sha256(settings.store.encode()).hexdigest()[:12]
-    lock = FileLock(settings.folder / f".engine-{name}.lock", timeout=ENDING_S)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    with lock:
-        yield True
+def _engines_here(store: Store) -> list[int]:
+    from engine.store.engines import alive_here
 
-
-def _engines_here(settings: Settings) -> list[int]:
-    """Process ids of this machine's engines that are active or stand by for the store."""
-    import sqlalchemy as sa
-
-    from engine.store.store import Store
-    from engine.store.tables import engine
-
-    here = sa.select(engine.c.pid).where(engine.c.machine == platform.node(), engine.c.state != "ended")
-    store = Store.open(settings.store, create=False)
-    try:
-        with store.reading() as conn:
-            return [int(pid) for pid in conn.execute(here).scalars()]
-    finally:
-        store.close()
+    with store.reading() as conn:
+        return alive_here(conn, time.time())
 
 
 async def _run(settings: Settings, embedded: bool) -> None:
@@ -146,6 +116,7 @@ async def _run(settings: Settings, embedded: bool) -> None:
     from engine.run.clock import SystemClock
     from engine.run.engine import Engine
     from engine.run.prompts import Prompts
+    from engine.store.ownership import acquire
     from engine.store.store import Store
 
     settings.log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -159,6 +130,8 @@ async def _run(settings: Settings, embedded: bool) -> None:
         clock=clock,
         log_dir=settings.log_dir,
         idle_s=settings.engine_idle_s if embedded else None,
+        standby_s=STANDBY_S if embedded else None,
+        acquire=partial(acquire, place=platform.node() if embedded else ""),
         gather_s=GATHER_S,
         expiring=remote.expiring,
         log_keep_days=settings.log_keep_days,

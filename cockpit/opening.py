@@ -15,7 +15,7 @@ from cockpit.settings import Settings
 from engine.api import Api
 from engine.domain.problem import ProblemError
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 0.5  # an engine that was killed is missed this soon
 AFTER_FAILURE_S = 30.0
 log = logging.getLogger(__name__)
 

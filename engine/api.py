@@ -178,11 +178,11 @@ class Api:
             return count_orphans(conn, scope)
 
     def engine_alive(self) -> bool:
-        """Whether an active engine has said so within the last 5 seconds."""
-        from engine.reading.orders import read_engine_alive
+        """Whether an engine works for the store: one that was killed is missed at once, a frozen one after 5 seconds."""
+        from engine.store.engines import any_alive
 
         with self._reading() as conn:
-            return read_engine_alive(conn, self._now())
+            return any_alive(conn, self._now())
 
     # ---- one-time passwords
 

@@ -45,6 +45,16 @@ class RunProgress:
     started_at: float | None = None
     ended_at: float | None = None
 
+    @property
+    def held(self) -> bool:
+        """It has begun and stands between two of its steps, because the order was paused."""
+        return self.state is RunState.PENDING and self.started_at is not None
+
+    @property
+    def begun(self) -> bool:
+        """Something may have been done to the host or its weights by this run or by an earlier attempt."""
+        return self.state is not RunState.PENDING or self.held or self.attempt > 1
+
 
 @dataclass(frozen=True, slots=True)
 class WeightLine:

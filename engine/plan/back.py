@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.orders import HostPlan, Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import RELEASE_STEPS, Direction, NodeKind, RunState, StepName
+from engine.domain.states import RELEASE_STEPS, Direction, NodeKind, StepName
 from engine.plan.capacity import serving_hosts
 
 GIVE_BACK: tuple[StepName, ...] = (StepName.CHECK_HEALTH, StepName.RESTORE_TRAFFIC)
@@ -52,9 +52,7 @@ def started_runs(progress: OrderProgress) -> list[RunProgress]:
     """Runs of the forward direction that have begun, in plan order."""
     plan = _forward(progress)
     started = {
-        host: run
-        for (direction, host), run in progress.runs.items()
-        if direction is Direction.FORWARD and (run.state is not RunState.PENDING or run.attempt > 1)
+        host: run for (direction, host), run in progress.runs.items() if direction is Direction.FORWARD and run.begun
     }
     return [started[host] for node in plan.nodes if node.kind.runs_hosts for host in node.hosts if host in started]
 

@@ -94,7 +94,7 @@ def _group_state(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeSta
         return NodeState.HALTED
     if all(run.state.complete for run in runs):
         return NodeState.SUCCEEDED
-    started = any(run.state is not RunState.PENDING for run in runs)
+    started = any(run.begun for run in runs)
     return NodeState.RUNNING if started or not progress.paused else NodeState.PENDING
 
 
@@ -118,7 +118,8 @@ def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeStat
         runs = runs_of(progress, plan, node)
         if _over_budget(progress, runs):
             continue
-        pending = [run.host for run in runs if run.state is RunState.PENDING]
+        waiting = sorted((run for run in runs if run.state is RunState.PENDING), key=lambda run: not run.held)
+        pending = [run.host for run in waiting]  # those that were held in the middle come back first
         start += may_leave(progress, pending, besides=start)[: max(0, free - len(start))]
     return tuple(start)
 

@@ -83,7 +83,7 @@ def healthy(progress: OrderProgress, host: str) -> bool:
 def latest_run(progress: OrderProgress, host: str) -> RunProgress | None:
     """The host's run in the present direction once it has begun, else its run forward."""
     run = progress.runs.get((progress.direction, host))
-    if run is None or run.state is RunState.PENDING:
+    if run is None or (run.state is RunState.PENDING and not run.held):
         return progress.runs.get((Direction.FORWARD, host), run)
     return run
 
@@ -217,7 +217,13 @@ def _pause(asked: Asked) -> Consequence:
     running = _hosts_in(progress, RunState.RUNNING)
     lines = [message("no further host starts until the order is resumed")]
     if running:
-        lines.append(message("hosts that are running finish all their steps: {hosts}", hosts=named(running)))
+        lines.append(
+            message(
+                "running hosts stop before their next move on the balancer, a job on a host runs to its end first: {hosts}",
+                hosts=named(running),
+            )
+        )
+        lines.append(message("those whose traffic is cut by then stay without it until the order is resumed"))
     return _allowed(asked, summary, lines, running)
 
 
@@ -310,7 +316,9 @@ def _roll_back(asked: Asked) -> Consequence:
     version = asked.params.get("version")
     back = plan_rollback(progress, version)
     touched = touched_hosts(progress)
-    unknown = _versions_not_in(back, asked.succeeded_versions, touched)
+    # A named version is looked at even when no host is touched yet: one may turn out to be while it is stopped.
+    named_unknown = version if version and version not in asked.succeeded_versions else ""
+    unknown = named_unknown or _versions_not_in(back, asked.succeeded_versions, touched)
     if unknown:
         return _refused(
             asked, summary, words.version_never_succeeded(asked.app, unknown, asked.succeeded_versions), hosts

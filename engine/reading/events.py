@@ -13,20 +13,32 @@ from engine.views import EventView
 
 Data = Mapping[str, Any]
 
-# Ids are given before transactions commit, so on PostgreSQL a smaller id may become visible after a greater one. Only rows of
-# transactions that ended before every one still running are shown: then nothing can appear behind a reader's back.
+# On PostgreSQL ids are given before transactions commit, so a smaller id may become visible after a greater one. There the events
+# of several orders are read in the order of their transactions, and only those of transactions that began before every one still
+# running: then nothing can appear behind a reader's back. Ids and transactions differ by what was under way at once, no more.
 _SETTLED = sa.text("age(event.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)")
+_BEHIND = sa.text(
+    "(event.id > :after AND NOT EXISTS (SELECT 1 FROM event seen WHERE seen.id = :after)"
+    " OR EXISTS (SELECT 1 FROM event seen WHERE seen.id = :after"
+    " AND (age(event.xmin) < age(seen.xmin) OR event.xmin = seen.xmin AND event.id > seen.id)))"
+)
+_OLDEST_FIRST = sa.text("age(event.xmin) DESC, event.id")
+UNDER_WAY = 10_000  # ids
 
 
 def read_events(
     conn: sa.Connection, *, order_id: int | None, workspace_id: int | None, after: int, limit: int
 ) -> tuple[EventView, ...]:
-    """Events behind `after`, oldest first; of one order, of one workspace, or of all."""
-    query = sa.select(t.event).where(t.event.c.id > after).order_by(t.event.c.id).limit(limit)
+    """Events behind the one whose id is `after`, oldest first; of one order, of one workspace, or of all. Tail with the last one's
+    id, which need not be the greatest."""
+    query = sa.select(t.event).limit(limit)
+    if order_id is None and conn.dialect.name == "postgresql":
+        behind = sa.and_(t.event.c.id > after - UNDER_WAY, _BEHIND.bindparams(after=after), _SETTLED)
+        query = query.where(behind).order_by(_OLDEST_FIRST)
+    else:  # one writer at a time: the ids are in the order of commits
+        query = query.where(t.event.c.id > after).order_by(t.event.c.id)
     if order_id is not None:
-        query = query.where(t.event.c.order_id == order_id)  # one writer at a time: its ids are in the order of commits
-    elif conn.dialect.name == "postgresql":
-        query = query.where(_SETTLED)
+        query = query.where(t.event.c.order_id == order_id)
     if workspace_id is not None:
         query = query.join(t.order, t.order.c.id == t.event.c.order_id).where(t.order.c.workspace_id == workspace_id)
     return tuple(
@@ -80,6 +92,10 @@ def _node(data: Data) -> Message:
 def _host(data: Data) -> Message:
     if "problem" in data:
         return message("{host} failed: {problem}", host=data["host"], problem=_what(data["problem"]))
+    if data.get("held"):
+        return message("{host} stands still before {step}: the order is paused", host=data["host"], step=data["held"])
+    if data.get("resumed"):
+        return message("{host} goes on where it stood", host=data["host"])
     if data["state"] == "pending":
         return message("{host} will be tried again (attempt {attempt})", host=data["host"], attempt=data["attempt"] + 1)
     if data["state"] == "running":

@@ -79,6 +79,13 @@ def _halted(progress: OrderProgress, since: str) -> Message:
         return message(
             "halted since {since}: {hosts} failed; retry, roll back or cancel", since=since, hosts=named(failed)
         )
+    held = tuple(run.host for run in progress.runs.values() if run.held)
+    if progress.paused and held:
+        return message(
+            "paused since {since}: {hosts} stand between two steps; nothing goes on before it is resumed",
+            since=since,
+            hosts=named(held),
+        )
     if progress.paused:
         return message("paused since {since}: nothing starts before it is resumed", since=since)
     return message("halted since {since}: a person must decide how it goes on", since=since)
@@ -91,7 +98,10 @@ def _running(progress: OrderProgress) -> Message:
             return message("cancelling: {hosts} come to an end, then weights are given back", hosts=named(running))
         return message("cancelling: weights are given back where health allows, then it ends")
     if progress.paused and running:
-        return message("paused: {hosts} come to an end, then nothing starts before it is resumed", hosts=named(running))
+        return message(
+            "paused: {hosts} stop before their next move on the balancer; nothing starts before it is resumed",
+            hosts=named(running),
+        )
     group, following = _current_and_following(progress)
     if group is None:
         return message("the order comes to its end by itself")

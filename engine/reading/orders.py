@@ -30,6 +30,7 @@ from engine.reading.next_line import next_line
 from engine.reading.scope import NotThere, Scope, check_order
 from engine.store import tables as t
 from engine.store.encoding import decode_problem
+from engine.store.engines import any_alive
 from engine.store.fleets import deployable_versions
 from engine.store.orders import OPEN_STATES, load_progress
 from engine.views import (
@@ -40,8 +41,6 @@ from engine.views import (
     OrderRow,
     OrderView,
 )
-
-ENGINE_SILENT_S = 5.0  # an engine that has said nothing for so long is not counted on
 
 
 def read_orders(conn: sa.Connection, scope: Scope, *, open_only: bool, limit: int) -> tuple[OrderRow, ...]:
@@ -107,7 +106,7 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
     """Raises NotThere `no_such_order`, for an order of another workspace as well."""
     check_order(conn, scope, order_id)
     progress = load_progress(conn, order_id)
-    alive = read_engine_alive(conn, now)
+    alive = any_alive(conn, now)
     changed_at, last_event = _last(conn, order_id)
     spec = progress.spec
     return OrderView(
@@ -148,14 +147,6 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         engine_alive=alive,
         last_event=last_event,
     )
-
-
-def read_engine_alive(conn: sa.Connection, now: float) -> bool:
-    engine = t.engine.c
-    found = conn.execute(
-        sa.select(engine.id).where(engine.state == "active", engine.heartbeat_at > now - ENGINE_SILENT_S).limit(1)
-    )
-    return found.first() is not None
 
 
 def _last(conn: sa.Connection, order_id: int) -> tuple[float, int]:

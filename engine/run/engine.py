@@ -1,7 +1,9 @@
-"""The engine: owns a store's open orders, one reconciler each, until it is told to stop or has been idle for a while.
+"""The engine: owns open orders of a store, one reconciler each, until it is told to stop or has been idle for a while.
 
-One engine owns a store at a time; another one stands by until the first has gone. At every take-over each open order gets a new
-epoch, so whatever an earlier engine still tries to write or start is refused by the journal and by the hosts.
+One engine owns an order at a time: all of a file's, or on PostgreSQL those whose lock it got. Others stand by until the first
+has gone. At every take-over the order gets a new epoch, so whatever an earlier engine still tries to write or start is refused by
+the journal and by the hosts. Every engine has a lease, renewed each second; a frozen one's runs out, and then it is succeeded as
+if it were dead: when it wakes up it finds its lease ended and takes nothing over.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
+from engine.domain.message import message
+from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
 from engine.run import acts
@@ -31,10 +35,11 @@ from engine.run.ledger import Ledger
 from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
 from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
+from engine.store import engines
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.fleets import load_regions
-from engine.store.ownership import Ownership, acquire
+from engine.store.ownership import Ownership, acquire, put_silent_aside
 from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -51,10 +56,26 @@ _SENT = (
     .order_by(t.command.c.id)
 )
 
+Acquire = Callable[[Store, str, float], Ownership | None]
+
+
+class LeaseEnded(StoreError):
+    """A successor has put this engine aside; code `engine_succeeded`. It may become an engine of the store again."""
+
+    def __init__(self, engine_id: str) -> None:
+        super().__init__(
+            Problem(
+                "engine_succeeded",
+                message("Engine {id} was silent for too long and was put aside by another one.", id=engine_id),
+                message("Nothing to do: the other engine goes on with its orders."),
+            )
+        )
+
 
 class Engine:
-    """Run it with `await run()`. `idle_s` None: it never ends by itself. `expiring` names what of ours will have expired by a
-    moment; logs of orders that ended more than `log_keep_days` ago are cleared away (0: never)."""
+    """Run it with `await run()`. `idle_s` None: it never ends by itself. `standby_s`: it ends when there has been no room for it
+    for so long; None: it stands by for as long as it takes. `expiring` names what of ours will have expired by a moment; logs of
+    orders that ended more than `log_keep_days` ago are cleared away (0: never)."""
 
     def __init__(
         self,
@@ -65,8 +86,9 @@ class Engine:
         clock: Clock,
         log_dir: Path,
         idle_s: float | None,
+        standby_s: float | None = None,
         background: Background | None = None,
-        acquire: Callable[[Store], Ownership | None] = acquire,
+        acquire: Acquire = acquire,
         gather_s: float = 0.0,
         expiring: Expiring = lambda by: (),
         log_keep_days: int = 0,
@@ -78,6 +100,7 @@ class Engine:
         self._clock = clock
         self._log_dir = log_dir
         self._idle_s = idle_s
+        self._standby_s = standby_s
         self._gather_s = gather_s
         self._expiring = expiring
         self._log_keep_days = log_keep_days
@@ -85,6 +108,7 @@ class Engine:
         self._ports: dict[int, Ports] = {}
         self._turns = Turns(clock)
         self._give_backs = GiveBacks(self._take_over)
+        self._ended: frozenset[int] = frozenset()  # ended orders that were claimed to give back what they left behind
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
         self._background = background or Threads()
         self._acquire = acquire
@@ -96,12 +120,12 @@ class Engine:
 
     async def run(self) -> None:
         """Own the store when it is free, until stopped or idle. A lost store is waited for and taken over again."""
-        self._busy_at = _loop_time()
+        self._busy_at = waiting_since = _loop_time()
         while not self._stopping.is_set():
             try:
-                ownership = await self._background.call(self._acquire, self._store)
+                ownership = await self._background.call(self._acquire, self._store, self.id, self._clock.now())
                 if ownership is None:
-                    if self._idle():
+                    if self._idle() or self._waited_enough(waiting_since):
                         return
                     await self._pause(STANDBY_EVERY_S)
                     continue
@@ -110,11 +134,15 @@ class Engine:
             except StoreError as error:
                 log.warning("%s", error)
                 await self._pause(RETRY_STORE_S)
+            waiting_since = _loop_time()
+
+    def _waited_enough(self, since: float) -> bool:
+        return self._standby_s is not None and _loop_time() - since >= self._standby_s
 
     async def _own(self, ownership: Ownership) -> bool:
         """Run the open orders while the ownership holds. Returns True when the engine should end."""
         dispatch = LocalDispatch()
-        log.info("engine %s owns the store", self.id)
+        log.info("engine %s has its place at the store", self.id)
         try:
             async with Journal(self._store, self._background, gather_s=self._gather_s) as journal:
                 try:
@@ -125,24 +153,24 @@ class Engine:
                     await self._unregister(journal)
         finally:
             await self._background.call(ownership.release)
-            log.info("engine %s let the store go", self.id)
+            log.info("engine %s has left the store", self.id)
 
     async def _look_after_orders(self, ownership: Ownership, journal: Journal, dispatch: LocalDispatch) -> bool:
         token = await self._background.call(self._store.change_token)
-        beat_at = clear_at = 0.0
+        beat_at, clear_at = _loop_time(), 0.0
         self._busy_at = _loop_time()
         while not self._stopping.is_set():
-            await self._adopt_orders(journal, dispatch)
-            await self._pass_commands_on(await self._background.call(self._sent_commands), journal, dispatch)
+            if not await self._background.call(ownership.held):
+                log.warning("engine %s lost its place to another engine or a broken connection", self.id)
+                return False
             if _loop_time() - beat_at >= HEARTBEAT_S:
-                if not await self._background.call(ownership.held):
-                    log.warning("engine %s lost the store to another engine or a broken connection", self.id)
-                    return False
                 await self._beat(journal)
                 beat_at = _loop_time()
             if self._log_keep_days and _loop_time() >= clear_at:
                 await self._background.call(self._clear_old_logs)
                 clear_at = _loop_time() + CLEAR_EVERY_S
+            await self._adopt_orders(ownership, journal, dispatch)
+            await self._pass_commands_on(await self._background.call(self._sent_commands), ownership, journal, dispatch)
             if self._idle():
                 return True
             await self._pause(REST_S)
@@ -154,13 +182,19 @@ class Engine:
 
     # ---------------------------------------------------------------------------------------------------------- orders
 
-    async def _adopt_orders(self, journal: Journal, dispatch: LocalDispatch) -> None:
+    async def _adopt_orders(self, ownership: Ownership, journal: Journal, dispatch: LocalDispatch) -> None:
         for order_id, (_, task) in list(self._orders.items()):
             if task.done():
                 del self._orders[order_id]
-        for order_id, workspace_id in await self._background.call(self._open_orders):
-            if order_id not in self._orders:
-                await self._adopt(order_id, workspace_id, journal, dispatch)
+                await self._background.call(ownership.give_up, order_id)
+        waiting = {
+            order_id: workspace_id
+            for order_id, workspace_id in await self._background.call(self._open_orders)
+            if order_id not in self._orders
+        }
+        ours = await self._background.call(ownership.claim, tuple(waiting)) if waiting else frozenset()
+        for order_id in sorted(ours):
+            await self._adopt(order_id, waiting[order_id], journal, dispatch)
 
     def _open_orders(self) -> list[tuple[int, int]]:
         with self._store.reading() as conn:
@@ -175,6 +209,8 @@ class Engine:
         self._orders[order_id] = (reconciler, task)
 
     def _take_over(self, conn: sa.Connection, order_id: int) -> int:
+        if not engines.holds_lease(conn, self.id):
+            raise LeaseEnded(self.id)
         query = sa.update(t.order).where(t.order.c.id == order_id)
         taken = query.values(epoch=t.order.c.epoch + 1, engine_id=self.id).returning(t.order.c.epoch)
         epoch = int(conn.execute(taken).scalar_one())
@@ -197,6 +233,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._orders.clear()
+        self._ended = frozenset()
         await self._give_backs.close()
         for ports in self._ports.values():
             await ports.ledger.close()
@@ -230,16 +267,27 @@ class Engine:
         with self._store.reading() as conn:
             return list(conn.execute(_SENT))
 
-    async def _pass_commands_on(self, commands: list[sa.Row[Any]], journal: Journal, dispatch: LocalDispatch) -> None:
+    async def _pass_commands_on(
+        self, commands: list[sa.Row[Any]], ownership: Ownership, journal: Journal, dispatch: LocalDispatch
+    ) -> None:
         for command in commands:
             if command.order_id in self._orders:
                 self._orders[command.order_id][0].wake()
             elif OrderState(command.order_state).complete and command.act == str(Act.GIVE_BACK):
+                if command.order_id not in self._ended:
+                    self._ended |= await self._background.call(ownership.claim, (command.order_id,))
+                if command.order_id not in self._ended:
+                    continue  # another engine does it
                 self._give_backs.answer(command, await self._ports_of(command.workspace_id, journal, dispatch))
             elif OrderState(command.order_state).complete:
                 await journal.write(None, 0, partial(self._refuse_ended, command))
 
     def _refuse_ended(self, command: sa.Row[Any], conn: sa.Connection) -> None:
+        sent = sa.select(t.command.c.id).where(
+            t.command.c.id == command.id, t.command.c.state == str(CommandState.SENT)
+        )
+        if conn.execute(sent.with_for_update()).first() is None:
+            return  # another engine was faster
         problem = acts.order_ended(command.order_id, OrderState(command.order_state))
         acts.answer(conn, command, CommandState.REFUSED, self._clock.now(), problem)
 
@@ -252,34 +300,20 @@ class Engine:
 
     async def _register(self, journal: Journal) -> None:
         now = self._clock.now()
-
-        def change(conn: sa.Connection) -> None:
-            gone = sa.update(t.engine).where(t.engine.c.state == "active").values(state="ended", ended_at=now)
-            conn.execute(gone)  # whoever it was no longer owns the store: we do
-            conn.execute(sa.delete(t.engine).where(t.engine.c.id == self.id))
-            conn.execute(
-                sa.insert(t.engine).values(
-                    id=self.id,
-                    machine=platform.node(),
-                    pid=os.getpid(),
-                    started_at=now,
-                    heartbeat_at=now,
-                    state="active",
-                )
-            )
-
-        await journal.write(None, 0, change)
+        await journal.write(None, 0, lambda conn: engines.register(conn, self.id, now))
 
     async def _beat(self, journal: Journal) -> None:
+        """Renew the lease, and put aside those who did not. Raises LeaseEnded."""
         now = self._clock.now()
-        beat = sa.update(t.engine).where(t.engine.c.id == self.id).values(heartbeat_at=now)
-        await journal.write(None, 0, lambda conn: conn.execute(beat).rowcount)
+        if not await journal.write(None, 0, lambda conn: engines.beat(conn, self.id, now)):
+            raise LeaseEnded(self.id)
+        if not self._store.is_sqlite:
+            await self._background.call(partial(put_silent_aside, self._store, now, besides=self.id))
 
     async def _unregister(self, journal: Journal) -> None:
         now = self._clock.now()
-        ended = sa.update(t.engine).where(t.engine.c.id == self.id).values(state="ended", ended_at=now)
         try:
-            await journal.write(None, 0, lambda conn: conn.execute(ended).rowcount)
+            await journal.write(None, 0, lambda conn: engines.end(conn, self.id, now))
         except StoreError as error:
             log.warning("%s", error)
 

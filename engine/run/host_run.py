@@ -1,5 +1,8 @@
 """One host through its steps, forward or back, from wherever its rows say it is.
 
+A pause takes effect before the next step on the balancer and before a job: the consecutive remote steps are one program on the host
+and run to their end. A step whose outcome nobody knows is settled by its policy (`engine.domain.in_doubt`).
+
 The steps on the balancer are done here through the ledger; the consecutive remote steps are one job on the host that is started
 or re-attached to. A step's *running* row is committed before its effect, its outcome after it. A failed step ends the run: the
 host keeps weight 0 until a person decides. Nothing in here decides what other hosts do.
@@ -11,11 +14,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 
 import sqlalchemy as sa
 
 from engine.diagnose import explain
 from engine.domain.fleet import Host, MountWeight
+from engine.domain.in_doubt import POLICIES, RERUNS, InDoubt
 from engine.domain.log_path import log_path
 from engine.domain.message import message
 from engine.domain.orders import HostPlan
@@ -52,9 +57,22 @@ class _Stopped(Exception):
         self.problem = problem
 
 
+class _Held(Exception):
+    """The order is paused and the run stands between two steps; its rows say so."""
+
+
+class _Again(Exception):
+    """Nobody knows what became of a step that does no harm when it is done again: the host is tried once more."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 @dataclass(slots=True, eq=False)
 class HostRun:
-    """Run it once with `await go()`; `stop()` makes it end soon, with what runs on the host stopped and verified."""
+    """Run it once with `await go()`; `stop()` makes it end soon, with what runs on the host stopped and verified; `hold()` makes it
+    stand still between two steps if the order is paused."""
 
     context: OrderContext
     direction: Direction
@@ -62,11 +80,16 @@ class HostRun:
     plan: HostPlan
     steps: list[StepProgress]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    holding: bool = False
+    broken: Problem | None = None  # why it is given up before it begins: it broke too often
     unseen: bool = field(default=False, init=False)  # a job may have gone on where we could not look
 
     async def go(self) -> None:
         """To the end of the run, written down. Raises StaleEpoch when the order was taken over, StoreError when the store failed;
         being cancelled leaves the rows as they are and the job running on the host: a successor goes on from there."""
+        if self.broken is not None:
+            await self._give_up(self.broken)
+            return
         log = HostLog(self._log_path())
         try:
             await self._go(log)
@@ -75,6 +98,9 @@ class HostRun:
 
     def stop(self) -> None:
         self.stopping.set()
+
+    def hold(self, paused: bool) -> None:
+        self.holding = paused
 
     async def _go(self, log: HostLog) -> None:
         try:
@@ -86,6 +112,11 @@ class HostRun:
         except _Stopped as stopped:
             log.heading("stopped", self._now())
             await self._end(RunState.CANCELLED, stopped.problem)
+        except _Held:
+            log.heading("the order is paused", self._now())
+        except _Again as again:
+            log.heading(f"{again.problem.what} It is tried again.", self._now())
+            await self._end_and_try_again(again.problem)
         else:
             await self._end(RunState.SUCCEEDED, None)
 
@@ -97,6 +128,8 @@ class HostRun:
                 raise _Failed(step.problem)
             if step.state is StepState.CANCELLED:
                 raise _Stopped(step.problem)
+            if self.holding and self._between_programs(at):
+                await self._stand_still(step)
             if step.state.complete:
                 at += 1
             elif self.stopping.is_set():
@@ -236,8 +269,44 @@ class HostRun:
                     case JobEnded(stopped, _):
                         await self._job_ended(stopped)
         except RemoteError as error:
-            self.unseen = True
-            await self._fail(self._current(), StepState.FAILED, error.problem)
+            await self._lost(error.problem, log)
+
+    async def _lost(self, problem: Problem, log: HostLog) -> None:
+        """The host can't be asked, or can't say what became of the step: then the step's policy decides."""
+        self.unseen = True
+        step = self._current()
+        if problem.code != "job_vanished":
+            await self._fail(step, StepState.FAILED, problem)
+        began = step.state is StepState.RUNNING
+        policy = POLICIES[step.name] if began else InDoubt.RERUN
+        if policy is InDoubt.PROBE:
+            await self._probe(step, log)
+        elif policy is InDoubt.RERUN and self.run.attempt <= RERUNS:
+            if began:
+                await self._set(step, StepState.CANCELLED, problem)
+            raise _Again(problem)
+        else:
+            await self._fail(step, StepState.FAILED, _ask_a_person(step.name, self.run.host, problem))
+
+    async def _probe(self, step: StepProgress, log: HostLog) -> None:
+        """Ask the world itself: a check changes nothing, so it is made anew, apart from the job that is gone."""
+        context = self._release_context((step.name,))
+        (built,) = remote_steps((step.name,), context)
+        exports = [f"export {name}={quote(value)}" for name, value in variables(context).items()]
+        script = "\n".join([*exports, built.body])
+        try:
+            result = await self.context.remote.run(context.host, script, deadline_s=built.deadline_s)
+        except RemoteError as error:
+            await self._fail(step, StepState.FAILED, error.problem)
+            return
+        log.output(result.output, log.offset)
+        if result.exit_status == 0:
+            await self._finish(step, StepState.SUCCEEDED)
+            return
+        tail = result.output[-8192:].decode("utf-8", "replace")
+        status = -1 if result.exit_status is None else result.exit_status
+        app = self.context.facts.app
+        await self._fail(step, StepState.FAILED, explain(step.name, status, False, tail, host=self.run.host, app=app))
 
     async def _remote_step_started(self, name: StepName, offset: int, log: HostLog) -> None:
         """The log's mark passes a record only when its row is committed: a successor would never hear of it otherwise."""
@@ -289,10 +358,27 @@ class HostRun:
             await self._stop_job(log)
         raise _Stopped
 
+    def _between_programs(self, at: int) -> bool:
+        """Whether nothing of ours runs on the host or the balancer before this step: a job that has begun goes on by itself."""
+        if self.steps[at].name in BALANCER_STEPS:
+            return self.steps[at].state is StepState.PENDING
+        return all(step.state is StepState.PENDING for step in self._remote_block(at))
+
+    async def _stand_still(self, before: StepProgress) -> None:
+        now, context = self._now(), self.context
+        held = await context.journal.write(
+            context.order_id,
+            context.epoch,
+            lambda conn: rows.hold_run(conn, context.order_id, self.direction, self.run, before.name, now),
+        )
+        if held:
+            raise _Held
+        self.holding = False
+
     async def _stop_job(self, log: HostLog) -> None:
         """Stop it, then read what it did before it stopped: it may have begun a step that nobody has heard of."""
-        job = self._job_named(job_key(self.direction, self.run.attempt))
         try:
+            job = self._job_named(job_key(self.direction, self.run.attempt))
             await self.context.remote.stop(job)
             await self._read_to_end(job, log)
         except RemoteError as error:
@@ -322,8 +408,8 @@ class HostRun:
             earlier, attempt = Direction.FORWARD, await self._forward_attempt()
         else:
             return
-        job = self._job_named(job_key(earlier, attempt))
         try:
+            job = self._job_named(job_key(earlier, attempt))
             await self.context.remote.stop(job)
             await self._note_deployed(job, earlier, attempt)
         except RemoteError as error:
@@ -358,8 +444,12 @@ class HostRun:
         await self.context.journal.write(self.context.order_id, self.context.epoch, change)
 
     def _job_named(self, key: str) -> Job:
-        """A job by its name only, enough to stop it."""
-        return Job(self.context.order_id, self.context.host(self.run.host), key, self.context.epoch, ())
+        """A job by its name only, enough to stop it. Raises RemoteError: a host that has left the app can't be reached any more."""
+        try:
+            host = self.context.host(self.run.host)
+        except ProblemError as error:
+            raise RemoteError(error.problem) from error
+        return Job(self.context.order_id, host, key, self.context.epoch, ())
 
     async def _forward_attempt(self) -> int:
         def read(conn: sa.Connection) -> int:
@@ -410,6 +500,21 @@ class HostRun:
 
         await context.journal.write(context.order_id, context.epoch, change)
 
+    async def _give_up(self, problem: Problem) -> None:
+        step = self._current()
+        if step.state is StepState.RUNNING:
+            await self._set(step, StepState.FAILED, problem)
+        await self._end(RunState.FAILED, problem)
+
+    async def _end_and_try_again(self, problem: Problem) -> None:
+        now, context = self._now(), self.context
+
+        def change(conn: sa.Connection) -> None:
+            rows.end_run(conn, context.order_id, self.direction, self.run, RunState.FAILED, now, problem)
+            rows.retry_run(conn, context.order_id, self.direction, self.run, now)
+
+        await context.journal.write(context.order_id, context.epoch, change)
+
     def _host_state(self, state: RunState) -> HostState:
         if state is RunState.SUCCEEDED:
             return HostState.DEPLOYED
@@ -439,6 +544,17 @@ class HostRun:
 
     def _log_path(self) -> Path:
         return log_path(self.context.log_dir, self.context.order_id, self.run.host, self.direction, self.run.attempt)
+
+
+def _ask_a_person(step: StepName, host: str, problem: Problem) -> Problem:
+    return Problem(
+        "step_in_doubt",
+        message(
+            "Nobody can say whether {step} was done on {host}: {why}", step=str(step), host=host, why=str(problem.what)
+        ),
+        message("Look at the host and its log; then retry it, or roll back."),
+        problem.evidence,
+    )
 
 
 def _weight_line(result: MoveResult) -> str:

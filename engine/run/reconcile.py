@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
+BREAKS = 3  # a host run that broke so often in a row is a failed one
 _SENT_COMMANDS = (
     sa.select(t.command)
     .where(t.command.c.order_id == sa.bindparam("order_id"), t.command.c.state == "sent")
@@ -83,7 +85,8 @@ class OrderReconciler:
         self._ports = ports
         self._wake = asyncio.Event()
         self._active: dict[tuple[Direction, str], HostRun] = {}
-        self._stop_all = False
+        self._breaks: dict[tuple[Direction, str], list[BaseException]] = defaultdict(list)
+        self._checking: asyncio.Task[None] | None = None
         self._rest_s = 0.0
         self.quiet = False  # nothing runs and nothing will until a person acts on a draft, ready or init_failed order
 
@@ -103,6 +106,9 @@ class OrderReconciler:
                     return
                 await self._ports.clock.sleep(self._rest_s)
         finally:
+            if self._checking is not None:
+                self._checking.cancel()
+                await asyncio.gather(self._checking, return_exceptions=True)
             await self._ports.dispatch.cancel([self._key(run) for run in self._active])
 
     async def _turn(self) -> bool:
@@ -127,7 +133,7 @@ class OrderReconciler:
         self._rest_s = REST_PER_HOST_S * len(progress.runs)
         self.quiet = decision.order in (OrderState.READY, OrderState.INIT_FAILED, OrderState.DRAFT)
         if decision.order is OrderState.INITIALISING:
-            await self._initialise()
+            self._check()
             return False
         if decision.order.complete:
             return True
@@ -185,9 +191,12 @@ class OrderReconciler:
                 its_plan = progress.back_plan if direction is Direction.BACK else progress.plan
                 assert its_plan is not None, "a run without a plan"
                 host_steps = list(steps[direction][run.host, run.attempt])
-                self._dispatch(HostRun(context, direction, run, its_plan.hosts[run.host], host_steps))
-        if stop:
-            for host_run in self._active.values():
+                breaks = self._breaks[direction, run.host]
+                broken = _run_broke(run.host, breaks[-1]) if len(breaks) >= BREAKS else None
+                self._dispatch(HostRun(context, direction, run, its_plan.hosts[run.host], host_steps, broken=broken))
+        for host_run in self._active.values():
+            host_run.hold(progress.paused)
+            if stop:
                 host_run.stop()
 
     def _handed_out(self, direction: Direction, run: RunProgress) -> bool:
@@ -237,12 +246,32 @@ class OrderReconciler:
         """A run that broke instead of ending has left its rows as they were: it is handed out again, after a pause."""
         self._active.pop(key, None)
         if error is None or isinstance(error, StaleEpoch):
+            self._breaks.pop(key, None)
             self.wake()
             return
         log.error("order %s, host %s: the run broke", self.order_id, key[1], exc_info=error)
+        if not isinstance(error, StoreError):
+            self._breaks[key].append(error)
         asyncio.get_running_loop().call_later(STORE_PAUSE_S, self.wake)
 
     # ---------------------------------------------------------------------------------------------------- initialising
+
+    def _check(self) -> None:
+        """Beside the reconciler: a check takes as long as the slowest host, and the order can be cancelled meanwhile."""
+        if self._checking is None:
+            self._checking = asyncio.create_task(self._initialise(), name=f"check of order {self.order_id}")
+            self._checking.add_done_callback(self._checked)
+
+    def _checked(self, task: asyncio.Task[None]) -> None:
+        self._checking = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None or isinstance(error, StaleEpoch):
+            self.wake()
+            return
+        log.error("order %s: the check broke", self.order_id, exc_info=error)
+        asyncio.get_running_loop().call_later(STORE_PAUSE_S, self.wake)
 
     async def _initialise(self) -> None:
         progress, facts, package, others = await self._ports.background.call(self._read_for_check)
@@ -261,7 +290,6 @@ class OrderReconciler:
         except ProblemError as error:
             checked = Checked(None, (("", error.problem),))
         await self._write(lambda conn: self._write_checked(conn, checked))
-        self.wake()
 
     def _read_for_check(self) -> tuple[OrderProgress, InstanceFacts, Package | None, list[int]]:
         with self._ports.store.reading() as conn:
@@ -376,6 +404,15 @@ class OrderReconciler:
 
     def _now(self) -> float:
         return self._ports.clock.now()
+
+
+def _run_broke(host: str, error: BaseException) -> Problem:
+    return Problem(
+        "run_broke",
+        message("The engine could not go on with {host}: it broke {times} times in a row.", host=host, times=BREAKS),
+        message("Read the engine's log, solve what it names (a full disk?), then retry the host."),
+        f"{type(error).__name__}: {error}",
+    )
 
 
 def _turning_back(progress: OrderProgress) -> bool:

@@ -107,6 +107,11 @@ def _unreachable(store: str, evidence: str) -> StoreError:
     )
 
 
+def session_lost(store: str, evidence: str) -> StoreError:
+    """The session that held an engine's locks has ended, and the locks with it."""
+    return _unreachable(store, evidence)
+
+
 def _disk_full(store: str, evidence: str) -> StoreError:
     return store_error(
         "store_failed",

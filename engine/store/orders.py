@@ -409,8 +409,13 @@ def _set_run(conn: sa.Connection, order_id: int, direction: Direction, host: str
 def start_run(
     conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, steps: Iterable[StepName], now: float
 ) -> None:
-    """The run is `running` and its steps of this attempt stand pending, before anything is done to the host."""
+    """The run is `running` and its steps of this attempt stand pending, before anything is done to the host. One that was held goes
+    on with the steps it has."""
     running = str(RunState.RUNNING)
+    if run.held:
+        _set_run(conn, order_id, direction, run.host, state=running)
+        _host_event(conn, order_id, run, RunState.RUNNING, now, resumed=True)
+        return
     _set_run(conn, order_id, direction, run.host, state=running, started_at=now, ended_at=None, problem=None)
     conn.execute(
         sa.insert(t.step),
@@ -442,6 +447,17 @@ def end_run(
     _host_event(conn, order_id, run, state, now, problem)
 
 
+def hold_run(
+    conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, before: StepName, now: float
+) -> bool:
+    """A running run stands still before its step `before`, if the order is paused; False: it is not (any more)."""
+    if not conn.execute(sa.select(t.order.c.paused).where(t.order.c.id == order_id)).scalar_one():
+        return False
+    _set_run(conn, order_id, direction, run.host, state=str(RunState.PENDING))
+    _host_event(conn, order_id, run, RunState.PENDING, now, held=str(before))
+    return True
+
+
 def retry_run(conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, now: float) -> None:
     again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1}
     _set_run(conn, order_id, direction, run.host, **again, problem=None, started_at=None, ended_at=None)
@@ -453,7 +469,13 @@ def touch_run(conn: sa.Connection, order_id: int, direction: Direction, host: st
 
 
 def _host_event(
-    conn: sa.Connection, order_id: int, run: RunProgress, state: RunState, now: float, problem: Problem | None = None
+    conn: sa.Connection,
+    order_id: int,
+    run: RunProgress,
+    state: RunState,
+    now: float,
+    problem: Problem | None = None,
+    **more: object,
 ) -> None:
     data: dict[str, Any] = {
         "host": run.host,
@@ -461,6 +483,7 @@ def _host_event(
         "state": str(state),
         "was": str(run.state),
         "attempt": run.attempt,
+        **more,
     }
     if problem is not None:
         data["problem"] = problem.to_json()

@@ -24,6 +24,7 @@ __all__ = ["Store", "StoreError"]
 BUSY_S = 5.0
 CONNECT_S = 10
 STATEMENT_MS = 60_000
+FROZEN_MS = 4_000
 MIGRATION_S = 60.0
 POOL_S = 10.0
 
@@ -214,7 +215,10 @@ def _make_folder(folder: Path) -> None:
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
-    limits = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={int(BUSY_S * 1000)}"
+    limits = (
+        f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={int(BUSY_S * 1000)}"
+        f" -c idle_in_transaction_session_timeout={FROZEN_MS}"  # or a frozen process would keep its row locks for ever
+    )
     arguments: dict[str, Any] = {
         "connect_timeout": CONNECT_S,
         "application_name": "cockpit",

@@ -17,6 +17,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, NodeState, OrderState, RunState, StepName, TrafficMode
 from engine.reading.events import read_events
+from engine.reading.next_line import next_line
 from engine.run.engine import Engine
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -254,7 +255,7 @@ async def test_cancel_gives_the_traffic_back_and_changes_no_version(scene: Scene
     assert set(scene.versions().values()) == {"1.0.0"}
 
 
-async def test_pause_starts_no_new_host_and_resume_goes_on(scene: Scene) -> None:
+async def test_pause_takes_effect_between_steps_and_resume_goes_on_where_the_host_stood(scene: Scene) -> None:
     scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
     async with scene.engine():
         await scene.start(parallelism=1)
@@ -262,9 +263,48 @@ async def test_pause_starts_no_new_host_and_resume_goes_on(scene: Scene) -> None
         await scene.accepted(Act.PAUSE)
         scene.remote.hanging = set()
         progress = await scene.until_state(OrderState.HALTED)
-        assert [run.state for run in progress.runs.values()].count(RunState.SUCCEEDED) == 1
+        runs = progress.runs.values()
+        assert [run.host for run in runs if run.held] == ["hz-a-01"]
+        assert {run.state for run in runs} == {RunState.PENDING}
+        assert scene.balancer.weights[GROUP]["i-hz-a-01", 80] == 0
+        assert "hz-a-01 stand" in str(next_line(progress, engine_alive=True, changed_at=1.0))
+        await scene.accepted(Act.RESUME)
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert set(scene.remote.effects.values()) == {1}
+    assert {run.attempt for run in progress.runs.values()} == {1}
+    assert scene.weights() == {100}
+
+
+async def test_an_order_cancelled_while_it_is_paused_gives_back_what_its_held_hosts_lost(scene: Scene) -> None:
+    scene.remote.hanging = {(host, StepName.INSTALL_SOFTWARE) for host in scene.fleet.hosts}
+    async with scene.engine():
+        await scene.start()
+        await scene.until(
+            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s is StepName.INSTALL_SOFTWARE) == 4
+        )
+        await scene.accepted(Act.PAUSE)
+        scene.remote.hanging = set()
+        progress = await scene.until_state(OrderState.HALTED)
+        assert sum(run.held for run in progress.runs.values()) == 4
+        await scene.accepted(Act.CANCEL, reason="wrong window")
+        progress = await scene.until_state(OrderState.CANCELLED)
+    assert scene.weights() == {100}
+    assert not any(line.owned for line in progress.weights)
+
+
+async def test_a_paused_order_stays_paused_when_its_engine_is_lost(scene: Scene) -> None:
+    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+    async with scene.engine():
+        await scene.start(parallelism=1)
+        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-1", StepName.DEPLOY] == 1)
+        await scene.accepted(Act.PAUSE)
+    scene.remote.hanging = set()
+    async with scene.engine():
+        progress = await scene.until_state(OrderState.HALTED)
+        assert [run.host for run in progress.runs.values() if run.held] == ["hz-a-01"]
         await scene.accepted(Act.RESUME)
         await scene.until_state(OrderState.SUCCEEDED)
+    assert set(scene.remote.effects.values()) == {1}
 
 
 async def test_initialisation_names_every_problem(scene: Scene) -> None:

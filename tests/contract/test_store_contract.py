@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -322,52 +321,6 @@ def settled_token(store: Store) -> object:
     return token
 
 
-# ----------------------------------------------------------------------------------------------------- ownership
-
-OWNER = (
-    "from engine.store.ownership import acquire\n"
-    "store = Store.open(url)\nowned = acquire(store)\n"
-    "print('owned' if owned else 'refused', flush=True)\nsys.stdin.readline()\n"
-    "print('still' if owned and owned.held() else 'no', flush=True)\nsys.stdin.readline()\n"
-)
-
-
-def test_one_process_at_a_time_owns_a_store(open_store: Callable[[], Store], url: str) -> None:
-    store = open_store()
-    other = OtherProcess(url, OWNER)
-    other.expect("owned")
-    assert acquire(store) is None
-    other.go()
-    other.expect("still")
-    other.kill()  # SIGKILL: nothing in the process can tidy up
-    found: list[object] = []
-
-    def free() -> bool:
-        found.append(acquire(store))
-        return found[-1] is not None
-
-    eventually(free, "the dead owner kept the store")
-    late = OtherProcess(url, OWNER)
-    late.expect("refused")
-    late.kill()
-
-
-def test_ownership_given_up_is_free_for_others(open_store: Callable[[], Store]) -> None:
-    first, second = open_store(), open_store()
-    owned = acquire(first)
-    assert owned is not None
-    assert owned.held()
-    assert acquire(second) is None
-    assert acquire(first) is None
-    owned.release()
-    owned.release()
-    assert not owned.held()
-    taken = acquire(second)
-    assert taken is not None
-    assert taken.held()
-    taken.release()
-
-
 # --------------------------------------------------------------------------------------- what only one of them has
 
 
@@ -436,7 +389,7 @@ def test_postgresql_coming_back_is_used_and_watched_again() -> None:
     """The server stops dead and starts again: one act fails with a StoreError, later ones work, and watching goes on."""
     server = start_server()
     store = Store.open(server.url(server.create_database()))
-    owned = acquire(store)
+    owned = acquire(store, "first", time.time())
     assert owned is not None
     try:
         token = settled_token(store)
@@ -450,23 +403,12 @@ def test_postgresql_coming_back_is_used_and_watched_again() -> None:
         assert store.wait_change(token, DEADLINE_S) != token  # the reconnect itself is a change
         assert not owned.held(), "a session that ended can't own anything again"
         assert tenants(store) == ["acme"]
-        again = acquire(store)
+        again = acquire(store, "second", time.time())
         assert again is not None
         again.release()
     finally:
         store.close()
         server.remove()
-
-
-def test_postgresql_ownership_ends_with_its_session(postgres_server: PostgresServer) -> None:  # noqa: F811
-    store = Store.open(postgres_server.url(postgres_server.create_database()))
-    owned = acquire(store)
-    assert owned is not None
-    with psycopg.connect(store.url.replace("+psycopg", ""), autocommit=True) as admin:
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-    eventually(lambda: not owned.held(), "ownership outlived its session")
-    owned.release()
-    store.close()
 
 
 def test_unknown_urls_are_refused_with_an_example() -> None:

@@ -107,9 +107,26 @@ def test_an_engine_that_was_killed_is_replaced(settings: Settings) -> None:
     ensure_engine(settings)
     first = engine_pid(settings)
     os.kill(first, signal.SIGKILL)
+    killed = time.monotonic()
     until(lambda: not alive(settings))
+    assert time.monotonic() - killed < 1.0, "it was missed only when its heartbeat had grown old"
     ensure_engine(settings)
     assert engine_pid(settings) != first
+
+
+def test_an_engine_that_is_frozen_is_replaced_and_ends_when_it_wakes_up(settings: Settings) -> None:
+    ensure_engine(settings)
+    first = engine_pid(settings)
+    os.kill(first, signal.SIGSTOP)
+    try:
+        until(lambda: not alive(settings))
+        ensure_engine(settings)
+        second = engine_pid(settings)
+        assert second != first
+    finally:
+        os.kill(first, signal.SIGCONT)
+    until(lambda: engine_processes(settings) == [second])
+    assert engine_pid(settings) == second
 
 
 def test_an_engine_that_cannot_start_says_why_with_the_end_of_its_log(

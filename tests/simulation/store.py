@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -183,7 +183,7 @@ class Owners:
     owner: _Owned | None = None
     history: list[tuple[float, str]] = field(default_factory=list)
 
-    def acquire(self, store: Store) -> _Owned | None:
+    def acquire(self, store: Store, engine_id: str, now: float) -> _Owned | None:
         process = PROCESS.get()
         assert process is not None, "only an engine's process owns a store"
         if self.owner is not None and self._holds(self.owner):
@@ -211,6 +211,12 @@ class _Owned:
 
     def held(self) -> bool:
         return self.owners.owner is self
+
+    def claim(self, order_ids: Sequence[int]) -> frozenset[int]:
+        return frozenset(order_ids)
+
+    def give_up(self, order_id: int) -> None:
+        """Nobody else can have it meanwhile."""
 
     def release(self) -> None:
         if self.owners.owner is self:

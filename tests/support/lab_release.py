@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -255,8 +256,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet_of(folder: Path, *, impatient: bool = False) -> Iterator[Fleet]:
-    """A lab brought up in `folder`, with its catalogue applied and an engine running; everything is down at the end."""
+def fleet_of(folder: Path, *, impatient: bool = False, store: str = "") -> Iterator[Fleet]:
+    """A lab brought up in `folder`, with its catalogue applied and an engine running; everything is down at the end. `store`: the
+    URL of another store than the lab's own file."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("COCKPIT_", "ALIBABA_CLOUD_"))]:
             patch.delenv(name)
@@ -264,10 +266,12 @@ def fleet_of(folder: Path, *, impatient: bool = False) -> Iterator[Fleet]:
         info = lab.up(folder, HOSTS)
         try:
             settings = load_settings(info.store)
+            if store:
+                settings = replace(settings, store=store, data_dir=folder)
             nobody_vouched = folder / "known_hosts"
             nobody_vouched.touch()
-            ssh = settings.ssh.model_copy(update={"known_hosts": nobody_vouched})
-            fleet = Fleet(info, settings.model_copy(update={"ssh": ssh}), impatient=impatient)
+            ssh = replace(settings.ssh, known_hosts=nobody_vouched)
+            fleet = Fleet(info, replace(settings, ssh=ssh), impatient=impatient)
             fleet.catalogue()
             fleet.api.open()
             try:

@@ -39,6 +39,7 @@ from engine.reading.scope import find_app, find_instance, find_scope
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.fleets import load_instance
+from engine.store.ownership import Ownership, acquire
 from engine.store.store import Store
 
 NOW = 1_795_436_400.0  # 2026-11-23 12:20:00 UTC: when the tests look
@@ -60,9 +61,23 @@ def seed_fleet(store: Store, *, hosts: int = 8) -> None:
 
 
 def seed_engine(store: Store, *, at: float = NOW) -> None:
+    """An engine that was heard of last at `at`. PostgreSQL counts by its own clock and asks whether its session is there."""
     with store.writing() as conn:
         values = {"id": "engine-1", "machine": "jump-1", "pid": 4711, "started_at": at - 3600, "heartbeat_at": at}
         conn.execute(sa.insert(t.engine).values(**values, state="active"))
+    if not store.is_sqlite:
+        _sessions.append(acquire(store, "engine-1", at))
+        set_heartbeat(store, at)
+
+
+def set_heartbeat(store: Store, at: float) -> None:
+    with store.writing() as conn:
+        age_s = NOW - at
+        heartbeat = sa.literal(at) if store.is_sqlite else sa.text(f"extract(epoch FROM clock_timestamp()) - {age_s}")
+        conn.execute(sa.update(t.engine).values(heartbeat_at=heartbeat, state="active"))
+
+
+_sessions: list[Ownership | None] = []  # they end with their databases
 
 
 def _insert(conn: sa.Connection, table: sa.Table, **values: object) -> int:

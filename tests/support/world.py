@@ -118,6 +118,10 @@ class SimRemote:
     failing: set[tuple[str, StepName]] = field(default_factory=set)
     unreachable: set[str] = field(default_factory=set)
     hanging: set[tuple[str, StepName]] = field(default_factory=set)
+    vanishing: set[tuple[str, StepName]] = field(
+        default_factory=set
+    )  # the host is restarted in the middle of that step
+    scripts: list[tuple[str, str]] = field(default_factory=list)  # (host, script)
     effects: Counter[tuple[str, str, StepName]] = field(default_factory=Counter)  # (host, job key, step) → times done
     records: dict[tuple[str, str], list[JobEvent]] = field(default_factory=dict)  # what the job did, kept on the host
     stopped: set[tuple[str, str]] = field(default_factory=set)
@@ -129,6 +133,7 @@ class SimRemote:
         await asyncio.sleep(0)
         if host.name in self.unreachable:
             raise RemoteError(problem("host_unreachable"))
+        self.scripts.append((host.name, script))
         if "ck_ask" in script:  # a health check outside of any job
             failed = (host.name, StepName.CHECK_HEALTH) in self.failing
             return RemoteResult(int(failed), b"HEALTH CHECK NOT PASSED" if failed else b"health check passed")
@@ -161,6 +166,8 @@ class SimRemote:
             await asyncio.sleep(0.001)
         if job.host.name in self.unreachable:
             raise RemoteError(problem("link_lost"))
+        if (job.host.name, name) in self.vanishing:
+            raise RemoteError(problem("job_vanished"))
         record.append(LogBytes(f"{name} on {job.host.name}\n".encode(), len(record)))
         yield record[-1]
         status = 1 if (job.host.name, name) in self.failing else 0

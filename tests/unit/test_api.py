@@ -40,6 +40,7 @@ from tests.support.seeds import (
     seed_engine,
     seed_fleet,
     seed_order,
+    set_heartbeat,
 )
 
 __all__ = ["postgres_server", "postgres_url"]
@@ -223,8 +224,7 @@ def test_an_engine_that_fell_silent_is_not_alive(api: Api, store: Store) -> None
     assert "no engine is running" in str(api.order(*HERE, order_id).next)
     seed_engine(store, at=NOW - 6)
     assert not api.engine_alive()
-    with store.writing() as conn:
-        conn.execute(sa.update(t.engine).values(heartbeat_at=NOW - 1))
+    set_heartbeat(store, NOW - 1)
     assert api.engine_alive()
     assert "Beta runs (1 of 2 hosts done)" in str(api.order(*HERE, order_id).next)
 

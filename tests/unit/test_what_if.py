@@ -227,6 +227,15 @@ def test_a_version_that_never_succeeded_is_no_way_back(given: Given) -> None:
     assert refusal.code == "rollback_never_succeeded"
 
 
+def test_a_version_that_never_succeeded_is_refused_before_any_host_is_known_to_be_touched(given: Given) -> None:
+    """The engine may not have heard yet what a job has begun; its host turns out to be touched while it is stopped."""
+    running = given("group_running")
+    unheard = {key: replace(run, touched=False) for key, run in running.runs.items()}
+    refusal = ask(replace(running, runs=unheard), Act.ROLL_BACK, version="2.0.0").refusal
+    assert refusal is not None
+    assert refusal.code == "rollback_never_succeeded"
+
+
 def test_an_order_that_touched_nothing_is_cancelled_not_rolled_back(given: Given) -> None:
     refusal = ask(given("ready"), Act.ROLL_BACK).refusal
     assert refusal is not None

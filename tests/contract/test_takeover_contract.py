@@ -1,0 +1,283 @@
+"""Engines that are lost, frozen or too many, steps nobody can vouch for, runs that break: a real store, a simulated world."""
+
+# ruff: noqa: F811
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from engine.domain.in_doubt import POLICIES, RERUNS, InDoubt
+from engine.domain.states import Act, Direction, OrderState, RunState, StepName, StepState
+from engine.run import engine as engine_module
+from engine.run.host_run import HostRun
+from engine.store import engines
+from engine.store import orders as rows
+from engine.store import tables as t
+from engine.store.store import Store
+from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
+from tests.support.fleet_rows import GROUP, insert_fleet
+
+HOST = "hz-a-01"
+
+
+def steps_of(scene: Scene, attempt: int = 1) -> dict[StepName, StepState]:
+    with scene.store.reading() as conn:
+        steps = rows.load_steps(conn, scene.order_id, Direction.FORWARD, host=HOST)[HOST, attempt]
+    return {step.name: step.state for step in steps}
+
+
+def engine_events(scene: Scene) -> list[dict[str, Any]]:
+    with scene.store.reading() as conn:
+        query = sa.select(t.event.c.data).where(t.event.c.kind == "engine", t.event.c.order_id == scene.order_id)
+        return list(conn.execute(query.order_by(t.event.c.id)).scalars())
+
+
+# ----------------------------------------------------------------------------------------------------- steps in doubt
+
+
+def test_every_step_has_a_policy() -> None:
+    assert set(POLICIES) == set(StepName)
+
+
+@pytest.mark.parametrize("step", [name for name, policy in POLICIES.items() if policy is InDoubt.ASK])
+async def test_a_step_only_a_person_can_judge_waits_for_one(scene: Scene, step: StepName) -> None:
+    scene.remote.vanishing = {(HOST, step)}
+    async with scene.engine():
+        await scene.start()
+        progress = await scene.until_state(OrderState.HALTED)
+        run = progress.runs[Direction.FORWARD, HOST]
+        assert (run.state, run.attempt) == (RunState.FAILED, 1)
+        assert run.problem is not None
+        assert run.problem.code == "step_in_doubt"
+        assert str(step) in str(run.problem.what)
+        assert scene.balancer.weights[GROUP][f"i-{HOST}", 80] == 0
+        scene.remote.vanishing = set()
+        await scene.accepted(Act.RETRY)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.remote.effects[HOST, "forward-1", step] == scene.remote.effects[HOST, "forward-2", step] == 1
+
+
+REPEATED = (StepName.CHECK_AGENT, StepName.DOWNLOAD_SCRIPTS, StepName.DOWNLOAD_PACKAGE)
+
+
+@pytest.mark.parametrize("step", REPEATED)
+async def test_a_step_that_does_no_harm_is_done_again_by_itself(scene: Scene, step: StepName) -> None:
+    assert POLICIES[step] is InDoubt.RERUN
+    scene.remote.vanishing = {(HOST, step)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until(lambda p: p.runs[Direction.FORWARD, HOST].attempt == 2)
+        scene.remote.vanishing = set()
+        await scene.until(lambda p: p.state is OrderState.SUCCEEDED or p.state is OrderState.HALTED)
+    assert scene.progress().state is OrderState.SUCCEEDED
+    assert steps_of(scene)[step] is StepState.CANCELLED
+    assert (HOST, "forward-1") not in scene.remote.stopped or scene.remote.effects[HOST, "forward-1", step] == 1
+    assert scene.remote.effects[HOST, "forward-1", StepName.DEPLOY] == 0
+    assert scene.weights() == {100}
+
+
+async def test_a_step_is_not_done_again_for_ever(scene: Scene) -> None:
+    scene.remote.vanishing = {(HOST, StepName.DOWNLOAD_PACKAGE)}
+    async with scene.engine():
+        await scene.start()
+        progress = await scene.until_state(OrderState.HALTED)
+    assert progress.runs[Direction.FORWARD, HOST].attempt == RERUNS + 1
+
+
+async def test_a_health_check_in_doubt_is_asked_of_the_host_itself(scene: Scene) -> None:
+    assert POLICIES[StepName.CHECK_HEALTH] is InDoubt.PROBE
+    scene.remote.vanishing = {(HOST, StepName.CHECK_HEALTH)}
+    async with scene.engine():
+        await scene.start()
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert progress.runs[Direction.FORWARD, HOST].attempt == 1
+    asked = [script for host, script in scene.remote.scripts if host == HOST and "checkService" in script]
+    assert len(asked) == 1
+    assert "export HEALTH_PORT=" in asked[0]
+    assert scene.remote.effects[HOST, "forward-1", StepName.DEPLOY] == 1
+
+
+async def test_a_health_check_in_doubt_that_does_not_pass_then_keeps_the_host_at_zero(scene: Scene) -> None:
+    scene.remote.vanishing = {(HOST, StepName.CHECK_HEALTH)}
+    async with scene.engine():
+        scene.remote.failing = {(HOST, StepName.CHECK_HEALTH)}
+        await scene.start()
+        await scene.until_state(OrderState.HALTED)
+        assert scene.balancer.weights[GROUP][f"i-{HOST}", 80] == 0
+    assert steps_of(scene)[StepName.CHECK_HEALTH] is StepState.FAILED
+
+
+@pytest.mark.parametrize("step", [StepName.CUT_TRAFFIC, StepName.RESTORE_TRAFFIC])
+async def test_a_move_on_the_balancer_in_doubt_is_made_again_and_read_back(scene: Scene, step: StepName) -> None:
+    """The engine is lost between the call and its outcome: its rows say *running*."""
+    async with scene.engine():
+        await scene.start(parallelism=1)
+        await scene.until(lambda p: steps_row(scene, step) is StepState.RUNNING)
+    scene.balancer.weights[GROUP][f"i-{HOST}", 80] = 100 if step is StepName.CUT_TRAFFIC else 0
+    async with scene.engine():
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert {run.attempt for run in progress.runs.values()} == {1}
+    assert scene.weights() == {100}
+    assert min(scene.lowest()) >= 4
+
+
+def steps_row(scene: Scene, name: StepName) -> StepState | None:
+    try:
+        return steps_of(scene)[name]
+    except KeyError:
+        return None
+
+
+# -------------------------------------------------------------------------------------- frozen engines, and too many
+
+
+async def test_an_engine_that_was_put_aside_takes_nothing_back(scene: Scene) -> None:
+    """As after a freeze: its lease was ended while it could not see it, and it still holds its lock."""
+    scene.remote.hanging = {(host, StepName.DEPLOY) for host in scene.fleet.hosts}
+    async with scene.engine() as late:
+        await scene.start()
+        await scene.until(
+            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s is StepName.DEPLOY) == 4
+        )
+        with scene.store.writing() as conn:
+            engines.end(conn, late.id, scene.clock.now())
+            successor = conn.execute(
+                sa.update(t.order).values(epoch=t.order.c.epoch + 1, engine_id="successor").returning(t.order.c.epoch)
+            ).scalar_one()
+            before = len(conn.execute(sa.select(t.event)).all())
+        with pytest.raises(engine_module.LeaseEnded), scene.store.writing() as conn:
+            late._take_over(conn, scene.order_id)
+        progress = scene.progress()
+        assert progress.epoch == successor
+        late.stop()
+    with scene.store.reading() as conn:
+        assert len(conn.execute(sa.select(t.event)).all()) == before
+
+
+async def test_a_standby_goes_on_when_its_engine_falls_silent(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first engine's loop stands still, as in a frozen process; its lock stays."""
+    monkeypatch.setattr(engine_module, "HEARTBEAT_S", 0.05)
+    frozen = asyncio.Event()
+    async with scene.engine() as first, scene.engine():
+        await scene.start(beta=True)
+        await scene.until_state(OrderState.WAITING)
+        owner = engine_events(scene)[-1]["engine"]
+        if owner != first.id:
+            pytest.fail("the first engine has the order")
+
+        async def stand_still(*_: object) -> None:
+            await frozen.wait()
+
+        monkeypatch.setattr(first, "_beat", stand_still)
+        with scene.store.writing() as conn:
+            conn.execute(
+                sa.update(t.engine).where(t.engine.c.id == first.id).values(heartbeat_at=t.engine.c.heartbeat_at - 60)
+            )
+        await scene.until(lambda p: engine_events(scene)[-1]["engine"] != first.id)
+        frozen.set()
+        await scene.accepted(Act.CONFIRM)
+        await scene.until_state(OrderState.SUCCEEDED)
+        assert engine_events(scene)[-1]["engine"] != first.id
+    assert set(scene.remote.effects.values()) == {1}
+
+
+async def test_engines_share_the_orders_of_a_postgresql_store(tmp_path: Path, postgres_url: str) -> None:
+    store = Store.open(postgres_url)
+    with store.writing() as conn:
+        fleet = insert_fleet(conn)
+    scene = Scene(tmp_path, store, fleet)
+    async with scene.engine() as first:
+        scene.create()
+        await scene.until_state(OrderState.READY)
+        async with scene.engine() as second:
+            await asyncio.sleep(0.3)
+            assert [event["engine"] for event in engine_events(scene)] == [first.id]
+            first.stop()
+            await scene.until(lambda p: engine_events(scene)[-1]["engine"] == second.id)
+            await scene.accepted(Act.START)
+            await scene.until_state(OrderState.SUCCEEDED)
+    store.close()
+
+
+# ------------------------------------------------------------------------------------------ bounded ends that are seen
+
+
+async def test_a_run_that_keeps_breaking_ends_as_failed_and_says_why(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its log cannot be written, say: nothing on the host or the balancer can tell, so a person must."""
+    monkeypatch.setattr("engine.run.reconcile.STORE_PAUSE_S", 0.01)
+    whole = HostRun._log_path
+
+    def nowhere(run: HostRun) -> Path:
+        return Path("/proc/nowhere/x.log") if run.run.host == HOST else whole(run)
+
+    monkeypatch.setattr(HostRun, "_log_path", nowhere)
+    async with scene.engine():
+        await scene.start()
+        progress = await scene.until_state(OrderState.HALTED)
+        run = progress.runs[Direction.FORWARD, HOST]
+        assert run.problem is not None
+        assert run.problem.code == "run_broke"
+        assert "FileNotFoundError" in run.problem.evidence
+        monkeypatch.setattr(HostRun, "_log_path", whole)
+        await scene.accepted(Act.RETRY)
+        await scene.until_state(OrderState.SUCCEEDED)
+
+
+async def test_an_order_is_cancelled_in_the_middle_of_its_check(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    async def never(*_: object, **__: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(scene.remote, "run", never)
+    async with scene.engine():
+        scene.create()
+        await asyncio.wait_for(asked.wait(), 10)
+        await scene.accepted(Act.CANCEL, reason="wrong app")
+        await scene.until_state(OrderState.CANCELLED)
+
+
+async def test_a_cancel_ends_though_hosts_cannot_be_reached_and_names_them(scene: Scene) -> None:
+    scene.remote.hanging = {(host, StepName.INSTALL_SOFTWARE) for host in scene.fleet.hosts}
+    async with scene.engine():
+        await scene.start()
+        await scene.until(
+            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s is StepName.INSTALL_SOFTWARE) == 4
+        )
+        scene.remote.unreachable = {HOST}
+        await scene.accepted(Act.CANCEL, reason="wrong window")
+        scene.remote.hanging = set()
+        progress = await scene.until_state(OrderState.CANCELLED)
+    run = progress.runs[Direction.BACK, HOST]
+    assert run.state is RunState.FAILED
+    assert run.problem is not None
+    assert run.problem.code == "host_unreachable"
+    assert [line.mount.host for line in progress.weights if line.owned] == [HOST]
+    assert [server for (server, _), weight in scene.balancer.weights[GROUP].items() if weight == 0] == [f"i-{HOST}"]
+
+
+async def test_a_cancel_ends_though_a_host_has_left_the_app(scene: Scene) -> None:
+    scene.remote.failing = {(HOST, StepName.INSTALL_SOFTWARE)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until_state(OrderState.HALTED)
+        with scene.store.writing() as conn:
+            host_id = conn.execute(sa.select(t.host.c.id).where(t.host.c.name == HOST)).scalar_one()
+            conn.execute(sa.delete(t.service_instance_host).where(t.service_instance_host.c.host_id == host_id))
+        await scene.accepted(Act.CANCEL, reason="wrong window")
+        progress = await scene.until_state(OrderState.CANCELLED)
+    problem = progress.runs[Direction.BACK, HOST].problem
+    assert problem is not None
+    assert problem.code == "host_left_instance"
