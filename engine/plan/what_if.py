@@ -310,7 +310,9 @@ def _roll_back(asked: Asked) -> Consequence:
     version = asked.params.get("version")
     back = plan_rollback(progress, version)
     touched = touched_hosts(progress)
-    unknown = _versions_not_in(back, asked.succeeded_versions, touched)
+    unknown = _versions_not_in(back, asked.succeeded_versions, _may_be_touched(progress))
+    if version and version not in asked.succeeded_versions:  # whether or not a host would get it by what is known now
+        unknown = str(version)
     if unknown:
         return _refused(
             asked, summary, words.version_never_succeeded(asked.app, unknown, asked.succeeded_versions), hosts
@@ -476,6 +478,12 @@ def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Proble
 
 def _is_weight(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_WEIGHT
+
+
+def _may_be_touched(progress: OrderProgress) -> tuple[str, ...]:
+    """Those touched, and those that run: what they have done by the time they are stopped is not known yet."""
+    running = _hosts_in(progress, RunState.RUNNING)
+    return tuple(dict.fromkeys([*touched_hosts(progress), *running]))
 
 
 def _versions_not_in(plan: Plan, succeeded: tuple[str, ...], touched: tuple[str, ...]) -> str:
