@@ -318,7 +318,7 @@ def _roll_back(asked: Asked) -> Consequence:
     touched = touched_hosts(progress)
     # A named version is looked at even when no host is touched yet: one may turn out to be while it is stopped.
     named_unknown = version if version and version not in asked.succeeded_versions else ""
-    unknown = named_unknown or _versions_not_in(back, asked.succeeded_versions, touched)
+    unknown = named_unknown or _versions_not_in(back, asked.succeeded_versions, _may_be_touched(progress))
     if unknown:
         return _refused(
             asked, summary, words.version_never_succeeded(asked.app, unknown, asked.succeeded_versions), hosts
@@ -484,6 +484,12 @@ def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Proble
 
 def _is_weight(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_WEIGHT
+
+
+def _may_be_touched(progress: OrderProgress) -> tuple[str, ...]:
+    """Those touched, and those that run: what they have done by the time they are stopped is not known yet."""
+    running = _hosts_in(progress, RunState.RUNNING)
+    return tuple(dict.fromkeys([*touched_hosts(progress), *running]))
 
 
 def _versions_not_in(plan: Plan, succeeded: tuple[str, ...], touched: tuple[str, ...]) -> str:

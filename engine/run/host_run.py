@@ -418,20 +418,18 @@ class HostRun:
             await self._fail(self._current(), StepState.FAILED, error.problem)
 
     async def _note_deployed(self, job: Job, earlier: Direction, attempt: int) -> None:
-        """What the earlier attempt did to the host's version after it was lost sight of."""
+        """What the earlier attempt did to the host's version after it was lost sight of. Its log's mark stays where it is: were
+        the rows not written now, the next try must read the same records again."""
         log = HostLog(log_path(self.context.log_dir, self.context.order_id, self.run.host, earlier, attempt))
+        offset = log.offset
+        log.close()
         began = ended = False
-        try:
-            async for event in self.context.remote.follow(job, log.offset):
-                match event:
-                    case LogBytes(data, offset):
-                        log.output(data, offset)
-                    case StepStarted(StepName.DEPLOY):
-                        began = True
-                    case StepEnded(StepName.DEPLOY, 0, False):
-                        ended = True
-        finally:
-            log.close()
+        async for event in self.context.remote.follow(job, offset):
+            match event:
+                case StepStarted(StepName.DEPLOY):
+                    began = True
+                case StepEnded(StepName.DEPLOY, 0, False):
+                    ended = True
         if not began and not ended:
             return
         version = self.plan.to_version if earlier is self.direction else self.plan.from_version

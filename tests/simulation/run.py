@@ -34,7 +34,7 @@ EPOCH_S = 1_790_000_000.0
 LOOK_S = 0.5
 FINISH_EVERY_S = 2.0
 END_WITHIN_S = 3600.0  # after the last fault, whatever was going on
-SETTLE_S = 20.0
+SETTLE_S = 5.0
 
 
 class SimClock:
@@ -163,8 +163,9 @@ class Run:
             return int(conn.execute(sa.select(sa.func.count()).select_from(t.order)).scalar_one())
 
     def _stuck(self) -> None:
+        still_open = self._open()
         with self.store.reading() as conn:
-            for order_id in self._open():
+            for order_id in still_open:
                 progress = rows.load_progress(conn, order_id)
                 runs = ", ".join(f"{d}/{h} {r.state}" for (d, h), r in progress.runs.items() if r.state != "succeeded")
                 what = f"#{order_id} is still {progress.state} ({progress.problem}); {runs}"

@@ -24,6 +24,7 @@ from engine.store.failures import store_error
 from engine.store.store import Store
 from tests.simulation.loop import PROCESS, Process, running_loop
 
+POLL_S = 0.025  # a change is noticed that much later, as in a file
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -159,7 +160,7 @@ class OnLoop:
             limit = loop.call_later(timeout_s, _settle, change)
             await change
             limit.cancel()
-            await asyncio.sleep(self.chance.random() * self.slowest_s)
+            await asyncio.sleep(POLL_S)
         return store.change_token()
 
     def lane(self, name: str) -> OnLoop:

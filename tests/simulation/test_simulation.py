@@ -13,14 +13,20 @@ from tests.simulation.run import simulate
 from tests.simulation.scenario import calm
 from tests.simulation.simulate import report
 
-SEEDS_A_TEST = 25
-TESTS = 20
+pytestmark = pytest.mark.timeout(300)
+SEEDS_A_TEST = 10
+TESTS = 50
 
 FOUND = {
     23: "a stopped job had begun its deploy unseen: the host was taken for untouched",
     30: "an engine that was refused moved the log's mark past a step that was never written down",
     82: "a rollback pressed behind a cancel woke the ended order up",
     148: "a run taken over to be stopped left the earlier engine's job running",
+    283: "a confirmed gate gave up the weight of a host that was being retried",
+    327: "a confirmed gate gave up the weight of a host that had failed within the budget",
+    5139: "the store was away when a lost deploy was read from its record, and the record was not read again",
+    5218: "a rollback named a version that never succeeded while no host was known to be touched",
+    5285: "a host that was running at the rollback was going back to a version that never succeeded",
     155: "the store was away when a deploy ended; the host's version was never written",
 }
 
