@@ -166,11 +166,11 @@ class Engine:
             if _loop_time() - beat_at >= HEARTBEAT_S:
                 await self._beat(journal)
                 beat_at = _loop_time()
+            await self._adopt_orders(ownership, journal, dispatch)
+            await self._pass_commands_on(await self._background.call(self._sent_commands), ownership, journal, dispatch)
             if self._log_keep_days and _loop_time() >= clear_at:
                 await self._background.call(self._clear_old_logs)
                 clear_at = _loop_time() + CLEAR_EVERY_S
-            await self._adopt_orders(ownership, journal, dispatch)
-            await self._pass_commands_on(await self._background.call(self._sent_commands), ownership, journal, dispatch)
             if self._idle():
                 return True
             await self._pause(REST_S)

@@ -101,7 +101,13 @@ class _FileOwnership:
     @classmethod
     def acquire(cls, store: Store, database: Path, now: float) -> _FileOwnership | None:
         path = lock_path(database)
-        return cls._try(path) or (cls._try(path) if _taken_from_frozen(store, path, now) else None)
+        taken = cls._try(path)
+        if taken is None and _taken_from_frozen(store, path, now):
+            until = time.monotonic() + KILLED_S
+            # A process that was killed keeps its locks until the last of its threads has ended, a zombie already.
+            while (taken := cls._try(path)) is None and time.monotonic() < until:
+                time.sleep(0.01)
+        return taken
 
     @classmethod
     def _try(cls, path: Path) -> _FileOwnership | None:
@@ -156,9 +162,6 @@ def _ended(pid: int, path: Path) -> bool:
         log.warning("the frozen engine %s keeps the store and can't be ended: %s", pid, error)
         return False
     log.warning("the frozen engine %s kept a transaction open and was killed", pid)
-    until = time.monotonic() + KILLED_S
-    while engines.is_there(pid) and time.monotonic() < until:  # its locks go with it
-        time.sleep(0.01)
     return True
 
 

@@ -27,7 +27,7 @@ HOST = "hz-a-01"
 
 def steps_of(scene: Scene, attempt: int = 1) -> dict[StepName, StepState]:
     with scene.store.reading() as conn:
-        steps = rows.load_steps(conn, scene.order_id, Direction.FORWARD, host=HOST)[HOST, attempt]
+        steps = rows.load_steps(conn, scene.order_id, Direction.FORWARD, hosts={HOST})[HOST, attempt]
     return {step.name: step.state for step in steps}
 
 
