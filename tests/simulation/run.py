@@ -220,6 +220,7 @@ class Run:
             log_dir=self.log_dir, idle_s=None, background=OnLoop(random.Random(chance.random())),
             acquire=self.owners.acquire,
         )  # fmt: skip
+        engine.id = process.name  # a seed means the same in every process: no process id, nothing random of ours
         self.checkers.engines[engine.id] = process
         await engine.run()
 
