@@ -37,7 +37,7 @@ def scene(tmp_path: Path) -> Iterator[tuple[Path, Store, tuple[int, int]]]:
 
 @contextmanager
 def engine(folder: Path, store: Store, *, step_s: float) -> Iterator[Any]:
-    with process(folder, "engine_under_test", BENCH_STEP_S=str(step_s)) as running:
+    with process(folder, "engine_with_trivial_steps", BENCH_STEP_S=str(step_s)) as running:
         until(lambda: engine_alive(store, running.pid), 30)
         yield running
 

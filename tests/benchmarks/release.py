@@ -115,7 +115,7 @@ def release(folder: Path, hosts: int, facts: dict[str, Any], *, mounted: bool = 
     with store.writing() as conn:
         workspace, instance = insert_fleet(conn, hosts, facts, mounted=mounted)
     more = {"COCKPIT_BENCH_PROFILE": profile} if profile else {}
-    with process(folder, "engine_under_test", **more) as engine:
+    with process(folder, "engine_with_trivial_steps", **more) as engine:
         until(lambda: engine_alive(store, engine.pid), 30)
         spec = ReleaseSpec("shop", "2.0.0", parallelism=50)
         before = changes(folder)
