@@ -101,7 +101,7 @@ def test_a_release_goes_on_when_the_terminal_is_lost_and_a_new_cockpit_shows_it(
         for host in first:
             fleet.step(order, host, StepName.DEPLOY)
         terminal.press("o")
-        terminal.shows(f"#{order}", "running")
+        terminal.shows(f"#{order}", "running", "took")  # the list of orders, not the apps with their open order
         terminal.press("Enter")
         terminal.shows(first[0], "deploy")
     assert running(engine)
@@ -112,7 +112,7 @@ def test_a_release_goes_on_when_the_terminal_is_lost_and_a_new_cockpit_shows_it(
     with cockpit_at_a_terminal(fleet, "second") as terminal:
         terminal.shows("trade-core")
         terminal.press("o")
-        terminal.shows(f"#{order}", "running")
+        terminal.shows(f"#{order}", "running", "took")  # the list of orders, not the apps with their open order
         terminal.press("Enter")
         terminal.shows(first[0], "deploy")
         fleet.fault("hung_start", False)

@@ -9,17 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from textual.pilot import Pilot
 
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.ports import Question
-from engine.store import tables as t
-from engine.store.prompts import insert_prompt
-from engine.store.store import Store
-from screens.prompt import PromptScreen
-from tests.support import seeds
 from tests.support.cockpit_screens import Situation, open_order, press, settled, until
 
 SIZES = {"80x24": (80, 24), "160x45": (160, 45)}
@@ -116,25 +109,3 @@ def test_picture_in_ascii(tmp_path: Path, snap_compare: Callable[..., bool]) -> 
         await open_order(pilot, stage.order_id)
 
     assert snap_compare(stage.app("en", ascii=True), terminal_size=(160, 45), run_before=arrange)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("size", SIZES)
-def test_picture_of_a_one_time_password(
-    size: str, language: str, tmp_path: Path, snap_compare: Callable[..., bool]
-) -> None:
-    stage = Situation(tmp_path, "group_running")
-    question = Question("gate", "release@gate.acme.example:22", True, "Acme two-factor", "One-time password:", False, 2)
-    store = Store.open(stage.url)
-    with store.writing() as conn:
-        insert_prompt(conn, question, asked_by="engine", public_key="", now=seeds.NOW - 60, deadline_at=seeds.NOW + 240)
-        conn.execute(sa.update(t.prompt).values(beat_at=seeds.NOW))
-    store.close()
-
-    async def arrange(pilot: Pilot[None]) -> None:
-        await settled(pilot)
-        await until(pilot, lambda: isinstance(pilot.app.screen, PromptScreen))
-        await pilot.press(*"4938")
-        await settled(pilot)
-
-    assert snap_compare(stage.app(language), terminal_size=SIZES[size], run_before=arrange)
