@@ -5,16 +5,17 @@ The waiting is done in worker threads; the screen goes on meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from textual.screen import Screen
 
+from engine.api import Api
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, CommandState
 from screens import words
+from screens.asking import WRITE_DEADLINE_S, ask
 from screens.cockpit import cockpit_of
 from screens.consequence import ConsequenceScreen
 from screens.translate import _
@@ -48,23 +49,20 @@ class Acting:
         return self._screen.query_one(Notice)
 
     async def _send(self, act: Act, params: Mapping[str, Any], reason: str) -> None:
-        cockpit = cockpit_of(self._screen)
+        here = cockpit_of(self._screen).here()
+        within_s = GIVEN_BACK_WITHIN_S if act is Act.GIVE_BACK else ANSWER_WITHIN_S
 
-        def send_and_wait() -> tuple[CommandState, Problem | None]:
-            api = cockpit.open_api()
-            command = api.send(*cockpit.here(), self._order_id, act, params, reason=reason)
-            within_s = GIVEN_BACK_WITHIN_S if act is Act.GIVE_BACK else ANSWER_WITHIN_S
+        def send_and_wait(api: Api) -> tuple[CommandState, Problem | None]:
+            command = api.send(*here, self._order_id, act, params, reason=reason)
             answer = api.wait_command(command, timeout_s=within_s)
             return answer.state, answer.problem
 
         word = words.act_word(act)
         self._notice.tell(_("{act}: sent, waiting for the engine").format(act=word))
         try:
-            state, problem = await asyncio.to_thread(send_and_wait)
+            state, problem = await ask(self._screen, send_and_wait, WRITE_DEADLINE_S + within_s)
         except ProblemError as error:
             state, problem = CommandState.REFUSED, error.problem
-        if not self._screen.is_mounted:
-            return
         if state is CommandState.ACCEPTED:
             self._notice.tell(_("{act}: accepted").format(act=word))
             self._accepted(act, params)

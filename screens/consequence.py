@@ -5,7 +5,6 @@ It sends nothing itself: it is dismissed with the reason that was given (an empt
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from engine.domain.problem import ProblemError
 from engine.domain.states import Act
 from engine.views import Consequence
 from screens import words
+from screens.asking import ask
 from screens.cockpit import cockpit_of
 from screens.paint import paint_of
 from screens.translate import N_, _, tr
@@ -106,11 +106,9 @@ class ConsequenceScreen(ModalScreen[str | None]):
             self.run_worker(self._fetch(), group="consequence")
 
     async def _fetch(self) -> None:
-        cockpit = cockpit_of(self)
+        here = cockpit_of(self).here()
         try:
-            found = await asyncio.to_thread(
-                lambda: cockpit.open_api().consequence(*cockpit.here(), self._order_id, self._act, self._params)
-            )
+            found = await ask(self, lambda api: api.consequence(*here, self._order_id, self._act, self._params))
         except ProblemError as error:
             self._consequence = None
             self.query_one("#would", Prose).say(problem_text(error.problem, self.app))
@@ -120,7 +118,7 @@ class ConsequenceScreen(ModalScreen[str | None]):
             self._busy = False
 
     def _show(self, found: Consequence) -> None:
-        if found == self._consequence or not self.is_mounted:
+        if found == self._consequence:
             return
         self._consequence = found
         self.query_one("#would", Prose).say(self._text(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from engine.domain.problem import ProblemError
 from engine.domain.states import Strategy, TrafficMode
 from engine.views import AppView, HostView, ReleasePreview
 from screens import words
+from screens.asking import WRITE_DEADLINE_S, ask
 from screens.order import OrderScreen
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
@@ -178,11 +178,11 @@ class NewReleaseScreen(WatchingScreen[Choices]):
     async def _fetch_preview(self, spec: ReleaseSpec, asked: int) -> None:
         tenant, workspace = self.cockpit.here()
         try:
-            preview = await asyncio.to_thread(lambda: self.cockpit.open_api().preview(tenant, workspace, spec))
+            preview = await ask(self, lambda api: api.preview(tenant, workspace, spec))
         except ProblemError as error:
             self.query_one(Preview).say(problem_text(error.problem, self.app))
             return
-        if asked == self._asked and self.is_mounted:
+        if asked == self._asked:
             self._preview = preview
             self.query_one(Preview).show(preview)
             self.query_one("#override-row").display = preview.breaks_floor
@@ -203,7 +203,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
     async def _create(self, spec: ReleaseSpec) -> None:
         tenant, workspace = self.cockpit.here()
         try:
-            order_id = await asyncio.to_thread(lambda: self.cockpit.open_api().create_release(tenant, workspace, spec))
+            order_id = await ask(self, lambda api: api.create_release(tenant, workspace, spec), WRITE_DEADLINE_S)
         except ProblemError as error:
             self.query_one(Notice).refuse(error.problem)
             return

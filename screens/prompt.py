@@ -5,7 +5,6 @@ The answer goes straight to the api, which seals it; this screen keeps it no lon
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from textual.widgets import Input, Static
 
 from engine.domain.problem import ProblemError
 from engine.views import PromptView
+from screens.asking import ask
 from screens.cockpit import cockpit_of
 from screens.filters import without_hostile_text
 from screens.paint import paint_of
@@ -63,9 +63,8 @@ class PromptScreen(ModalScreen[bool]):
             self.run_worker(self._answer(event.value), group="answer")
 
     async def _answer(self, answer: str) -> None:
-        cockpit = cockpit_of(self)
         try:
-            await asyncio.to_thread(lambda: cockpit.open_api().answer_prompt(self.prompt.id, answer))
+            await ask(self, lambda api: api.answer_prompt(self.prompt.id, answer))
         except ProblemError as error:
             refusal = self.query_one("#refusal", Static)
             refusal.update(problem_text(error.problem, self.app))

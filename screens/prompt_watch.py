@@ -5,14 +5,15 @@ It reads in a worker thread and writes nothing. A store that can't be read is th
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from textual.app import App
 from textual.widgets import Input, TextArea
 
+from engine.api import Api
 from engine.domain.problem import ProblemError
 from engine.views import PromptView
+from screens.asking import ask
 from screens.cockpit import Cockpit
 from screens.filters import without_hostile_text
 from screens.prompt import PromptScreen
@@ -49,7 +50,7 @@ class PromptWatch:
 
     async def _refresh(self) -> None:
         try:
-            found = await asyncio.to_thread(self._read)
+            found = await ask(self._cockpit, self._read)
         except ProblemError:
             return  # said by the screen that is open; looked at again in a moment
         finally:
@@ -58,9 +59,8 @@ class PromptWatch:
             self._open = found
         self._show()
 
-    def _read(self) -> tuple[PromptView, ...] | None:
+    def _read(self, api: Api) -> tuple[PromptView, ...] | None:
         """In a worker thread: nothing when nothing changed."""
-        api = self._cockpit.open_api()
         token = api.change_token()
         if token == self._token and time.monotonic() < self._stale_at:
             return None

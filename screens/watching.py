@@ -6,7 +6,6 @@ screen says so calmly and keeps trying. It writes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import ClassVar, Generic, TypeVar
 
@@ -15,8 +14,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
 
 from engine.api import Api
-from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
+from screens.asking import ask
 from screens.cockpit import Cockpit, cockpit_of
 from screens.widgets.crumbs import Crumbs
 from screens.widgets.key_bar import KeyBar
@@ -24,7 +23,6 @@ from screens.widgets.trouble import Trouble
 
 DataT = TypeVar("DataT")
 
-LOAD_DEADLINE_S = 20.0
 RETRY_S = 1.0
 STALE_S = 5.0  # read again after this long even when the store is silent: estimates and the engine's pulse age
 
@@ -123,29 +121,18 @@ class WatchingScreen(Screen[None], Generic[DataT]):
 
     async def _load(self) -> None:
         try:
-            found = await self._found()
+            found = await ask(self, self._look)
+        except ProblemError as error:
+            self._failed(error.problem)
+        else:
             if found is not None:
                 self.data, self.alive, self.orphans = found
-                self._shown()
+                self._shown(self.data)
         finally:
             self._busy = False
 
-    async def _found(self) -> tuple[DataT, bool, int] | None:
-        """What is new; nothing when nothing is, or when the store can't be read (which is said)."""
-        try:
-            async with asyncio.timeout(LOAD_DEADLINE_S):
-                return await asyncio.to_thread(self._look)
-        except ProblemError as error:
-            self._failed(error.problem)
-        except TimeoutError:
-            self._failed(_too_slow())
-        except Exception as error:  # noqa: BLE001  # the edge of the process: an operator gets a sentence, not a traceback
-            self._failed(_unexpected(error))
-        return None
-
-    def _look(self) -> tuple[DataT, bool, int] | None:
+    def _look(self, api: Api) -> tuple[DataT, bool, int] | None:
         """In a worker thread: nothing when nothing changed."""
-        api = self.cockpit.open_api()
         token = api.change_token()
         if token == self._token and not self._stale and time.monotonic() < self._stale_at:
             return None
@@ -155,34 +142,14 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         self._token, self._stale_at = token, time.monotonic() + STALE_S
         return found
 
-    def _shown(self) -> None:
-        if not self.is_mounted or self.data is None:
-            return
+    def _shown(self, data: DataT) -> None:
         self.query_one(Trouble).clear()
         self.query_one("#body").display = True
         self.draw_crumbs()
-        self.show(self.data)
+        self.show(data)
 
     def _failed(self, problem: Problem) -> None:
         self._stale = True
         self._look_again_at = time.monotonic() + RETRY_S
-        if self.is_mounted:
-            self.query_one("#body").display = False
-            self.query_one(Trouble).show(problem)
-
-
-def _unexpected(error: Exception) -> Problem:
-    return Problem(
-        "unexpected",
-        message("Reading the store failed in a way the cockpit does not know."),
-        message("Report this with the line above; what is running is not touched by it."),
-        f"{type(error).__name__}: {error}",
-    )
-
-
-def _too_slow() -> Problem:
-    return Problem(
-        "store_slow",
-        message("The store has not answered for {seconds} s.", seconds=int(LOAD_DEADLINE_S)),
-        message("Check the disk or the database server it lies on."),
-    )
+        self.query_one("#body").display = False
+        self.query_one(Trouble).show(problem)

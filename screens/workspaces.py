@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,7 +13,7 @@ from textual.widgets import Input, Static
 
 from engine.domain.problem import ProblemError
 from engine.views import WorkspaceView
-from screens.cockpit import cockpit_of
+from screens.asking import ask
 from screens.paint import paint_of
 from screens.translate import N_, _
 from screens.widgets.filter_line import matches
@@ -57,7 +56,7 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
 
     async def _load(self) -> None:
         try:
-            self._workspaces = await asyncio.to_thread(lambda: cockpit_of(self).open_api().workspaces())
+            self._workspaces = await ask(self, lambda api: api.workspaces())
         except ProblemError as error:
             self.query_one("#refusal", Static).update(problem_text(error.problem, self.app))
             return

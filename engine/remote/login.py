@@ -123,6 +123,7 @@ class Logins:
                         raise await self._unknown(hop, tunnel)
                     return await self._attempt(hop, tunnel, trusted, questions)
             except _RESETS as error:
+                questions.broken()
                 if parent is not None and not parent.is_open:
                     raise problems.unreachable(parent.hop, "its connection broke", None) from error
                 if questions.open:  # the server was tired of waiting for a person: not an attempt that failed

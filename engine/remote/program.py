@@ -16,6 +16,8 @@ from urllib.parse import quote as percent
 
 from engine.ports import Job, RemoteStep
 
+GUARD_GRACE_S = 5.0  # the host's own deadline must never be the first one: its exit status would look like the script's
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -46,8 +48,9 @@ def sh_command(script: str, *arguments: str) -> str:
 
 
 def guarded_command(script: str, deadline_s: float) -> str:
-    """As `sh_command`, and the host itself ends the script after its deadline, too; stderr joins stdout."""
-    return sh_command(_program("guard"), str(max(1, math.ceil(deadline_s))), script)
+    """As `sh_command`, and if nobody is left to end the script at its deadline, the host itself does a little later; stderr joins
+    stdout."""
+    return sh_command(_program("guard"), str(math.ceil(deadline_s + GUARD_GRACE_S)), script)
 
 
 def attach_command(job: Job, *, token: str, nonce: str, offset: int, may_start: bool, keep_days: int) -> str:

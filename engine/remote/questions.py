@@ -1,7 +1,8 @@
 """What a server asks during a login (keyboard-interactive), passed on to a person: a one-time password, mostly.
 
 A server's patience is shorter than a person's: when it hangs up meanwhile, the question stays open and its answer is given to
-the next connection. The answer is handed on and forgotten; it is never kept, logged or part of an error.
+the next connection; so is an answer that the server hung up on before it judged it. A judged answer is forgotten; none is ever
+logged or part of an error.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Questions:
         self._asker = asker if _asks(hop, settings) else None
         self._settings = settings
         self._open: dict[tuple[str, str], asyncio.Task[str | None]] = {}
+        self._given: dict[tuple[str, str], str] = {}  # in this round, not judged yet
+        self._unjudged: dict[tuple[str, str], str] = {}  # given to a connection that broke: for the next one
         self._answered = False  # in this round, with something
         self._refused = 0
         self._missed = False
@@ -55,8 +58,14 @@ class Questions:
         """Whether the server may ask once more: an answer of the round before was not enough for it."""
         if self._answered:
             self._answered = False
+            self._given.clear()
             self._refused += 1
         return self.can_ask and not self._missed and self._refused < self._settings.ask_attempts
+
+    def broken(self) -> None:
+        """The connection ended before the server said what it thinks of this round's answers: the next one is given them."""
+        self._answered = False
+        self._unjudged, self._given = self._given, {}
 
     async def answers(self, instruction: str, prompts: Sequence[tuple[str, bool]]) -> list[str] | None:
         """One answer a prompt; None when nobody answered in time."""
@@ -86,6 +95,8 @@ class Questions:
 
     async def close(self) -> None:
         tasks, self._open = list(self._open.values()), {}
+        self._given.clear()
+        self._unjudged.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,6 +105,9 @@ class Questions:
         assert self._asker is not None, "only asked after next_round"
         self.last = text
         key = (instruction, text)
+        unjudged = self._unjudged.pop(key, None)
+        if unjudged is not None:  # once: if it was wrong after all, nobody's account is locked by us
+            return unjudged
         if key not in self._open:
             question = Question(
                 hop=self._hop.name,
@@ -109,6 +123,8 @@ class Questions:
         # Shielded: the connection may end meanwhile, and takes this coroutine with it.
         answer = await asyncio.shield(self._open[key])
         self._open.pop(key, None)
+        if answer is not None:
+            self._given[key] = answer
         self._move_limit(asyncio.get_running_loop().time() + self._settings.login_timeout_s)
         return answer
 

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -227,4 +228,7 @@ class _SessionOwnership:
         with self._guard:
             self._held = False
             if not self._connection.closed:
+                # The server notices that a session has ended a moment later than whoever ended it.
+                with suppress(sa.exc.DBAPIError, sa.exc.InvalidRequestError):  # a lost session holds nothing
+                    self._connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
                 self._connection.close()

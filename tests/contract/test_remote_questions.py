@@ -107,10 +107,10 @@ async def test_one_answer_opens_the_way_to_every_host_behind(site: Site) -> None
 
 async def test_a_person_may_take_longer_than_the_login_deadline_and_than_the_server_waits(site: Site) -> None:
     await site.gate.stop()
-    site.gate.patience_s = 2.5
+    site.gate.patience_s = 4
     await site.gate.start()
     operator = Operator([CODE])
-    remote = site.make(replace(site.settings, login_timeout_s=2.0), operator)
+    remote = site.make(replace(site.settings, login_timeout_s=3.5), operator)
     run = asyncio.create_task(remote.run(site.host(), "echo ok"))
     await until(lambda: bool(operator.questions))
     await until(lambda: not site.gate.connections)  # it hung up
@@ -118,6 +118,21 @@ async def test_a_person_may_take_longer_than_the_login_deadline_and_than_the_ser
     assert (await run).output == b"ok\n"
     assert len(operator.questions) == 1  # the question stayed, its answer went to the next login
     assert site.gate.asked == 2
+
+
+async def test_an_answer_that_the_server_hung_up_on_is_given_once_more_and_then_asked_for_again(site: Site) -> None:
+    operator = Operator([CODE, CODE])
+    operator.may_answer.set()
+    site.gate.hang_ups = 1
+    remote = site.make(site.settings, operator)
+    assert (await remote.run(site.host(), "echo ok")).output == b"ok\n"
+    assert (site.gate.asked, len(operator.questions)) == (2, 1)
+    await remote.close()
+    site.gate.hang_ups = 2
+    operator.questions.clear()
+    operator.answers = [CODE, CODE]
+    assert (await site.make(site.settings, operator).run(site.host(), "echo ok")).output == b"ok\n"
+    assert (site.gate.asked, [question.attempt for question in operator.questions]) == (5, [1, 1])
 
 
 async def test_a_wrong_code_is_asked_for_again(site: Site) -> None:

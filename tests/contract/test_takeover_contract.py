@@ -163,29 +163,27 @@ async def test_a_standby_goes_on_when_its_engine_falls_silent(
     scene: Scene,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first engine's loop stands still, as in a frozen process; its lock stays."""
+    """The loop of the engine that has the order stands still, as in a frozen process; its lock stays."""
     monkeypatch.setattr(engine_module, "HEARTBEAT_S", 0.05)
     frozen = asyncio.Event()
-    async with scene.engine() as first, scene.engine():
+    async with scene.engine() as one, scene.engine() as other:
         await scene.start(beta=True)
         await scene.until_state(OrderState.WAITING)
-        owner = engine_events(scene)[-1]["engine"]
-        if owner != first.id:
-            pytest.fail("the first engine has the order")
+        owner = one if engine_events(scene)[-1]["engine"] == one.id else other
 
         async def stand_still(*_: object) -> None:
             await frozen.wait()
 
-        monkeypatch.setattr(first, "_beat", stand_still)
+        monkeypatch.setattr(owner, "_beat", stand_still)
         with scene.store.writing() as conn:
             conn.execute(
-                sa.update(t.engine).where(t.engine.c.id == first.id).values(heartbeat_at=t.engine.c.heartbeat_at - 60)
+                sa.update(t.engine).where(t.engine.c.id == owner.id).values(heartbeat_at=t.engine.c.heartbeat_at - 60)
             )
-        await scene.until(lambda p: engine_events(scene)[-1]["engine"] != first.id)
+        await scene.until(lambda p: engine_events(scene)[-1]["engine"] != owner.id)
         frozen.set()
         await scene.accepted(Act.CONFIRM)
         await scene.until_state(OrderState.SUCCEEDED)
-        assert engine_events(scene)[-1]["engine"] != first.id
+        assert engine_events(scene)[-1]["engine"] != owner.id
     assert set(scene.remote.effects.values()) == {1}
 
 

@@ -63,6 +63,7 @@ class TestServer:
     code: str = ""  # a one-time password it asks for, instead of a key
     patience_s: float = 120.0  # for one login, as LoginGraceTime
     asked: int = 0
+    hang_ups: int = 0  # answers that it does not judge: it breaks the connection
     _listener: asyncssh.SSHAcceptor | None = None
     _commands: dict[asyncio.Task[None], asyncio.subprocess.Process | None] = field(default_factory=dict)
 
@@ -190,6 +191,11 @@ class _Server(asyncssh.SSHServer):
         return "", "Two\x1b[31m factors", "", [(f"One-time password for {username}: ", False)]
 
     def validate_kbdint_response(self, username: str, responses: list[str]) -> bool:
+        if self._server.hang_ups:
+            self._server.hang_ups -= 1
+            assert self._connection is not None
+            self._connection.abort()
+            return False
         return responses == [self._server.code]
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
