@@ -1,4 +1,4 @@
-"""A question to the store outlives nothing: not the screen that asked it, not its deadline, and no traceback reaches an operator."""
+"""A question to the store outlives neither its screen nor its deadline, and no traceback reaches an operator."""
 
 from __future__ import annotations
 
