@@ -16,7 +16,7 @@ from urllib.parse import quote as percent
 
 from engine.ports import Job, RemoteStep
 
-GUARD_GRACE_S = 5.0  # the host's own deadline must never be the first one: its exit status would look like the script's
+GUARD_GRACE_S = 2.0  # the host's own deadline must never be the first one: its exit status would look like the script's
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 

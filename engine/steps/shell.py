@@ -123,7 +123,7 @@ def _by_decimal(ports: str, established: str, address: str) -> str:
 
 
 def staragent_process(home: str) -> str:
-    """The sh function `ck_agent_running`: true when a process of that home's bin folder is there.
+    """The sh function `ck_agent_running`: true when a process has an argument that begins with that home's bin folder.
 
     A process that carries this very text in its arguments (`sh -c`) is known by the word ck_agent_running and not counted.
     """
@@ -131,12 +131,17 @@ def staragent_process(home: str) -> str:
 ck_agent_running() {{
     ck_bin={quote(home.rstrip("/") + "/bin/")}
     if [ ! -r /proc/self/cmdline ]; then
-        ps -ef 2>/dev/null | grep -F -e "$ck_bin" | grep -v -e ck_agent_running -e 'grep -F' >/dev/null
+        ps -ef 2>/dev/null | grep -F -e " $ck_bin" | grep -v -e ck_agent_running -e 'grep -F' >/dev/null
         return
     fi
     for ck_file in $(grep -lF -e "$ck_bin" -e ck_agent_running /proc/[0-9]*/cmdline 2>/dev/null); do
         grep -qF -e ck_agent_running "$ck_file" 2>/dev/null && continue
-        grep -qF -e "$ck_bin" "$ck_file" 2>/dev/null && return 0
+        tr '\\0' '\\n' <"$ck_file" 2>/dev/null | {{
+            while IFS= read -r ck_word; do
+                case $ck_word in "$ck_bin"*) exit 0 ;; esac
+            done
+            exit 1
+        }} && return 0
     done
     return 1
 }}

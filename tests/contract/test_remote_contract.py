@@ -349,7 +349,7 @@ async def test_run_ends_at_its_deadline_on_both_sides(site: Site) -> None:
 
 
 async def test_run_over_a_link_that_breaks_knows_no_exit_status(site: Site) -> None:
-    running = asyncio.create_task(site.remote.run(site.host, "echo hello; touch up; sleep 5"))
+    running = asyncio.create_task(site.remote.run(site.host, "echo hello; touch up; sleep 2"))
     await until(lambda: (site.home / "up").exists())
     site.server.drop()
     result = await running

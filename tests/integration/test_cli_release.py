@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cockpit.lab import process as lab
 
@@ -55,7 +56,9 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     info = lab.up(folder, 4)
     try:
         terminal = Terminal(info)
-        terminal.cockpit("apply", info.catalogue)
+        catalogue = folder / "impatient.yaml"
+        catalogue.write_text(_with_health_deadline(Path(info.catalogue).read_text(), "3"))
+        terminal.cockpit("apply", str(catalogue))
         yield terminal
     finally:
         subprocess.run(
@@ -64,6 +67,15 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
             timeout=DEADLINE_S,
             check=True,
         )
+
+
+def _with_health_deadline(catalogue: str, seconds: str) -> str:
+    data = yaml.safe_load(catalogue)
+    for stack in data["tenants"][0]["tech_stacks"]:
+        for parameter in stack["parameters"]:
+            if parameter["name"] == "health_deadline_s":
+                parameter["default"] = seconds
+    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
 
 
 def versions(terminal: Terminal) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from cockpit import engine_process
 from cockpit.lab import process as lab
 from cockpit.lab.process import LabInfo
 from cockpit.opening import OpenedCockpit
@@ -37,6 +38,7 @@ def practice(tmp_path: Path) -> Iterator[LabInfo]:
         store.close()
         yield info
     finally:
+        engine_process.stop_engine(load_settings(info.store))
         lab.down(Path(info.dir))
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -453,19 +454,25 @@ def test_the_agent_must_run_and_be_connected(shell: Shell, oss: Oss, tmp_path: P
 def test_the_host_tells_about_itself_and_does_not_take_itself_for_the_agent(shell: Shell, oss: Oss) -> None:
     context = release(oss)
     script = host_check_script(context.host, context.stack, requires_staragent=True)
-    done = subprocess.run(
-        [*shell.command, "-c", script],
-        env={"HOME": str(shell.home), "PATH": shell.path},
-        capture_output=True,
-        check=False,
+    environment = {"HOME": str(shell.home), "PATH": shell.path}
+    elsewhere = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)", f"{shell.home}/home/staragent/bin/agent"]
     )
-    facts = parse_host_check(done.stdout)
-    assert done.returncode == 0
-    assert facts.os
-    assert facts.clock
-    assert facts.disk_free_kib
-    assert facts.home_writable
-    assert facts.agent_running is False
+    try:
+        at_once = [
+            subprocess.Popen([*shell.command, "-c", script], env=environment, stdout=subprocess.PIPE) for _ in range(6)
+        ]  # each sees what the others start
+        for check in at_once:
+            facts = parse_host_check(check.communicate(timeout=60)[0])
+            assert check.returncode == 0
+            assert facts.os
+            assert facts.clock
+            assert facts.disk_free_kib
+            assert facts.home_writable
+            assert facts.agent_running is False
+    finally:
+        elsewhere.kill()
+        elsewhere.wait()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
