@@ -476,7 +476,7 @@ def test_the_host_tells_about_itself_and_does_not_take_itself_for_the_agent(shel
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(value=st.text(st.characters(exclude_characters="\0\r", codec="utf-8"), min_size=1, max_size=40))
+@given(value=st.text(st.characters(exclude_characters="\0\r", codec="utf-8"), min_size=1, max_size=19))
 @pytest.mark.parametrize("name", ["dash", "busybox", "bash"])
 def test_any_value_is_inert(name: str, tmp_path_factory: pytest.TempPathFactory, oss: Oss, value: str) -> None:
     shell = _shell(name, tmp_path_factory.mktemp("inert"))

@@ -54,6 +54,11 @@ def situation(tmp_path: Path) -> Situation:
     return Situation(tmp_path, "fleet")
 
 
+def asked(app: Any) -> bool:
+    """The question stands on the screen, ready for an answer."""
+    return isinstance(app.screen, PromptScreen) and app.screen.is_mounted and isinstance(app.focused, Input)
+
+
 def shown(app: Any) -> str:
     dialog = app.screen.query_one("#dialog")
     return f"{dialog.border_title} {app.screen.query_one('#asks').content}"
@@ -64,7 +69,7 @@ async def test_the_question_comes_by_itself_and_enter_answers_it(situation: Situ
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
         prompt = gate.ask(attempt=2)
-        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        await until(pilot, lambda: asked(app))
         text = shown(app)
         for words in (
             "Jump host gate asks",
@@ -92,7 +97,7 @@ async def test_it_waits_for_whoever_is_typing(situation: Situation) -> None:
         await pilot.press(*"abc")
         assert app.screen.query_one(Input).value == "abc"
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        await until(pilot, lambda: asked(app))
 
 
 async def test_escape_leaves_it_to_others_until_it_is_called_for(situation: Situation) -> None:
@@ -100,12 +105,12 @@ async def test_escape_leaves_it_to_others_until_it_is_called_for(situation: Situ
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
         prompt = gate.ask()
-        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        await until(pilot, lambda: asked(app))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, PromptScreen))
         answer = next(command for command in app.get_system_commands(app.screen) if command.title == "Answer")
         answer.callback()
-        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        await until(pilot, lambda: asked(app))
         gate.end(prompt)  # somebody else was faster, or it was too late
         await until(pilot, lambda: not isinstance(app.screen, PromptScreen))
         assert any("no longer waits" in note.message for note in app._notifications)
@@ -116,7 +121,7 @@ async def test_an_answer_that_comes_too_late_is_said(situation: Situation) -> No
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
         prompt = gate.ask()
-        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        await until(pilot, lambda: asked(app))
         situation.api.answer_prompt(prompt, "from bob")
         screen = app.screen
         await pilot.press(*"1", "enter")

@@ -42,7 +42,8 @@ PARAMETERS = {"drain_s": "5", "boot_wait_s": "25", "health_deadline_s": "3", "he
 # The engine as it is, told to lose patience with a balancer sooner: its own bounds add up to more than a minute.
 IMPATIENT = (
     "import sys; from engine.run import ledger, pacing; ledger.FIRST_BACKOFF_S = 0.1; ledger.LONGEST_BACKOFF_S = 0.4; "
-    "ledger.TRIES = 3; ledger.READ_BACKS = 2; pacing.SLOW_S = 2.0; from cockpit.cli import main; sys.argv = ['cockpit', 'engine', '--embedded']; main()"
+    "ledger.TRIES = 3; ledger.READ_BACKS = 2; pacing.SLOW_S = 2.0; from cockpit.cli import main; "
+    "sys.argv = ['cockpit', 'engine', '--embedded']; main()"
 )
 
 Catalogue = dict[str, Any]
