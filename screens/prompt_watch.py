@@ -46,7 +46,7 @@ class PromptWatch:
     def _look(self) -> None:
         if not self._busy:
             self._busy = True
-            self._cockpit.run_worker(self._refresh, group="prompts")
+            self._cockpit.run_worker(self._refresh(), group="prompts")
 
     async def _refresh(self) -> None:
         try:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from engine.domain.fleet import Mount
 from engine.domain.orders import Plan, ReleaseSpec
 from engine.domain.problem import Problem
-from engine.domain.states import Direction, NodeState, OrderKind, OrderState, RunState, StepName, StepState, Verified
+from engine.domain.states import (
+    Direction,
+    HostState,
+    NodeState,
+    OrderKind,
+    OrderState,
+    RunState,
+    StepName,
+    StepState,
+    Verified,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,14 @@ class RunProgress:
     def held(self) -> bool:
         """It has begun and stands between two of its steps, because the order was paused."""
         return self.state is RunState.PENDING and self.started_at is not None
+
+    def leaves_host(self, ended: RunState) -> HostState:
+        """The state of the host when the run ends so."""
+        if ended is RunState.SUCCEEDED:
+            return HostState.DEPLOYED
+        if ended is RunState.CANCELLED and not self.touched:
+            return HostState.DEPLOYED if self.from_version else HostState.READY
+        return HostState.DEPLOY_FAILED
 
     @property
     def begun(self) -> bool:

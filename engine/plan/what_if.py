@@ -297,7 +297,7 @@ def _give_up_rollback(asked: Asked) -> Consequence:
     running = _hosts_in(progress, RunState.RUNNING)
     if running:
         return _refused(asked, summary, words.wrong_state(asked.act, OrderState.ROLLING_BACK), running)
-    left = tuple(dict.fromkeys(line.mount.host for line in progress.weights if line.owned))
+    left = hosts_left_behind(progress)
     return _allowed(asked, summary, words.giving_up(progress, left), left, asks_reason=True, final=True)
 
 

@@ -90,10 +90,20 @@ def _cancel(conn: sa.Connection, progress: OrderProgress, reason: str, now: floa
     if progress.started_at is None:
         rows.set_order_state(conn, progress, OrderState.CANCELLED, now)
     elif progress.direction is Direction.BACK:
+        _end_pending(conn, progress, now)
         rows.set_order_state(conn, progress, OrderState.FAILED, now, problem=progress.problem)
-        rows.release_weights(conn, progress.id, as_they_are=False)
+        rows.release_weights(conn, progress.id, decided=_brought_back(progress))
     else:
         rows.set_order_state(conn, progress, OrderState.CANCELLING, now)
+
+
+def _brought_back(progress: OrderProgress) -> set[str]:
+    """Hosts that have got their weight back on the way back."""
+    return {
+        host
+        for (direction, host), run in progress.runs.items()
+        if direction is Direction.BACK and run.state is RunState.SUCCEEDED
+    }
 
 
 def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
@@ -104,6 +114,15 @@ def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
         row = progress.nodes.get((Direction.FORWARD, node.key))
         if row is not None and not row.state.complete and node.kind is not NodeKind.INITIALISE:
             rows.set_node_state(conn, progress, plan, node.key, NodeState.CANCELLED, now)
-    for (direction, _), run in progress.runs.items():
-        if direction is Direction.FORWARD and run.state is RunState.PENDING:
-            rows.end_run(conn, progress.id, direction, run, RunState.CANCELLED, now)
+    _end_pending(conn, progress, now)
+
+
+def _end_pending(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
+    """What has not begun in this direction never will; a host that stands still between two steps is left there."""
+    for (direction, host), run in progress.runs.items():
+        if direction is not progress.direction or run.state is not RunState.PENDING:
+            continue
+        rows.end_run(conn, progress.id, direction, run, RunState.CANCELLED, now)
+        if run.held:
+            state = run.leaves_host(RunState.CANCELLED)
+            rows.set_host(conn, progress.workspace_id, host, state=str(state))

@@ -26,7 +26,7 @@ from engine.domain.message import message
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
-from engine.domain.states import Direction, HostState, RunState, StepName, StepState
+from engine.domain.states import Direction, RunState, StepName, StepState
 from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext, job_key
@@ -471,7 +471,8 @@ class HostRun:
     async def _set(self, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
         """Commit the step's new state, with what it means for the host, then remember it."""
         now, context = self._now(), self.context
-        touches = step.name is StepName.DEPLOY and state not in (StepState.CANCELLED, StepState.SKIPPED)
+        deploys = step.name is StepName.DEPLOY and state not in (StepState.CANCELLED, StepState.SKIPPED)
+        touches = deploys or self._may_have_deployed()
 
         def change(conn: sa.Connection) -> None:
             rows.set_step(
@@ -492,9 +493,7 @@ class HostRun:
 
         def change(conn: sa.Connection) -> None:
             rows.end_run(conn, context.order_id, self.direction, self.run, state, now, problem)
-            rows.set_host(conn, context.facts.workspace_id, self.run.host, state=str(self._host_state(state)))
-            if self._may_have_deployed():
-                rows.touch_run(conn, context.order_id, self.direction, self.run.host)
+            rows.set_host(conn, context.facts.workspace_id, self.run.host, state=str(self.run.leaves_host(state)))
 
         await context.journal.write(context.order_id, context.epoch, change)
 
@@ -512,13 +511,6 @@ class HostRun:
             rows.retry_run(conn, context.order_id, self.direction, self.run, now)
 
         await context.journal.write(context.order_id, context.epoch, change)
-
-    def _host_state(self, state: RunState) -> HostState:
-        if state is RunState.SUCCEEDED:
-            return HostState.DEPLOYED
-        if state is RunState.CANCELLED and not self.run.touched:
-            return HostState.DEPLOYED if self.plan.from_version else HostState.READY
-        return HostState.DEPLOY_FAILED
 
     def _may_have_deployed(self) -> bool:
         """The job was lost sight of before its deploy was seen to begin: a way back must count with the new version."""

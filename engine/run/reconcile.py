@@ -162,7 +162,8 @@ class OrderReconciler:
             rows.set_order_state(conn, progress, decision.order, now, problem=problem)
             if decision.order.complete:
                 given = decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
-                rows.release_weights(conn, progress.id, as_they_are=given)
+                hosts = {line.mount.host for line in progress.weights} if given else set()
+                rows.release_weights(conn, progress.id, decided=hosts)
             if decision.order is OrderState.SUCCEEDED:
                 _record_success(conn, progress, now)
         return _Advanced(progress, decision, start)

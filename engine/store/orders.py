@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -383,12 +383,13 @@ def set_node_state(
     add_event(conn, progress.id, now, "node", data)
 
 
-def release_weights(conn: sa.Connection, order_id: int, *, as_they_are: bool) -> None:
+def release_weights(conn: sa.Connection, order_id: int, *, decided: Container[str]) -> None:
     """The order ends and lets go of the weights that are as they should be; what it still owns then is an orphan.
 
-    `as_they_are`: what it still held was put there by a person and stays; only what nobody knows for sure is kept."""
+    `decided`: hosts whose weight has been given back before, so that what it is now a person has decided; of theirs only what
+    nobody knows for sure is kept."""
     for line in load_weights(conn, order_id):
-        if line.owned and not (line.in_doubt if as_they_are else line.left_behind):
+        if line.owned and not (line.in_doubt if line.mount.host in decided else line.left_behind):
             conn.execute(
                 sa.update(t.weight)
                 .where(

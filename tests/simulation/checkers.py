@@ -268,8 +268,8 @@ class Checkers:
 
     def _check_owned(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
         """A cancelled order may leave a host at 0 that was tried and did not pass its check, or whose weight could not be given
-        back; a way back that a person gave up may leave any that it had not brought back. Those are listed as owned, so that
-        somebody finds them. Nothing else is."""
+        back; a way back that a person gave up may leave any that it had not brought back, or that nobody knows for sure. Those
+        are listed as owned, so that somebody finds them. Nothing else is."""
         self.checks[OWNED] += 1
         if order.state not in COMPLETE:
             return
@@ -277,7 +277,7 @@ class Checkers:
         for line in conn.execute(_of(t.weight, order.id)):
             back = runs.get(("back", line.host))
             tried = order.state == "cancelled" and back in ("failed", "cancelled")
-            given_up = order.state == "failed" and back != "succeeded"
+            given_up = order.state == "failed" and (back != "succeeded" or line.verified != "yes")
             if line.owned and not (tried or given_up):
                 self.violated(OWNED, f"#{order.id} has ended {order.state} and owns the weight of {line.host}")
 

@@ -15,7 +15,7 @@ from tests.simulation.simulate import report
 
 pytestmark = pytest.mark.timeout(300)
 SEEDS_A_TEST = 10
-TESTS = 6
+TESTS = 2
 
 FOUND = {
     23: "a stopped job had begun its deploy unseen: the host was taken for untouched",
@@ -28,6 +28,9 @@ FOUND = {
     5218: "a rollback named a version that never succeeded while no host was known to be touched",
     5285: "a host that was running at the rollback was going back to a version that never succeeded",
     155: "the store was away when a deploy ended; the host's version was never written",
+    72778951: "a job lost sight of was forgotten when the store was away between its stop and the end of its run",
+    72779206: "a weight put right by hand after a rollback had brought its host back stayed owned by the order",
+    72780356: "a host that stood still when a rollback was given up was said to be deploying for ever",
 }
 
 

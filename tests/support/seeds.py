@@ -433,7 +433,7 @@ def _left_behind(story: OrderStory) -> None:
     for node in plan.nodes:
         story.node(node.key, NodeState.SUCCEEDED)
     story.state(OrderState.CANCELLED)
-    rows.release_weights(story.conn, story.id, as_they_are=False)
+    rows.release_weights(story.conn, story.id, decided=())
 
 
 def _succeeded(story: OrderStory) -> None:
