@@ -63,6 +63,8 @@ class HostWitness(Protocol):
 
     def step_ended(self, host: SimHost, job: SimJob, step: StepName, status: int) -> None: ...
 
+    def health_asked(self, host: SimHost) -> None: ...
+
 
 @dataclass(eq=False)
 class SimJob:
@@ -134,7 +136,16 @@ class SimRemote:
             await asyncio.sleep(self.chance.random() * 1.0)
         if not there.reachable or self._hits(self.faults.answer):
             return RemoteResult(None, b"")
+        if "HEALTH CHECK NOT PASSED" in script:
+            return RemoteResult(int(not self._ask_health(there)), b"asked outside of a job\n")
         return RemoteResult(0, self._check())
+
+    def _ask_health(self, host: SimHost) -> bool:
+        passes = host.up and self.healthy(host)
+        host.passed = host.version if passes else None
+        self.trace.add(f"{host.name} is asked for its health: {'passes' if passes else 'does not pass'}")
+        self.witness.health_asked(host)
+        return passes
 
     async def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
         host = self.hosts[job.host.name]
