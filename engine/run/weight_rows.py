@@ -191,7 +191,8 @@ def _write_weight(
         values["owned"] = False  # given back
     if result.problem is None and wish.by_hand:
         values |= {"outside": None, "outside_at": None}  # a person of ours has decided, knowing of it
-    if result.read_back is not None:
+    if result.read_back is not None and (verdict.call or result.problem is None):
+        # Else somebody else has moved it since nothing was asked for: what is believed stays, so that it is noticed.
         values |= {"confirmed": result.read_back, "confirmed_at": now}
     conn.execute(_update(order_id, wish.mount).values(**values))
     if result.problem is None and result.asked > 0:

@@ -68,7 +68,7 @@ class SimBalancer:
     calls: list[tuple[ServerGroup, tuple[MountWeight, ...]]] = field(default_factory=list)
     answers: list[str] = field(
         default_factory=list
-    )  # for the next set calls: busy, throttled, lost, done_but_lost, lie, refused, ok
+    )  # for the next set calls: busy, throttled, lost, done_but_lost, lie, refused, never, ok
     readable: bool = True
 
     async def read_weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]:
@@ -82,6 +82,8 @@ class SimBalancer:
         assert len(weights) <= 20
         self.calls.append((group, tuple(weights)))
         answer = self.answers.pop(0) if self.answers else "ok"
+        if answer == "never":
+            await asyncio.Event().wait()
         if answer in ("ok", "done_but_lost"):
             for line in weights:
                 self.weights[group][line.mount.server_id, line.mount.port] = line.weight
