@@ -88,7 +88,7 @@ class Scene:
     async def until(self, holds: Callable[[OrderProgress], bool]) -> OrderProgress:
         async with asyncio.timeout(DEADLINE_S):
             while not holds(progress := self.progress()):
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.03)
         return progress
 
     async def until_state(self, state: OrderState) -> OrderProgress:
@@ -113,7 +113,7 @@ class Scene:
                     row = conn.execute(sa.select(t.command).where(t.command.c.id == command)).one()
                 if row.state != "sent":
                     return row.state, row.problem
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.03)
 
     async def accepted(self, act: Act, reason: str = "", **params: Any) -> None:
         state, problem = await self.act(act, reason, **params)
