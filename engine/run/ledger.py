@@ -45,6 +45,8 @@ READS = 3
 READ_BACKS = 4
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 10.0
+FRESH_S = 1.0  # so long an order that was seen to be ours is taken to be ours, far less than a lease
+CHECKS = 3  # with a store so slow that every answer is older than that, the last one counts
 
 Told = Callable[[Problem], None]
 
@@ -68,6 +70,7 @@ class _Call:
     after: Seen | None = None
     request_id: str = ""
     error: BalancerError | None = None
+    ours_at: tuple[float, float] | None = None  # when the order was last seen to be ours, by two clocks
 
     @property
     def order_id(self) -> int:
@@ -130,8 +133,16 @@ class Ledger:
             Wish(line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0))
             for line in weights
         ]
-        asks = [self._ask(order_id, epoch, wish, told) for wish in wishes]
-        return tuple(await asyncio.gather(*(ask.future for ask in asks)))
+        futures = [self._ask(order_id, epoch, wish, told).future for wish in wishes]
+        try:
+            if futures:
+                await asyncio.wait(
+                    futures
+                )  # for all: what one of them raises must not leave the others asked for by nobody
+        finally:
+            for future in futures:
+                future.cancel()
+        return tuple(future.result() for future in futures)
 
     def settle(self, order_id: int, epoch: int) -> None:
         """Soon complete the rows that an earlier engine of the order wrote before a call and never after it."""
@@ -212,7 +223,7 @@ class Ledger:
             return True
         call.after = call.before
         busy = frozenset(ask.wish.mount for ask in [*call.asks, *self._asks[group]])
-        now = self._clock.now()
+        now, call.ours_at = self._clock.now(), self._moment()
         call.opened = await self._journal.write(
             call.order_id,
             call.epoch,
@@ -227,7 +238,8 @@ class Ledger:
         """Ask and read back. True when it is no use to ask once more."""
         if again:
             await self._pace(group).wait()
-            await self._journal.write(call.order_id, call.epoch, _still_ours)
+            call.ours_at = None
+        await self._make_sure(call)
         call.error = await self._set(group, call)
         if isinstance(call.error, BalancerRefused):
             call.after = await self._read_if_possible(group)
@@ -238,6 +250,22 @@ class Ledger:
         if call.after is None:
             return False
         return _all_there(call.wanted, call.after) or _somebody_else(call, again)
+
+    async def _make_sure(self, call: _Call) -> None:
+        """That the order is ours, a moment before the balancer is asked: an engine that was frozen since it was told so must not
+        make a call that its successor knows nothing of. Raises StaleEpoch."""
+        for _ in range(CHECKS):
+            if call.ours_at is not None and self._passed_since(call.ours_at) <= FRESH_S:
+                return
+            call.ours_at = self._moment()
+            await self._journal.write(call.order_id, call.epoch, _still_ours)
+
+    def _moment(self) -> tuple[float, float]:
+        """The loop's clock stands still while a machine sleeps, the wall's may be set: whichever says more counts."""
+        return asyncio.get_running_loop().time(), self._clock.now()
+
+    def _passed_since(self, moment: tuple[float, float]) -> float:
+        return max(now - then for now, then in zip(self._moment(), moment, strict=True))
 
     async def _set(self, group: ServerGroup, call: _Call) -> BalancerError | None:
         try:
