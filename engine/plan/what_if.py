@@ -236,8 +236,6 @@ def _resume(asked: Asked) -> Consequence:
     hosts = _pending_in_open_groups(progress)
     starting = tuple(may_leave(progress, hosts))
     traffic = crossing(progress, leaving=[host for host in starting if leaves(progress, host)])
-    if hosts and not starting and not _hosts_in(progress, RunState.RUNNING):
-        return _refused(asked, summary, words.floor_broken_now(crossing(progress, leaving=hosts[:1])), hosts)
     lines = [message("hosts that may start now: {hosts}", hosts=named(starting))] if starting else []
     lines += words.held_back(len(hosts) - len(starting))
     failed = failed_hosts(progress)

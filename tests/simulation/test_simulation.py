@@ -30,6 +30,7 @@ FOUND = {
     155: "the store was away when a deploy ended; the host's version was never written",
     72778951: "a job lost sight of was forgotten when the store was away between its stop and the end of its run",
     72779206: "a weight put right by hand after a rollback had brought its host back stayed owned by the order",
+    107051988: "a pause could not be ended while the floor let no host go, though a failed one was to be tried again",
     863682940: "an engine that was frozen between its intent and its call cut a host that its successor had released",
     863684306: "one weight that could not be written left another one asked for by nobody",
     759874753: "what somebody else had set beside a call of ours was believed without being noticed",
