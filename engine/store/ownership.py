@@ -28,8 +28,11 @@ log = logging.getLogger(__name__)
 KILLED_S = 2.0
 ORDER_LOCKS = "cockpit.order"
 PLACE_LOCKS = "cockpit.place"
-# The server finds out by itself that a machine is gone, and then frees what it held.
+SILENT_S = 2 * engines.LEASE_S
+# The server finds out by itself that a machine is gone, or that an engine was frozen before it had a lease that could end (an owner
+# asks every moment whether it is still one), and then frees what it held.
 _NOTICE_LOSS = (
+    "idle_session_timeout = {silent_ms}",
     "tcp_keepalives_idle = 5",
     "tcp_keepalives_interval = 2",
     "tcp_keepalives_count = 3",
@@ -190,7 +193,7 @@ class _SessionOwnership:
             try:
                 connection.detach()  # never goes back to the pool with a lock on it
                 for setting in _NOTICE_LOSS:
-                    connection.exec_driver_sql(f"SET {setting}")
+                    connection.exec_driver_sql(f"SET {setting.format(silent_ms=int(SILENT_S * 1000))}")
                 locks = [(engines.ENGINE_LOCKS, engine_id)] + ([(PLACE_LOCKS, place)] if place else [])
                 if all(connection.execute(_LOCK, {"space": s, "name": n}).scalar_one() for s, n in locks):
                     return cls(store, connection)

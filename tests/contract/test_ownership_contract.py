@@ -17,7 +17,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from engine.store import engines
+from engine.store import engines, ownership
 from engine.store import tables as t
 from engine.store.ownership import Ownership, acquire, lock_path, put_silent_aside
 from engine.store.store import Store, StoreError
@@ -285,6 +285,26 @@ def test_on_postgresql_engines_share_and_only_one_embedded_one_stands_on_a_machi
     assert third is not None
     third.release()
     second.release()
+    store.close()
+
+
+def test_on_postgresql_an_engine_that_is_frozen_before_it_has_a_lease_keeps_no_place(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "SILENT_S", 1.0)
+    store = Store.open(postgres_url)
+    frozen = acquire(store, "a", 0.0, place="jump-1")
+    assert frozen is not None
+    found: list[Any] = []
+
+    def taken() -> bool:
+        found.append(acquire(store, "b", 0.0, place="jump-1"))
+        return found[-1] is not None
+
+    eventually(taken, "the place was kept by an engine that says nothing")
+    assert not frozen.held()
+    found[-1].release()
+    frozen.release()
     store.close()
 
 
