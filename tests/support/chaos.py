@@ -172,18 +172,21 @@ class Chaos:
         self.rng.choice(kinds)()
 
     def _kill(self) -> None:
-        before = self._last_event()
+        before = self._find_owner()
         self.luck.note(f"kill {self.engine}", "kill")
-        os.kill(self.engine, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # late, and gone by itself
+            os.kill(self.engine, signal.SIGKILL)
         if self.rng.random() < 0.3:
             time.sleep(self.rng.uniform(0.0, 1.0))
         self.start_engine(before)
 
     def _freeze(self) -> None:
         """For longer than the lease: a successor takes over, and then the late one wakes up."""
-        frozen, before = self.engine, self._last_event()
+        before = self._find_owner()
+        frozen = self.engine
         self.luck.note(f"freeze {frozen}", "freeze")
-        os.kill(frozen, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(frozen, signal.SIGSTOP)
         self.start_engine(before)
         if not running(frozen):  # it was frozen within a transaction and had to be ended
             self.luck.note(f"{frozen} was ended by its successor", "frozen in a transaction")
@@ -214,8 +217,10 @@ class Chaos:
             )
 
     def start_engine(self, before: int = 0) -> None:
-        """A successor; returns when it, or a late one that was quicker, has taken the order over: behind event `before`."""
+        """A successor; returns when the order has another owner than the one that was struck, and this one lives: the successor, a
+        late one that was quicker, or one that had the order already when the blow fell beside it. `before`: `_find_owner`'s."""
         began = time.monotonic()
+        struck = self.engine
         started = self.nursery.engine()
         self.luck.note(f"engine {started} starts")
         if not self.order:
@@ -224,9 +229,8 @@ class Chaos:
         self._started.append(started)
         until = began + SUCCESSOR_S
         while True:
-            takers = [event for event in self._events(before) if event.kind == "engine"]
-            if takers:
-                self.engine = int(str(takers[-1].data["engine"]).rsplit("-", 2)[1])
+            latest = self._find_owner(before)
+            if self.engine != struck and running(self.engine):
                 break
             view = self._look()
             if view is not None and view.state.complete:
@@ -234,11 +238,16 @@ class Chaos:
             assert time.monotonic() < until, f"no successor: {view and self.fleet._unseen(view)}\n{self.luck}"
             time.sleep(0.01)
         self.luck.note(f"engine {self.engine} has the order")
-        self.luck.resumed_after_s.append(time.monotonic() - began)
+        if latest > before:
+            self.luck.resumed_after_s.append(time.monotonic() - began)
 
-    def _last_event(self) -> int:
-        events = self._events(0)
-        return events[-1].id if events else 0
+    def _find_owner(self, after: int = 0) -> int:
+        """Whose order it is, as its events say. Returns the event that says it, `after` when none behind that does."""
+        takers = [event for event in self._events(after) if event.kind == "engine"]
+        if not takers:
+            return after
+        self.engine = int(str(takers[-1].data["engine"]).rsplit("-", 2)[1])
+        return takers[-1].id
 
     def _events(self, after: int) -> tuple[EventView, ...]:
         if not self.order:
