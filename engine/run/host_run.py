@@ -282,8 +282,6 @@ class HostRun:
         if policy is InDoubt.PROBE:
             await self._probe(step, log)
         elif policy is InDoubt.RERUN and self.run.attempt <= RERUNS:
-            if began:
-                await self._set(step, StepState.CANCELLED, problem)
             raise _Again(problem)
         else:
             await self._fail(step, StepState.FAILED, _ask_a_person(step.name, self.run.host, problem))
@@ -471,22 +469,30 @@ class HostRun:
     async def _set(self, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
         """Commit the step's new state, with what it means for the host, then remember it."""
         now, context = self._now(), self.context
-        deploys = step.name is StepName.DEPLOY and state not in (StepState.CANCELLED, StepState.SKIPPED)
-        touches = deploys or self._may_have_deployed()
-
-        def change(conn: sa.Connection) -> None:
-            rows.set_step(
-                conn, context.order_id, self.direction, self.run, step, state, now, epoch=context.epoch, problem=problem
-            )
-            if touches:
-                rows.touch_run(conn, context.order_id, self.direction, self.run.host)
-            if step.name is StepName.DEPLOY and state is StepState.SUCCEEDED:
-                rows.set_host(conn, context.facts.workspace_id, self.run.host, version=self.plan.to_version)
-
-        await context.journal.write(context.order_id, context.epoch, change)
+        touches = self._touches(step, state)
+        await context.journal.write(
+            context.order_id, context.epoch, lambda conn: self._write_step(conn, step, state, now, problem)
+        )
         self.steps[step.position] = replace(step, state=state, problem=problem)
         if touches:
             self.run = replace(self.run, touched=True)
+
+    def _touches(self, step: StepProgress, state: StepState) -> bool:
+        """Whether the step leaves the host with a version that a way back must count with."""
+        deploys = step.name is StepName.DEPLOY and state not in (StepState.CANCELLED, StepState.SKIPPED)
+        return deploys or self._may_have_deployed()
+
+    def _write_step(
+        self, conn: sa.Connection, step: StepProgress, state: StepState, now: float, problem: Problem | None
+    ) -> None:
+        order_id, host = self.context.order_id, self.run.host
+        rows.set_step(
+            conn, order_id, self.direction, self.run, step, state, now, epoch=self.context.epoch, problem=problem
+        )
+        if self._touches(step, state):
+            rows.touch_run(conn, order_id, self.direction, host)
+        if step.name is StepName.DEPLOY and state is StepState.SUCCEEDED:
+            rows.set_host(conn, self.context.facts.workspace_id, host, version=self.plan.to_version)
 
     async def _end(self, state: RunState, problem: Problem | None) -> None:
         now, context = self._now(), self.context
@@ -504,9 +510,14 @@ class HostRun:
         await self._end(RunState.FAILED, problem)
 
     async def _end_and_try_again(self, problem: Problem) -> None:
-        now, context = self._now(), self.context
+        """In one transaction: a step that stands cancelled in a run that goes on would be read as the end of the run."""
+        now, context, step = self._now(), self.context, self._current()
 
         def change(conn: sa.Connection) -> None:
+            if step.state is StepState.RUNNING:
+                self._write_step(conn, step, StepState.CANCELLED, now, problem)
+            elif self._may_have_deployed():
+                rows.touch_run(conn, context.order_id, self.direction, self.run.host)
             rows.end_run(conn, context.order_id, self.direction, self.run, RunState.FAILED, now, problem)
             rows.retry_run(conn, context.order_id, self.direction, self.run, now)
 

@@ -1,7 +1,9 @@
 """The log of one host's attempt: an append-only file, cleaned of control sequences and secrets on the way in.
 
 Beside it a small file remembers how far into the host's own log it reaches (`<remote offset> <local size>`), so that an engine
-that takes over goes on behind the last byte that was kept: what was written after that mark is cut off and read again.
+that takes over goes on behind the last byte that was kept: what was written after that mark is cut off and read again. The mark
+is overwritten in place, in one write that a killed process has done or not: putting a new file over an old one makes some file
+systems write to the disk at once, which would stop the event loop at every step of every host.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 from engine.domain.clean import LogCleaner
 
 MARK_EVERY_S = 1.0
+_MARK = "{:020} {:020}\n"  # of one length always
 
 
 class HostLog:
@@ -21,12 +24,20 @@ class HostLog:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._mark_path = path.with_suffix(".offset")
-        self.offset, size = self._read_mark()
+        mark_path = path.with_suffix(".offset")
+        self.offset, size = _read_mark(mark_path)
         self._file = path.open("ab")
-        if self._file.tell() > size and self.offset:
+        if self._file.tell() < size:  # the machine lost what it had not written to its disk: all is read again
+            self.offset = size = 0
+            self._file.truncate(0)
+        elif self._file.tell() > size and self.offset:
             self._file.truncate(size)
             self._file.seek(0, os.SEEK_END)
+        try:
+            self._mark_file = os.open(mark_path, os.O_WRONLY | os.O_CREAT, 0o666)
+        except OSError:
+            self._file.close()
+            raise
         self._cleaner = LogCleaner()
         self._marked_at = 0.0
 
@@ -49,14 +60,15 @@ class HostLog:
     def mark(self) -> None:
         self._file.flush()
         self._marked_at = _loop_time()
-        waiting = self._mark_path.with_suffix(".offset.new")
-        waiting.write_text(f"{self.offset} {self._file.tell()}\n")
-        waiting.replace(self._mark_path)
+        os.pwrite(self._mark_file, _MARK.format(self.offset, self._file.tell()).encode(), 0)
 
     def close(self) -> None:
-        self._write(self._cleaner.flush())
-        self.mark()
-        self._file.close()
+        try:
+            self._write(self._cleaner.flush())
+            self.mark()
+        finally:
+            os.close(self._mark_file)
+            self._file.close()
 
     def tail(self, limit: int = 8192) -> str:
         """The last `limit` bytes written, as text."""
@@ -70,12 +82,13 @@ class HostLog:
             self._file.write(text.encode("utf-8"))
             self._file.flush()
 
-    def _read_mark(self) -> tuple[int, int]:
-        try:
-            offset, size = self._mark_path.read_text().split()
-            return int(offset), int(size)
-        except (OSError, ValueError):
-            return 0, 0
+
+def _read_mark(path: Path) -> tuple[int, int]:
+    try:
+        offset, size = path.read_text().split()
+        return int(offset), int(size)
+    except (OSError, ValueError):
+        return 0, 0
 
 
 def _loop_time() -> float:

@@ -34,6 +34,7 @@ FOUND = {
     863682940: "an engine that was frozen between its intent and its call cut a host that its successor had released",
     863684306: "one weight that could not be written left another one asked for by nobody",
     759874753: "what somebody else had set beside a call of ours was believed without being noticed",
+    472781688: "a lost host was to be tried again when the store went away between its step's row and its own: it passed for done",
     72780356: "a host that stood still when a rollback was given up was said to be deploying for ever",
 }
 
