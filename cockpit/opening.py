@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 
 from cockpit.app import CockpitApp
@@ -17,6 +18,7 @@ from engine.domain.problem import ProblemError
 
 LOOK_EVERY_S = 0.5  # an engine that was killed is missed this soon
 AFTER_FAILURE_S = 30.0
+SWITCH_S = 0.001  # how long a thread may keep the interpreter when another one wants it
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +63,8 @@ def open_screens(settings: Settings, *, tenant: str | None, workspace: str | Non
     """Show the cockpit until its operator leaves; returns the exit code."""
     api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir)
     app = OpenedCockpit(api, settings, tenant=tenant, workspace=workspace)
+    # The store is read in a worker thread; a key must not wait long for the interpreter meanwhile.
+    sys.setswitchinterval(SWITCH_S)
     try:
         app.run()
     finally:

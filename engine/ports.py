@@ -113,7 +113,7 @@ JobEvent = StepStarted | StepEnded | LogBytes | JobEnded
 class StopOutcome(StrEnum):
     STOPPED = "stopped"  # the process group is gone, verified
     ALREADY_ENDED = "already_ended"
-    NEVER_STARTED = "never_started"  # and it can no longer be started: its place is taken
+    NEVER_STARTED = "never_started"  # it can no longer be: its place is taken. The same answer every time
 
 
 class Remote(Protocol):

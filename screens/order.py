@@ -110,7 +110,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._show_hosts(self.cockpit.now())
 
     def on_table_highlighted(self, event: Table.Highlighted) -> None:
-        self._show_host()
+        self.call_after_refresh(self._show_host)  # the cursor is seen to move first
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         self.action_expected()

@@ -24,6 +24,8 @@ from screens.widgets.trouble import Trouble
 DataT = TypeVar("DataT")
 
 RETRY_S = 1.0
+SHARE = 0.2  # of the time at most goes into reading what changed: a big order is read less often
+LONGEST_REST_S = 1.0
 STALE_S = 5.0  # read again after this long even when the store is silent: estimates and the engine's pulse age
 
 
@@ -120,6 +122,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         self.run_worker(self._load(), group="load", exit_on_error=True)
 
     async def _load(self) -> None:
+        began = time.monotonic()
         try:
             found = await ask(self, self._look)
         except ProblemError as error:
@@ -128,6 +131,9 @@ class WatchingScreen(Screen[None], Generic[DataT]):
             if found is not None:
                 self.data, self.alive, self.orphans = found
                 self._shown(self.data)
+                now = time.monotonic()
+                if not self._stale:
+                    self._look_again_at = now + min(LONGEST_REST_S, (now - began) * (1 / SHARE - 1))
         finally:
             self._busy = False
 

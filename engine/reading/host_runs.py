@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress, WeightLine
 from engine.domain.states import Direction, RunState, StepName, StepState
 from engine.store import tables as t
-from engine.store.encoding import decode_problem
+from engine.store.encoding import decode_stored_problem
 from engine.views import HostRunView, StepView, WeightView
 
 ORDERS_REMEMBERED = 8
@@ -63,11 +64,19 @@ class HostRuns:
         views = {
             host: (now, known[host][1])
             if host not in changed
-            else (now, _view(now, steps.get((now.direction, host), ()), self._log(progress.id, now)))
+            else (now, self._view(progress.id, now, steps.get((now.direction, host), ()), known.get(host)))
             for host, now in seen.items()
         }
         self._remember(progress.id, views)
         return tuple(view for _, view in views.values())
+
+    def _view(
+        self, order_id: int, seen: _Seen, steps: tuple[StepView, ...], known: tuple[_Seen, HostRunView] | None
+    ) -> HostRunView:
+        """The one that was handed out last time, if it says the same."""
+        if known is not None and known[0] == seen and known[1].steps == steps:
+            return known[1]
+        return _view(seen, steps, self._log(order_id, seen))
 
     def _remember(self, order_id: int, views: dict[str, tuple[_Seen, HostRunView]]) -> None:
         others = {key: value for key, value in self._remembered.items() if key != order_id}
@@ -130,8 +139,7 @@ def _steps(
             conn, order_id, direction, list(attempts)
         ):
             if attempts.get(host) == attempt:
-                view = StepView(StepName(name), StepState(state), started_at, ended_at, decode_problem(problem))
-                found[direction, host].append(view)
+                found[direction, host].append(_step_view(name, state, started_at, ended_at, problem))
     return {key: tuple(views) for key, views in found.items()}
 
 
@@ -139,13 +147,28 @@ def _step_rows(conn: sa.Connection, order_id: int, direction: Direction, hosts: 
     """(host, attempt, name, state, started_at, ended_at, problem) by host, attempt and position."""
     step = t.step.c
     query = (
-        sa.select(step.host, step.attempt, step.name, step.state, step.started_at, step.ended_at, step.problem)
+        sa.select(
+            step.host,
+            step.attempt,
+            step.name,
+            step.state,
+            step.started_at,
+            step.ended_at,
+            sa.cast(step.problem, sa.Text),
+        )
         .where(step.order_id == order_id, step.direction == str(direction))
         .order_by(step.host, step.attempt, step.position)
     )
     if len(hosts) <= HOSTS_NAMED_IN_A_QUERY:
         query = query.where(step.host.in_(hosts))
     return conn.execute(query).all()
+
+
+@lru_cache(maxsize=16_384)
+def _step_view(
+    name: str, state: str, started_at: float | None, ended_at: float | None, problem: str | None
+) -> StepView:
+    return StepView(StepName(name), StepState(state), started_at, ended_at, decode_stored_problem(problem))
 
 
 def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:

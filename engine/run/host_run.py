@@ -27,7 +27,7 @@ from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
 from engine.domain.states import Direction, RunState, StepName, StepState
-from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted
+from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted, StopOutcome
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext, job_key
 from engine.run.weight_rows import MoveResult
@@ -397,23 +397,25 @@ class HostRun:
                     await self._remote_step_ended(event, log)
 
     async def _stop_earlier_job(self) -> None:
-        """A new attempt, or the way back, must not run beside what an earlier attempt may have left running on the host."""
+        """A new attempt, or the way back, must not run beside what an earlier attempt may have left running on the host. One that
+        never started its job could not stop its own predecessors, so these are stopped as well."""
         if any(step.state is not StepState.PENDING for step in self.steps):
             return
-        if self.run.attempt > 1:
-            earlier, attempt = self.direction, self.run.attempt - 1
-        elif self.direction is Direction.BACK:
-            earlier, attempt = Direction.FORWARD, await self._forward_attempt()
-        else:
-            return
-        try:
-            job = self._job_named(job_key(earlier, attempt))
-            await self.context.remote.stop(job)
-            await self._note_deployed(job, earlier, attempt)
-        except RemoteError as error:
-            step = self.steps[0]
-            await self._set(step, StepState.RUNNING)
-            await self._fail(self._current(), StepState.FAILED, error.problem)
+        for earlier, attempt in await self._earlier_attempts():
+            try:
+                job = self._job_named(job_key(earlier, attempt))
+                if await self.context.remote.stop(job) is not StopOutcome.NEVER_STARTED:
+                    await self._note_deployed(job, earlier, attempt)
+                    return
+            except RemoteError as error:
+                await self._fail(self.steps[0], StepState.FAILED, error.problem)
+
+    async def _earlier_attempts(self) -> list[tuple[Direction, int]]:
+        """The latest first."""
+        before = [(self.direction, attempt) for attempt in range(self.run.attempt - 1, 0, -1)]
+        if self.direction is Direction.BACK:
+            before += [(Direction.FORWARD, attempt) for attempt in range(await self._forward_attempt(), 0, -1)]
+        return before
 
     async def _note_deployed(self, job: Job, earlier: Direction, attempt: int) -> None:
         """What the earlier attempt did to the host's version after it was lost sight of. Its log's mark stays where it is: were

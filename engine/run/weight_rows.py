@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,8 +14,37 @@ from engine.domain.states import OrderState, RunState, Verified
 from engine.plan.outside import Seen, Verdict, Wish, judge, notice, to_cut_again
 from engine.store import tables as t
 from engine.store.orders import add_event, load_weights
+from engine.store.statements import update
 
 ENDED = tuple(str(state) for state in OrderState if state.complete)
+# Run for every weight that is moved: built once, as in `engine.store.statements`.
+_CALL = sa.insert(t.weight_call).returning(t.weight_call.c.id)
+_LOST = (
+    sa.select(t.weight_call.c.id, t.weight_call.c.host, t.weight_call.c.port, t.weight_call.c.asked)
+    .where(
+        t.weight_call.c.order_id == sa.bindparam("order_id"),
+        t.weight_call.c.balancer_id == sa.bindparam("balancer_id"),
+        t.weight_call.c.vserver_group_id == sa.bindparam("vserver_group_id"),
+        t.weight_call.c.ended_at.is_(None),
+    )
+    .order_by(t.weight_call.c.id)
+)
+_AT_WORK = sa.select(t.host_run.c.host).where(
+    t.host_run.c.order_id == sa.bindparam("order_id"), t.host_run.c.state == str(RunState.RUNNING)
+)
+_LET_GO = (
+    sa.update(t.weight)
+    .where(
+        t.weight.c.owned,
+        t.weight.c.order_id != sa.bindparam("not_of"),
+        t.weight.c.order_id.in_(sa.select(t.order.c.id).where(t.order.c.state.in_(ENDED))),
+        t.weight.c.server_id == sa.bindparam("of_server"),
+        t.weight.c.balancer_id == sa.bindparam("of_balancer"),
+        t.weight.c.vserver_group_id == sa.bindparam("of_group"),
+        t.weight.c.port == sa.bindparam("of_port"),
+    )
+    .values(owned=False)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +114,7 @@ def close_call(
         if row:
             values = {"request_id": request_id, "api_code": api_code, "ended_at": now}
             values |= {"read_back": result.read_back, "verified": str(result.verified)}
-            conn.execute(sa.update(t.weight_call).where(t.weight_call.c.id == row).values(**values))
+            update(conn, t.weight_call, {"id": row}, values)
         _write_weight(conn, order_id, wish, verdict, result, now)
         data = {
             "host": wish.mount.host,
@@ -112,14 +141,8 @@ def lost_groups(conn: sa.Connection, order_id: int) -> frozenset[ServerGroup]:
 
 def complete_lost_calls(conn: sa.Connection, order_id: int, group: ServerGroup, seen: Seen, now: float) -> None:
     """Rows that an engine left without an outcome get theirs from what the balancer shows now."""
-    call = t.weight_call.c
-    query = sa.select(call.id, call.host, call.port, call.asked).where(
-        call.order_id == order_id,
-        call.balancer_id == group.balancer_id,
-        call.vserver_group_id == group.vserver_group_id,
-        call.ended_at.is_(None),
-    )
-    lost = conn.execute(query.order_by(call.id)).all()
+    asked = {"order_id": order_id, "balancer_id": group.balancer_id, "vserver_group_id": group.vserver_group_id}
+    lost = conn.execute(_LOST, asked).all()
     if not lost:
         return
     lines = {(line.mount.host, line.mount.port): line for line in load_weights(conn, order_id, group)}
@@ -128,16 +151,14 @@ def complete_lost_calls(conn: sa.Connection, order_id: int, group: ServerGroup, 
         weight = seen.get((line.mount.server_id, row.port))
         verified = Verified.YES if weight == row.asked else Verified.NO
         outcome = {"read_back": weight, "verified": str(verified), "ended_at": now}
-        conn.execute(sa.update(t.weight_call).where(call.id == row.id).values(**outcome))
+        update(conn, t.weight_call, {"id": row.id}, outcome)
         if verified is Verified.YES and line.in_doubt and line.asked == row.asked:
             values = {"confirmed": weight, "confirmed_at": now, "verified": str(verified), "problem": None}
-            conn.execute(_update(order_id, line.mount).values(**values))
+            _set(conn, order_id, line.mount, values)
 
 
 def _at_work(conn: sa.Connection, order_id: int) -> frozenset[str]:
-    run = t.host_run.c
-    query = sa.select(run.host).where(run.order_id == order_id, run.state == str(RunState.RUNNING))
-    return frozenset(conn.execute(query).scalars())
+    return frozenset(conn.execute(_AT_WORK, {"order_id": order_id}).scalars())
 
 
 def _write_notice(
@@ -152,7 +173,7 @@ def _write_notice(
         "verified": str(line.verified),
         "cut_again": line.cut_again or again,
     }
-    conn.execute(_update(order_id, line.mount).values(**values))
+    _set(conn, order_id, line.mount, values)
     data = {
         "host": line.mount.host,
         "server_group": str(line.mount.server_group),
@@ -164,20 +185,10 @@ def _write_notice(
 
 
 def _open_row(conn: sa.Connection, order_id: int, epoch: int, mount: Mount, weight: int, seen: Seen, now: float) -> int:
-    insert = sa.insert(t.weight_call).values(
-        order_id=order_id,
-        balancer_id=mount.server_group.balancer_id,
-        vserver_group_id=mount.server_group.vserver_group_id,
-        host=mount.host,
-        port=mount.port,
-        before=seen.get((mount.server_id, mount.port)),
-        asked=weight,
-        epoch=epoch,
-        at=now,
-    )
-    row = int(conn.execute(insert.returning(t.weight_call.c.id)).scalar_one())
-    asked = {"intended": weight, "asked": weight, "owned": True, "verified": None}
-    conn.execute(_update(order_id, mount).values(**asked))
+    before = seen.get((mount.server_id, mount.port))
+    intent = {"order_id": order_id, **_at(mount), "before": before, "asked": weight, "epoch": epoch, "at": now}
+    row = int(conn.execute(_CALL, intent).scalar_one())
+    _set(conn, order_id, mount, {"intended": weight, "asked": weight, "owned": True, "verified": None})
     return row
 
 
@@ -194,40 +205,26 @@ def _write_weight(
     if result.read_back is not None and (verdict.call or result.problem is None):
         # Else somebody else has moved it since nothing was asked for: what is believed stays, so that it is noticed.
         values |= {"confirmed": result.read_back, "confirmed_at": now}
-    conn.execute(_update(order_id, wish.mount).values(**values))
+    _set(conn, order_id, wish.mount, values)
     if result.problem is None and result.asked > 0:
         _let_go_of_ended(conn, order_id, wish.mount)
 
 
 def _let_go_of_ended(conn: sa.Connection, order_id: int, mount: Mount) -> None:
     """The mount takes traffic again, so an ended order that had left it at 0 holds it no longer."""
-    weight = t.weight.c
-    ended = sa.select(t.order.c.id).where(t.order.c.state.in_(ENDED))
-    conn.execute(
-        sa.update(t.weight)
-        .where(
-            weight.owned,
-            weight.order_id != order_id,
-            weight.order_id.in_(ended),
-            weight.server_id == mount.server_id,
-            *_same_group(t.weight, mount),
-        )
-        .values(owned=False)
-    )
+    group = {"of_balancer": mount.server_group.balancer_id, "of_group": mount.server_group.vserver_group_id}
+    conn.execute(_LET_GO, {"not_of": order_id, "of_server": mount.server_id, "of_port": mount.port, **group})
 
 
-def _update(order_id: int, mount: Mount) -> sa.Update:
-    return sa.update(t.weight).where(t.weight.c.order_id == order_id, *_same_mount(t.weight, mount))
+def _set(conn: sa.Connection, order_id: int, mount: Mount, values: Mapping[str, object]) -> None:
+    update(conn, t.weight, {"order_id": order_id, **_at(mount)}, values)
 
 
-def _same_mount(table: sa.Table, mount: Mount) -> list[sa.ColumnElement[bool]]:
-    return [table.c.host == mount.host, *_same_group(table, mount)]
-
-
-def _same_group(table: sa.Table, mount: Mount) -> list[sa.ColumnElement[bool]]:
+def _at(mount: Mount) -> dict[str, object]:
     group = mount.server_group
-    return [
-        table.c.balancer_id == group.balancer_id,
-        table.c.vserver_group_id == group.vserver_group_id,
-        table.c.port == mount.port,
-    ]
+    return {
+        "balancer_id": group.balancer_id,
+        "vserver_group_id": group.vserver_group_id,
+        "host": mount.host,
+        "port": mount.port,
+    }

@@ -43,3 +43,8 @@ def encode_problem(problem: Problem | None) -> dict[str, Any] | None:
 
 def decode_problem(data: Any) -> Problem | None:
     return None if data is None else Problem.from_json(data)
+
+
+def decode_stored_problem(text: str | None) -> Problem | None:
+    """A problem from the text of its column."""
+    return None if text is None else decode_problem(json.loads(text))

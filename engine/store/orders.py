@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -29,6 +28,7 @@ from engine.store.encoding import (
     decode_problem,
     decode_spec,
     decode_stored_plan,
+    decode_stored_problem,
     encode_plan,
     encode_problem,
     encode_spec,
@@ -161,7 +161,7 @@ def _run(
         from_version=from_version,
         to_version=to_version,
         touched=touched,
-        problem=_stored_problem(problem),
+        problem=decode_stored_problem(problem),
         started_at=started_at,
         ended_at=ended_at,
     )
@@ -194,7 +194,7 @@ def _weight(
         verified=None if verified is None else Verified(verified),
         confirmed_at=confirmed_at,
         owned=owned,
-        problem=_stored_problem(problem),
+        problem=decode_stored_problem(problem),
         outside=outside,
         outside_at=outside_at,
         cut_again=cut_again,
@@ -202,10 +202,6 @@ def _weight(
 
 
 _server_group = lru_cache(maxsize=1024)(ServerGroup)  # one object for all of its lines
-
-
-def _stored_problem(text: str | None) -> Problem | None:
-    return None if text is None else decode_problem(json.loads(text))
 
 
 def load_steps(

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
-from textual.widgets import Static
 
 from screens.paint import paint_of
 from screens.translate import _, ngettext
+from screens.widgets.lines import Lines
 from screens.words import Tone
 
 
-class Crumbs(Static):
+class Crumbs(Lines):
     """A production workspace's line has its own colour and says so in words too."""
 
     def __init__(self) -> None:
-        super().__init__("", markup=False)
+        super().__init__()
         self._trail: tuple[str, ...] = ()
         self._alive: bool | None = None
         self._production = False
@@ -46,7 +46,7 @@ class Crumbs(Static):
             )  # the mark stays, however long the trail
             trail.append("  [").append(mark).append("]")
         trail.truncate(room, overflow="ellipsis", pad=True)
-        self.update(trail.append(" ").append_text(engine))
+        self.draw(trail.append(" ").append_text(engine))
 
     def _left_behind(self) -> Text:
         if not self._orphans:

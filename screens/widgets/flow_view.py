@@ -68,7 +68,8 @@ class FlowView(ScrollView, can_focus=True):
         if len(before.lines) != len(self._painting.lines):
             self.refresh(layout=True)
             self.call_after_refresh(self._fit)
-        self.refresh()
+        if before != self._painting:
+            self.refresh()
 
     def _fit(self) -> None:
         """A scrollbar that came or went with the new height leaves another width to draw in."""

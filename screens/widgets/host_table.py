@@ -27,41 +27,56 @@ VERIFIED = {Verified.YES: ("✓", Tone.OK), Verified.NO: ("✗", Tone.FAIL), Ver
 
 
 class HostTable(Table):
+    """A row is made anew only for a host that changed, or whose time is another one: they are many, and shown at every change."""
+
     def __init__(self) -> None:
         super().__init__(_COLUMNS, empty=N_("No host is touched here."), id="hosts")
+        self._made: dict[str, tuple[HostRunView, Paint, str, Row]] = {}
 
     def show(self, hosts: Sequence[HostRunView], now: float) -> None:
         paint = paint_of(self.app)
-        self.set_rows([_row(host, paint, now) for host in hosts])
+        self._made = {host.name: self._make(host, paint, now) for host in hosts}
+        self.set_rows([row for *_, row in self._made.values()])
+
+    def _make(self, host: HostRunView, paint: Paint, now: float) -> tuple[HostRunView, Paint, str, Row]:
+        took, made = _took(host, now), self._made.get(host.name)
+        if made is not None and made[0] is host and made[1] is paint and made[2] == took:
+            return made
+        return host, paint, took, _row(host, paint, took)
 
 
-def _row(host: HostRunView, paint: Paint, now: float) -> Row:
+def _row(host: HostRunView, paint: Paint, took: str) -> Row:
     return Row(
         host.name,
         {
             "host": Text(host.name, style=paint.strong),
             "data_centre": Text(host.data_centre, style=paint.dim),
             "state": paint.glyph_and_word(host.state),
-            "step": _step(host, paint, now),
+            "step": _step(host, paint, took),
             "version": _version(host, paint),
             "weight": Text(" ").join(weight_text(weight, paint) for weight in host.weights),
         },
     )
 
 
-def _step(host: HostRunView, paint: Paint, now: float) -> Text:
-    """The step it is at and how long that takes; the whole run's time once it is over."""
+def _took(host: HostRunView, now: float) -> str:
+    """How long the step it is at takes; the whole run's time once it is over."""
+    if host.state is RunState.RUNNING:
+        return words.elapsed(host.step_started_at, now)
+    return words.elapsed(host.started_at, host.ended_at if host.ended_at is not None else now)
+
+
+def _step(host: HostRunView, paint: Paint, took: str) -> Text:
     if host.step is None:
         return Text("")
     if host.state is RunState.RUNNING:
-        return Text(f"{words.step_word(host.step)} {words.elapsed(host.step_started_at, now)}".rstrip())
+        return Text(f"{words.step_word(host.step)} {took}".rstrip())
     failed = any(
         step.name is host.step and step.state in (StepState.FAILED, StepState.TIMED_OUT) for step in host.steps
     )
     style = paint.tone(Tone.FAIL) if failed else paint.dim
-    until = host.ended_at if host.ended_at is not None else now
     text = Text().append(words.step_word(host.step), style)
-    return text.append(f" {words.elapsed(host.started_at, until)}".rstrip(), paint.dim)
+    return text.append(f" {took}".rstrip(), paint.dim)
 
 
 def _version(host: HostRunView, paint: Paint) -> Text:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rich.text import Text
 from textual.screen import Screen
-from textual.widgets import Static
 
 from screens.paint import paint_of
 from screens.translate import _
+from screens.widgets.lines import Lines
 
 _NAMES = {
     "question_mark": "?",
@@ -24,10 +24,7 @@ def key_name(key: str) -> str:
     return _NAMES.get(key, key)
 
 
-class KeyBar(Static):
-    def __init__(self) -> None:
-        super().__init__("", markup=False)
-
+class KeyBar(Lines):
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
         self._draw()
@@ -58,4 +55,4 @@ class KeyBar(Static):
             if line.cell_len + item.cell_len > room:
                 break
             line.append_text(item)
-        self.update(line.append_text(Text().join(last)))
+        self.draw(line.append_text(Text().join(last)))

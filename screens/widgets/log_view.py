@@ -23,11 +23,11 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widgets import Static
 
 from screens.filters import without_hostile_text
 from screens.paint import paint_of, strip_of
 from screens.translate import N_, _, ngettext
+from screens.widgets.lines import Lines
 from screens.words import Tone
 
 READ_AT_ONCE = 1024 * 1024  # bytes indexed in one go
@@ -185,6 +185,7 @@ class LogView(ScrollView, can_focus=True):
         self._file: LogFile | None = None
         self.following = True
         self.unseen = 0
+        self._window: tuple[int, list[str]] = (0, [])  # lines read together, and the number of the first
 
     @property
     def lines(self) -> int:
@@ -204,11 +205,11 @@ class LogView(ScrollView, can_focus=True):
         if path == self.path:
             return
         self._file = LogFile(path) if path else None
-        self.following, self.unseen = True, 0
-        self.virtual_size = Size(0, 0)
-        self.read_more()
+        if self._file is not None:
+            self._file.grow()
+        self._fit()
+        self.action_follow()
         self.refresh()
-        self.post_message(self.Changed())
 
     def on_mount(self) -> None:
         self.set_interval(self.POLL_S, self.read_more)
@@ -223,13 +224,28 @@ class LogView(ScrollView, can_focus=True):
         if self._file is None or not self.display or not self._file.grow(keep=not self.following):
             return
         added = self.lines - before
-        self.virtual_size = Size(max(self.size.width, self._file.widest), self.lines)
+        self._fit()
         if self.following:
             self.action_follow()
             self.refresh()
         elif added > 0:
             self.unseen += added
         self.post_message(self.Changed())
+
+    def _fit(self) -> None:
+        """Scroll over as many lines as there are now. The screen is laid out again only when a scrollbar comes or goes: a log that
+        grows is painted several times a second."""
+        self._window = (0, [])
+        size = Size(max(self.size.width, self._file.widest), self.lines) if self._file else Size(0, 0)
+        shown = self.show_horizontal_scrollbar, self.show_vertical_scrollbar
+        if shown != (size.width > self.container_size.width, size.height > self.container_size.height):
+            self.virtual_size = size
+            return
+        self.set_reactive(LogView.virtual_size, size)
+        if self.show_horizontal_scrollbar:
+            self.horizontal_scrollbar.window_virtual_size = size.width
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = size.height
 
     def action_follow(self) -> None:
         self.following, self.unseen = True, 0
@@ -247,7 +263,7 @@ class LogView(ScrollView, can_focus=True):
             return
         came = self._file.earlier()
         if came:
-            self.virtual_size = Size(max(self.size.width, self._file.widest), self.lines)
+            self._fit()
             self.scroll_to(y=self.scroll_offset.y + came, animate=False, force=True)
             self.following = False
             self.post_message(self.Changed())
@@ -276,10 +292,18 @@ class LogView(ScrollView, can_focus=True):
         at = y + self.scroll_offset.y
         if self._file is None or at >= self._file.lines:
             return Strip.blank(width, base)
-        found = self._file.read(at, 1)
-        text = self._styled(found[0] if found else "")
+        text = self._styled(self._line(at))
         left = self.scroll_offset.x
         return strip_of(text, self.app).apply_style(base).crop_extend(left, left + width, base)
+
+    def _line(self, at: int) -> str:
+        """A line in sight; all that are in sight are read at once."""
+        first, found = self._window
+        if self._file is not None and not first <= at < first + len(found):
+            first = min(at, self.scroll_offset.y)
+            found = self._file.read(first, max(self.size.height, at - first + 1))
+            self._window = (first, found)
+        return found[at - first] if at - first < len(found) else ""
 
     def _styled(self, line: str) -> Text:
         paint = paint_of(self.app)
@@ -296,7 +320,7 @@ class LogPane(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="log")
-        self._heading = Static("", markup=False)
+        self._heading = Lines()
         self.view = LogView()
         self._whose = ""
 
@@ -328,4 +352,4 @@ class LogPane(Vertical):
             text.append("▼ " + new + " · " + _("End follows again"), paint.tone(Tone.WAIT))
         else:
             text.append(_("stands still, End follows again"), paint.dim)
-        self._heading.update(text)
+        self._heading.draw(text)

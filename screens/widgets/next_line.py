@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
 
 from engine.views import Consequence, OrderView
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _, tr
+from screens.widgets.lines import Lines
 from screens.widgets.prose import wrapped
 from screens.words import Tone
 
 MOST_ROWS = 2
 
 
-class NextLine(Static):
+class NextLine(Lines):
     """The expected act stands first and whole; others follow as long as they fit whole."""
 
     def __init__(self) -> None:
-        super().__init__("", markup=False, id="next")
+        super().__init__(id="next")
         self._order: OrderView | None = None
 
     def show(self, order: OrderView) -> None:
@@ -40,7 +40,7 @@ class NextLine(Static):
         for act in self._order.acts:
             if act.allowed and not _placed(rows, _item(words.ACT_KEYS[act.act], act, paint), width):
                 break
-        self.update(Text("\n").join([wrapped(text, self.content_size.width), *rows]))
+        self.draw(Text("\n").join([wrapped(text, self.content_size.width), *rows]))
 
 
 def _placed(rows: list[Text], item: Text, width: int) -> bool:

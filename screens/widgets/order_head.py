@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
 
 from engine.domain.states import RunState
 from engine.views import BalancerView, OrderView
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _
+from screens.widgets.lines import Lines
 from screens.words import Tone
 
 _BAR_MOST = 24  # cells
 
 
-class OrderHead(Static):
+class OrderHead(Lines):
     def __init__(self) -> None:
-        super().__init__("", markup=False, id="head")
+        super().__init__(id="head")
 
     def show(self, order: OrderView, now: float) -> None:
         paint = paint_of(self.app)
         lines = [_summary(order, paint, now), *(_balancer(balancer, paint) for balancer in order.balancers)]
-        self.update(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
+        self.draw(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
 
 
 def _summary(order: OrderView, paint: Paint, now: float) -> Text:

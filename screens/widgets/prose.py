@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual.widgets import Static
+
+from screens.widgets.lines import Lines
 
 _NEVER_FIRST = "，。；：、）！？》」』,.;:)!?%"
 _NEVER_LAST = "（《「『("
@@ -42,11 +43,11 @@ def _may_break(before: str, after: str) -> bool:
     return before.isspace() or cell_len(before) == 2 or cell_len(after) == 2
 
 
-class Prose(Static):
+class Prose(Lines):
     """Shows a text wrapped to its own width."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__("", markup=False, id=id)
+        super().__init__(id=id)
         self._said = Text()
 
     def say(self, text: Text) -> None:
@@ -58,4 +59,4 @@ class Prose(Static):
 
     def _wrap(self) -> None:
         width = self.content_size.width
-        self.update(wrapped(self._said, width) if width > 0 else self._said)
+        self.draw(wrapped(self._said, width) if width > 0 else self._said)

@@ -92,6 +92,7 @@ class Table(ScrollView, can_focus=True):
         self._layout: tuple[tuple[Column, int], ...] = ()
         self._empty = empty
         self._heading = 1 if heading else 0
+        self._drawn: dict[str, tuple[Row, tuple[object, ...], Strip]] = {}  # lines as they were drawn last, by key
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -107,6 +108,8 @@ class Table(ScrollView, can_focus=True):
         before, key, had = self._rows, self.chosen_key, bool(self._rows)
         self._rows = tuple(rows)
         keys = [row.key for row in self._rows]
+        if len(self._drawn) > 2 * len(keys):
+            self._drawn.clear()
         self.set_reactive(Table.cursor, keys.index(key) if key in keys else max(0, min(self.cursor, len(keys) - 1)))
         layout = self._laid_out()
         if layout != self._layout or len(before) != len(self._rows):
@@ -134,8 +137,13 @@ class Table(ScrollView, can_focus=True):
     def watch_cursor(self, before: int, after: int) -> None:
         if before == after or not self._rows:
             return
+        top = self.scroll_offset.y
         self._cursor_into_sight()
-        self.refresh()
+        if self.scroll_offset.y == top:
+            self.refresh_line(before + self._heading)
+            self.refresh_line(after + self._heading)
+        else:
+            self.refresh()
         self.post_message(self.Highlighted(self, self.chosen_key))
 
     def action_move(self, by: int) -> None:
@@ -197,10 +205,14 @@ class Table(ScrollView, can_focus=True):
         return Strip.blank(width, base)
 
     def _row(self, at: int, base: Style) -> Strip:
-        strip = self._line(
-            self._rows[at].cells, None, base, marker=">" if at == self.cursor and self.app.no_color else " "
-        )
-        if at != self.cursor:
+        row, here = self._rows[at], at == self.cursor
+        look = (base, self._layout, self.size.width, here and self.app.no_color)
+        drawn = self._drawn.get(row.key)
+        if drawn is None or drawn[0] is not row or drawn[1] != look:
+            drawn = row, look, self._line(row.cells, None, base, marker=">" if look[-1] else " ")
+            self._drawn[row.key] = drawn
+        strip = drawn[2]
+        if not here:
             return strip
         return Strip(list(Segment.apply_style(strip, post_style=cursor_style(self))), strip.cell_length)
 

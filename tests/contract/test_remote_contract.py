@@ -203,6 +203,7 @@ async def test_a_job_stopped_before_its_start_can_no_longer_be_started(site: Sit
     assert [type(e) for e in events] == [JobEnded]
     assert events[0] == JobEnded(True, events[0].offset)
     assert not (site.home / "never").exists()
+    assert await site.remote.stop(job) is StopOutcome.NEVER_STARTED
 
 
 async def test_the_host_itself_enforces_a_deadline(site: Site) -> None:

@@ -249,6 +249,7 @@ class SimRemote:
         if there is None:
             there = host.jobs[job.order_id, job.key] = SimJob(job)
             there.write(lambda at: JobEnded(True, at), 20)
+        if there.task is None:
             return StopOutcome.NEVER_STARTED
         if there.ended:
             return StopOutcome.ALREADY_ENDED

@@ -35,6 +35,7 @@ FOUND = {
     863684306: "one weight that could not be written left another one asked for by nobody",
     759874753: "what somebody else had set beside a call of ours was believed without being noticed",
     472781688: "a lost host was to be tried again when the store went away between its step's row and its own: it passed for done",
+    651733019: "a way back that could not stop the way forward was tried again, and stopped only itself",
     72780356: "a host that stood still when a rollback was given up was said to be deploying for ever",
 }
 

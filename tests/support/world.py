@@ -183,7 +183,7 @@ class SimRemote:
             raise RemoteError(problem("host_unreachable"))
         record = self.records.setdefault((job.host.name, job.key), [])
         if record and isinstance(record[-1], JobEnded):
-            return StopOutcome.ALREADY_ENDED
+            return StopOutcome.ALREADY_ENDED if len(record) > 1 else StopOutcome.NEVER_STARTED
         self.stopped.add((job.host.name, job.key))
         started = bool(record)
         record.append(JobEnded(True, len(record)))

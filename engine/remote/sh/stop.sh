@@ -1,4 +1,5 @@
-# Stops the job and verifies it. Answers never_started (its place is taken), already_ended, stopped, or still_running.
+# Stops the job and verifies it. Answers never_started (its place is taken; every time it is asked), already_ended, stopped, or
+# still_running.
 # No arguments behind the common ones.
 last_words() {
     printf 'end stopped %s\n' "$1" >>"$job/steps" && printf '\036%s end stopped %s\n' "$nonce" "$1" >>"$job/log"
@@ -24,7 +25,10 @@ mkdir "$job" 2>/dev/null && never_started
 [ -d "$job" ] || refuse_unwritable "$order"
 # Who made the folder died before the start; were it only slow, its runner would find `stopped`.
 read_nonce || never_started
-ended && refuse already_ended
+if ended; then
+    [ -s "$job/script" ] || refuse never_started
+    refuse already_ended
+fi
 # Not `:`, a special builtin: when its redirection fails, dash leaves the script.
 printf '' 2>/dev/null >"$job/stopped" || refuse_unwritable "$job"
 
