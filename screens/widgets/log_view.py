@@ -237,8 +237,9 @@ class LogView(ScrollView, can_focus=True):
         grows is painted several times a second."""
         self._window = (0, [])
         size = Size(max(self.size.width, self._file.widest), self.lines) if self._file else Size(0, 0)
-        shown = self.show_horizontal_scrollbar, self.show_vertical_scrollbar
-        if shown != (size.width > self.container_size.width, size.height > self.container_size.height):
+        too_wide = size.width > self.container_size.width and self.styles.overflow_x != "hidden"
+        too_long = size.height > self.container_size.height
+        if (self.show_horizontal_scrollbar, self.show_vertical_scrollbar) != (too_wide, too_long):
             self.virtual_size = size
             return
         self.set_reactive(LogView.virtual_size, size)

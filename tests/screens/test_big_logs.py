@@ -138,3 +138,50 @@ async def test_home_and_end_reach_both_ends_of_a_big_log(big: Path) -> None:
         await pilot.pause()
         assert view.following
         assert view.scroll_offset.y == view.max_scroll_y
+
+
+async def test_a_log_that_grows_is_followed_without_laying_out_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "host.log"
+    path.write_text("".join(map(LINE.format, range(100))))
+    app = Viewer()
+    async with app.run_test(size=(40, 10)) as pilot:  # narrower than a line
+        view = app.query_one(LogView)
+        view.open(str(path))
+        await pilot.pause()
+        layouts = []
+        monkeypatch.setattr(app.screen, "_refresh_layout", lambda *_: layouts.append(1))
+        for last in range(100, 103):
+            with path.open("a") as file:
+                file.write(LINE.format(last))
+            view.read_more()
+            await pilot.pause()
+            assert view.following
+            assert view.scroll_offset.y == view.max_scroll_y == view.lines - view.size.height
+            assert view.vertical_scrollbar.window_virtual_size == view.lines
+            assert f"{last:09}" in view.render_line(view.size.height - 1).text
+        assert not layouts
+
+
+async def test_the_scrollbar_comes_with_the_line_that_does_not_fit_and_goes_with_the_next_log(tmp_path: Path) -> None:
+    path, other = tmp_path / "host.log", tmp_path / "other.log"
+    path.write_text("".join(map(LINE.format, range(9))))
+    other.write_text("short\n")
+    app = Viewer()
+    async with app.run_test(size=(80, 10)) as pilot:
+        view = app.query_one(LogView)
+        view.open(str(path))
+        await pilot.pause()
+        assert not view.show_vertical_scrollbar
+        with path.open("a") as file:
+            file.write(LINE.format(9) + LINE.format(10))
+        view.read_more()
+        await pilot.pause()
+        assert view.show_vertical_scrollbar
+        assert view.scroll_offset.y == view.max_scroll_y == 1
+        view.open(str(other))
+        await pilot.pause()
+        assert not view.show_vertical_scrollbar
+        assert view.scroll_offset.y == 0
+        assert view.render_line(0).text.startswith("short")
