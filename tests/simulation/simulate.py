@@ -21,6 +21,7 @@ from tests.simulation.run import Outcome, simulate
 CHUNK = 20
 TRACE_LINES = 150
 SHOWN = 5  # failures with their trace
+SAID_EVERY = 1000  # runs, where no terminal shows how far it is
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def many(first: int, runs: int, workers: int) -> int:
             )  # fmt: skip
             if sys.stderr.isatty():
                 print(f"\r{done.runs} runs, {len(done.failures)} failed", end="", file=sys.stderr, flush=True)
+            elif done.runs % SAID_EVERY == 0:
+                print(f"{done.runs} runs, {len(done.failures)} failed", file=sys.stderr, flush=True)
     print(f"\n{done.runs} runs from seed {first} in {time.monotonic() - begun:.0f} s: {len(done.failures)} failed")
     print(f"{done.virtual_s / 3600:.1f} virtual hours, {done.killed} engines killed, {done.frozen} frozen")
     print("orders: " + ", ".join(f"{count} {state}" for state, count in sorted(done.states.items())))
