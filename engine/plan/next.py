@@ -90,7 +90,7 @@ def _group_state(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeSta
     runs = runs_of(progress, plan, node)
     if any(run.state is RunState.RUNNING for run in runs):
         return NodeState.RUNNING
-    if _over_budget(progress, runs):
+    if _over_budget(progress, runs) and not any(_tried_again(run) for run in runs):
         return NodeState.HALTED
     if all(run.state.complete for run in runs):
         return NodeState.SUCCEEDED
@@ -105,6 +105,11 @@ def _over_budget(progress: OrderProgress, runs: list[RunProgress]) -> bool:
     return sum(run.state is RunState.FAILED for run in runs) > progress.spec.max_failures
 
 
+def _tried_again(run: RunProgress) -> bool:
+    """Somebody has asked for this host: it begins even while others of its group have failed and hold back those behind them."""
+    return run.state is RunState.PENDING and run.attempt > 1
+
+
 def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> tuple[str, ...]:
     if progress.paused:
         return ()
@@ -116,9 +121,9 @@ def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeStat
         if any(wanted[need] is not NodeState.SUCCEEDED for need in node.needs):
             continue  # a host of an earlier group is tried again: groups run one after another
         runs = runs_of(progress, plan, node)
-        if _over_budget(progress, runs):
-            continue
-        waiting = sorted((run for run in runs if run.state is RunState.PENDING), key=lambda run: not run.held)
+        over = _over_budget(progress, runs)
+        due = [run for run in runs if (_tried_again(run) if over else run.state is RunState.PENDING)]
+        waiting = sorted(due, key=lambda run: not run.held)
         pending = [run.host for run in waiting]  # those that were held in the middle come back first
         start += may_leave(progress, pending, besides=start)[: max(0, free - len(start))]
     return tuple(start)

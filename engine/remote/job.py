@@ -190,6 +190,8 @@ def _refusal(hop: Hop, job: Job, words: list[str]) -> RemoteError:
     match words:
         case ["epoch_refused", seen]:
             return problems.epoch_refused(hop, job, seen)
+        case ["host_busy", process, other]:
+            return problems.host_busy(hop, process, other)
         case ["disk_full", *path]:
             return problems.disk_full(hop, " ".join(path))
         case ["unwritable", *why]:

@@ -126,11 +126,12 @@ class Logins:
                 questions.broken()
                 if parent is not None and not parent.is_open:
                     raise problems.unreachable(parent.hop, "its connection broke", None) from error
-                if questions.open:  # the server was tired of waiting for a person: not an attempt that failed
-                    if not await questions.settled():
-                        raise problems.one_time_password_missing(
-                            hop, questions.last, self._settings.ask_deadline_s
-                        ) from error
+                waiting = questions.waiting
+                if questions.open and not await questions.settled():
+                    raise problems.one_time_password_missing(
+                        hop, questions.last, self._settings.ask_deadline_s
+                    ) from error
+                if waiting:  # the server was tired of waiting for a person: not an attempt that failed
                     continue
                 attempt += 1
                 if attempt >= self._settings.handshake_attempts:

@@ -256,6 +256,19 @@ def job_vanished(hop: Hop, job: Job) -> RemoteError:
     )
 
 
+def host_busy(hop: Hop, process: str, other: str) -> RemoteError:
+    return _error(
+        "host_busy",
+        message(
+            "a job of another order still runs on {name} ({other}, process {process}).",
+            name=hop.name,
+            other=clean_text(other),
+            process=clean_text(process),
+        ),
+        message("Nothing was started. Let that job end, or end its process on {name}; then retry.", name=hop.name),
+    )
+
+
 def disk_full(hop: Hop, path: str) -> RemoteError:
     return _error(
         "disk_full",

@@ -42,6 +42,11 @@ class Questions:
         return bool(self._open)
 
     @property
+    def waiting(self) -> bool:
+        """A person is being asked and has not answered yet."""
+        return any(not task.done() for task in self._open.values())
+
+    @property
     def can_ask(self) -> bool:
         return self._asker is not None
 

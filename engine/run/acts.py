@@ -42,6 +42,11 @@ def carry_out(conn: sa.Connection, progress: OrderProgress, command: sa.Row[Any]
         rows.set_order_state(conn, progress, OrderState.ROLLING_BACK, now)
 
 
+def unanswered(conn: sa.Connection, command: sa.Row[Any]) -> bool:
+    state = conn.execute(sa.select(t.command.c.state).where(t.command.c.id == command.id)).scalar_one()
+    return bool(state == str(CommandState.SENT))
+
+
 def answer(
     conn: sa.Connection, command: sa.Row[Any], state: CommandState, now: float, problem: Problem | None = None
 ) -> None:

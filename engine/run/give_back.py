@@ -130,6 +130,10 @@ class GiveBack:
             problem = await self._health(host, facts)
             if problem is not None:
                 return problem
+            _, _, busy = await self._ports.background.call(self._read)  # another order may have begun meanwhile
+            other = next((busy[key] for line in lines if (key := _key(line)) in busy), None)
+            if other is not None:
+                return _held(host, other)
         weights = [MountWeight(line.mount, line.due) for line in lines]
         results = await self._ports.ledger.move(self._order_id, self._epoch, weights, owned=False)
         return next((result.problem for result in results if result.problem), None)

@@ -26,7 +26,7 @@ from engine.domain.message import message
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
-from engine.domain.states import Direction, RunState, StepName, StepState
+from engine.domain.states import Direction, OrderState, RunState, StepName, StepState
 from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted, StopOutcome
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext, job_key
@@ -39,6 +39,7 @@ from engine.store import orders as rows
 BALANCER_STEPS = (StepName.CUT_TRAFFIC, StepName.RESTORE_TRAFFIC)
 DRAIN_GRACE_S = 20.0
 DEFAULT_DRAIN_S = 10.0
+_NO_RECORD = ("job_vanished", "remote_deadline")
 
 
 class _Failed(Exception):
@@ -67,6 +68,15 @@ class _Again(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """An attempt before this one, and the version it deploys."""
+
+    direction: Direction
+    attempt: int
+    version: str
 
 
 @dataclass(slots=True, eq=False)
@@ -224,11 +234,13 @@ class HostRun:
 
     async def _remote(self, block: list[StepProgress], log: HostLog) -> None:
         first = next(step for step in block if not step.state.complete)
+        began = any(step.state is not StepState.PENDING for step in block)
         if first.state is not StepState.RUNNING:
             await self._begin(first, log)  # the intent of the whole job: committed before anything is started
         try:
             job = self._job(tuple(step.name for step in block))
         except ProblemError as error:
+            self.unseen = self.unseen or began  # a job that had begun goes on, and nobody looks
             await self._fail(self._current(), StepState.FAILED, error.problem)
             return
         follow = asyncio.create_task(self._follow(job, log))
@@ -401,45 +413,58 @@ class HostRun:
         never started its job could not stop its own predecessors, so these are stopped as well."""
         if any(step.state is not StepState.PENDING for step in self.steps):
             return
-        for earlier, attempt in await self._earlier_attempts():
+        for earlier in await self._earlier_attempts():
             try:
-                job = self._job_named(job_key(earlier, attempt))
+                job = self._job_named(job_key(earlier.direction, earlier.attempt))
                 if await self.context.remote.stop(job) is not StopOutcome.NEVER_STARTED:
-                    await self._note_deployed(job, earlier, attempt)
+                    await self._note_deployed(job, earlier)
                     return
             except RemoteError as error:
                 await self._fail(self.steps[0], StepState.FAILED, error.problem)
 
-    async def _earlier_attempts(self) -> list[tuple[Direction, int]]:
+    async def _earlier_attempts(self) -> list[_Earlier]:
         """The latest first."""
-        before = [(self.direction, attempt) for attempt in range(self.run.attempt - 1, 0, -1)]
+        before = [_Earlier(self.direction, at, self.plan.to_version) for at in range(self.run.attempt - 1, 0, -1)]
         if self.direction is Direction.BACK:
-            before += [(Direction.FORWARD, attempt) for attempt in range(await self._forward_attempt(), 0, -1)]
+            forward = await self._forward_run()
+            before += [_Earlier(Direction.FORWARD, at, forward.to_version) for at in range(forward.attempt, 0, -1)]
         return before
 
-    async def _note_deployed(self, job: Job, earlier: Direction, attempt: int) -> None:
+    async def _note_deployed(self, job: Job, earlier: _Earlier) -> None:
         """What the earlier attempt did to the host's version after it was lost sight of. Its log's mark stays where it is: were
         the rows not written now, the next try must read the same records again."""
-        log = HostLog(log_path(self.context.log_dir, self.context.order_id, self.run.host, earlier, attempt))
+        log = HostLog(
+            log_path(self.context.log_dir, self.context.order_id, self.run.host, earlier.direction, earlier.attempt)
+        )
         offset = log.offset
         log.close()
         began = ended = False
-        async for event in self.context.remote.follow(job, offset):
-            match event:
-                case StepStarted(StepName.DEPLOY):
-                    began = True
-                case StepEnded(StepName.DEPLOY, 0, False):
-                    ended = True
+        try:
+            async for event in self.context.remote.follow(job, offset):
+                match event:
+                    case StepStarted(StepName.DEPLOY):
+                        began = True
+                    case StepEnded(StepName.DEPLOY, 0, False):
+                        ended = True
+        except RemoteError as error:
+            if error.problem.code not in _NO_RECORD:
+                raise
+            began = (
+                True  # it is stopped, and what it did nobody can say: a host that went down loses what it wrote last
+            )
         if not began and not ended:
             return
-        version = self.plan.to_version if earlier is self.direction else self.plan.from_version
 
-        def change(conn: sa.Connection) -> None:
-            rows.touch_run(conn, self.context.order_id, earlier, self.run.host)
+        def change(conn: sa.Connection) -> OrderState:
+            rows.touch_run(conn, self.context.order_id, earlier.direction, self.run.host)
             if ended:
-                rows.set_host(conn, self.context.facts.workspace_id, self.run.host, version=version)
+                rows.set_host(conn, self.context.facts.workspace_id, self.run.host, version=earlier.version)
+            return rows.load_progress(conn, self.context.order_id).state
 
-        await self.context.journal.write(self.context.order_id, self.context.epoch, change)
+        state = await self.context.journal.write(self.context.order_id, self.context.epoch, change)
+        deploys = any(step.name is StepName.DEPLOY for step in self.steps)
+        if state is OrderState.ROLLING_BACK and not deploys:
+            await self._fail(self.steps[0], StepState.FAILED, _deployed_unseen(self.run.host, earlier.version))
 
     def _job_named(self, key: str) -> Job:
         """A job by its name only, enough to stop it. Raises RemoteError: a host that has left the app can't be reached any more."""
@@ -449,9 +474,9 @@ class HostRun:
             raise RemoteError(error.problem) from error
         return Job(self.context.order_id, host, key, self.context.epoch, ())
 
-    async def _forward_attempt(self) -> int:
-        def read(conn: sa.Connection) -> int:
-            return rows.load_progress(conn, self.context.order_id).runs[Direction.FORWARD, self.run.host].attempt
+    async def _forward_run(self) -> RunProgress:
+        def read(conn: sa.Connection) -> RunProgress:
+            return rows.load_progress(conn, self.context.order_id).runs[Direction.FORWARD, self.run.host]
 
         return await self.context.journal.write(self.context.order_id, self.context.epoch, read)
 
@@ -501,12 +526,15 @@ class HostRun:
 
         def change(conn: sa.Connection) -> None:
             rows.end_run(conn, context.order_id, self.direction, self.run, state, now, problem)
+            if self._may_have_deployed():
+                rows.touch_run(conn, context.order_id, self.direction, self.run.host)
             rows.set_host(conn, context.facts.workspace_id, self.run.host, state=str(self.run.leaves_host(state)))
 
         await context.journal.write(context.order_id, context.epoch, change)
 
     async def _give_up(self, problem: Problem) -> None:
         step = self._current()
+        self.unseen = any(s.state is not StepState.PENDING for s in self.steps if s.name not in BALANCER_STEPS)
         if step.state is StepState.RUNNING:
             await self._set(step, StepState.FAILED, problem)
         await self._end(RunState.FAILED, problem)
@@ -557,6 +585,14 @@ def _ask_a_person(step: StepName, host: str, problem: Problem) -> Problem:
         ),
         message("Look at the host and its log; then retry it, or roll back."),
         problem.evidence,
+    )
+
+
+def _deployed_unseen(host: str, version: str) -> Problem:
+    return Problem(
+        "deployed_unseen",
+        message("The release went on unseen on {host}, which may run {version} now.", host=host, version=version),
+        message("Give the rollback up; then release the version you want to the hosts that have another one."),
     )
 
 

@@ -230,6 +230,8 @@ class Ledger:
             lambda conn: open_call(conn, call.order_id, call.epoch, group, call.wishes, call.before, busy, now),
         )
         for mount in call.opened.cut_again:
+            if any(ask.wish.mount == mount for ask in self._asks[group]):
+                continue  # asked for meanwhile: a cut behind it would undo it
             ask = self._ask(call.order_id, call.epoch, Wish(mount, 0, owned=True))
             ask.future.add_done_callback(_nobody_waits)
         return not call.wanted

@@ -351,6 +351,8 @@ class OrderReconciler:
 
     def _write_answer(self, conn: sa.Connection, command: sa.Row[Any], refusal: Problem | None) -> None:
         now = self._now()
+        if not acts.unanswered(conn, command):
+            return  # written before, and the answer to that was lost
         refusal = refusal or self._refusal(conn, command)  # asked again: the rows may have moved on since
         if refusal is not None:
             acts.answer(conn, command, CommandState.REFUSED, now, refusal)

@@ -273,6 +273,33 @@ async def test_a_runner_that_is_gone_without_a_last_word_is_told(site: Site) -> 
     assert isinstance((await events_of(site.remote.follow(job)))[-1], JobEnded)
 
 
+async def test_an_end_that_found_no_room_in_the_log_is_still_an_end(site: Site) -> None:
+    job = job_of(site.host, "echo once >>ran")
+    events = await events_of(site.remote.follow(job))
+    log = job_folder(site.home, job) / "log"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    again = await events_of(site.remote.follow(job, events[-2].offset))
+    assert again == [JobEnded(False, again[-1].offset)]
+    assert (site.home / "ran").read_text() == "once\n"
+
+
+async def test_a_job_does_not_start_beside_one_of_another_order(site: Site) -> None:
+    left = job_of(site.host, "echo running; sleep 300")
+    following = asyncio.create_task(events_of(site.remote.follow(left)))
+    await until(lambda: (job_folder(site.home, left) / "log").exists())
+    await until(lambda: b"running" in (job_folder(site.home, left) / "log").read_bytes())
+    job = replace(job_of(site.host, "touch ran"), order_id=left.order_id + 1)
+    with pytest.raises(RemoteError) as busy:
+        await events_of(site.remote.follow(job))
+    assert busy.value.problem.code == "host_busy"
+    assert f"{left.key}" in str(busy.value)
+    assert not job_folder(site.home, job).exists()
+    assert await site.remote.stop(left) is StopOutcome.STOPPED
+    await following
+    await events_of(site.remote.follow(job))
+    assert (site.home / "ran").exists()
+
+
 async def test_a_job_whose_folder_was_deleted_is_never_started_again(site: Site) -> None:
     job = job_of(site.host, "echo once >>ran")
     last = (await events_of(site.remote.follow(job)))[-1]

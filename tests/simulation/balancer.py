@@ -152,13 +152,14 @@ class SimBalancer:
 class PackageFaults:
     away: float = 0.0  # 503
     download: float = 0.0  # a host's download that ends with an error
+    unsigned: float = 0.0  # no credentials to sign an address with
 
 
 class SimPackages:
     """`engine.ports.Packages`; `missing` are keys whose object was deleted."""
 
-    def __init__(self, faults: PackageFaults, chance: random.Random, etag: str) -> None:
-        self.faults, self.chance, self.etag = faults, chance, etag
+    def __init__(self, faults: PackageFaults, chance: random.Random, signing: random.Random, etag: str) -> None:
+        self.faults, self.chance, self.signing, self.etag = faults, chance, signing, etag
         self.missing: set[str] = set()
 
     async def head(self, object: ObjectRef) -> ObjectFacts:
@@ -170,6 +171,8 @@ class SimPackages:
         return ObjectFacts(10, self.etag, "1", self.etag)
 
     def signed_url(self, object: ObjectRef, expires_s: int) -> str:
+        if self.signing.random() < self.faults.unsigned:
+            raise PackagesError(problem("oss_no_credentials"))
         return f"http://oss.invalid/{object.bucket}/{object.key}?sig=secret"
 
     def downloadable(self) -> bool:

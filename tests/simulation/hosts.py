@@ -363,5 +363,8 @@ class _Attach:
         if there is None:
             if self.exists:
                 raise RemoteError(problem("job_vanished", self.host.name))
+            others = (job for (order, _), job in self.host.jobs.items() if order != self.job.order_id)
+            if any(other.task is not None and not other.task.done() for other in others):
+                raise RemoteError(problem("host_busy", self.host.name))
             return self.remote.start(self.host, self.job)
         return there

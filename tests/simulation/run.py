@@ -105,7 +105,7 @@ class Run:
             self.fleet.weights, wanted.balancer, self._chance("balancer"), self.trace, self.checkers
         )
         self.checkers.balancer = self.balancer
-        self.packages = SimPackages(wanted.packages, self._chance("packages"), ETAG)
+        self.packages = SimPackages(wanted.packages, self._chance("packages"), self._chance("signing"), ETAG)
         self.remote = SimRemote(
             self.hosts, wanted.hosts, self._chance("hosts"), self.trace, self.checkers, self._healthy,
             self.packages.downloadable, EPOCH_S,

@@ -167,7 +167,8 @@ def _balancer_faults(made: Scenario, chance: random.Random) -> None:
 
 
 def _package_faults(made: Scenario, chance: random.Random) -> None:
-    made.packages = PackageFaults(away=_some(chance, 0.4), download=_some(chance, 0.2))
+    unsigned = _some(random.Random(f"{made.seed}/signing"), 0.2)
+    made.packages = PackageFaults(away=_some(chance, 0.4), download=_some(chance, 0.2), unsigned=unsigned)
 
 
 def _store_faults(made: Scenario, chance: random.Random) -> None:

@@ -57,6 +57,7 @@ def order(
     )  # fmt: skip
 
 
+FIRST_RUNS = {"initialise": NodeState.SUCCEEDED, "group-1": NodeState.RUNNING}
 SECOND_RUNS = {"initialise": NodeState.SUCCEEDED, "group-1": NodeState.SUCCEEDED, "group-2": NodeState.RUNNING}
 
 
@@ -64,6 +65,16 @@ def test_while_a_host_of_an_earlier_group_is_tried_again_the_later_group_starts_
     runs = dict.fromkeys(NAMES[1:4], RunState.SUCCEEDED)  # h0 failed before its cut and is tried again
     progress = order(runs, {}, SECOND_RUNS, max_failures=1)
     assert decide(progress).start == ("h0",)
+
+
+def test_a_host_that_is_tried_again_begins_although_another_of_its_group_still_stands_failed() -> None:
+    progress = order({"h0": RunState.FAILED}, {"h0": 0}, {**FIRST_RUNS, "group-1": NodeState.HALTED}, max_failures=0)
+    assert decide(progress).start == ()
+    again = {key: replace(run, attempt=2) if key[1] == "h1" else run for key, run in progress.runs.items()}
+    decision = decide(replace(progress, runs=again, state=OrderState.HALTED))
+    assert decision.start == ("h1",)
+    assert decision.nodes["group-1"] is NodeState.RUNNING
+    assert decision.order is OrderState.RUNNING
 
 
 def test_a_host_without_traffic_does_not_wait_behind_hosts_that_the_floor_holds() -> None:
