@@ -61,7 +61,8 @@ class RemoteStep:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The consecutive remote steps of one host in one attempt. It lives on the host in `~/.cockpit/jobs/<order>-<host>/`.
+    """The consecutive remote steps of one host in one attempt. It lives on the host in
+    `~/.cockpit/jobs/<order>-<when it was created>-<host>/`: an order of another store with the same number is another order.
 
     `key` names the attempt within that folder (`forward-1`). `epoch` grows with every takeover of the order: the host refuses
     an older one. `variables` are exported to every step.
@@ -73,6 +74,7 @@ class Job:
     epoch: int
     steps: tuple[RemoteStep, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
+    order_created_at: float = 0.0  # epoch seconds
 
 
 @dataclass(frozen=True, slots=True)

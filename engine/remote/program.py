@@ -34,7 +34,7 @@ def _program(*parts: str) -> str:
 
 def folder_of(job: Job) -> str:
     """The job's folder under `~/.cockpit/jobs`, safe for a path whatever the host is called."""
-    return f"{job.order_id}-{percent(job.host.name, safe='')}"
+    return f"{job.order_id}-{round(job.order_created_at * 1000):x}-{percent(job.host.name, safe='')}"
 
 
 def key_of(job: Job) -> str:

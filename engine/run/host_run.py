@@ -100,7 +100,7 @@ class HostRun:
         if self.broken is not None:
             await self._give_up(self.broken)
             return
-        log = HostLog(self._log_path())
+        log = HostLog(self._log_path(), new=all(step.state is StepState.PENDING for step in self.steps))
         try:
             await self._go(log)
         finally:
@@ -266,6 +266,7 @@ class HostRun:
             epoch=self.context.epoch,
             steps=remote_steps(names, context),
             variables=variables(context),
+            order_created_at=self.context.created_at,
         )
 
     async def _follow(self, job: Job, log: HostLog) -> None:
@@ -472,7 +473,7 @@ class HostRun:
             host = self.context.host(self.run.host)
         except ProblemError as error:
             raise RemoteError(error.problem) from error
-        return Job(self.context.order_id, host, key, self.context.epoch, ())
+        return Job(self.context.order_id, host, key, self.context.epoch, (), order_created_at=self.context.created_at)
 
     async def _forward_run(self) -> RunProgress:
         def read(conn: sa.Connection) -> RunProgress:

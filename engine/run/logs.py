@@ -22,11 +22,12 @@ _MARK = "{:020} {:020}\n"  # of one length always
 class HostLog:
     """Open for one run; not for use by two at once. Times in heading lines are the engine's local time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        """`new`: nothing of this attempt has begun, so what is there belongs to something else (an order of another store)."""
         path.parent.mkdir(parents=True, exist_ok=True)
         mark_path = path.with_suffix(".offset")
-        self.offset, size = _read_mark(mark_path)
-        self._file = path.open("ab")
+        self.offset, size = (0, 0) if new else _read_mark(mark_path)
+        self._file = path.open("wb" if new else "ab")
         if self._file.tell() < size:  # the machine lost what it had not written to its disk: all is read again
             self.offset = size = 0
             self._file.truncate(0)
@@ -40,6 +41,8 @@ class HostLog:
             raise
         self._cleaner = LogCleaner()
         self._marked_at = 0.0
+        if new:
+            self.mark()
 
     def heading(self, text: str, at: float) -> None:
         """A line of our own between the steps' output."""

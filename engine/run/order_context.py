@@ -23,6 +23,7 @@ URL_LIFE_S = 4 * 3600  # longer than the deadlines of a job's steps together; V4
 @dataclass(frozen=True, slots=True)
 class OrderContext:
     order_id: int
+    created_at: float
     epoch: int
     facts: InstanceFacts
     versions: dict[str, Package]  # version → its package, for every version a host of the order may get

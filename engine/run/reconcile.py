@@ -217,12 +217,15 @@ class OrderReconciler:
                 for direction in {d for d, _ in new}
             }
         packages = {version: package for version, package in found.items() if package is not None}
-        return self._context(facts, packages, floors_of(progress)), steps
+        return self._context(facts, packages, floors_of(progress), progress.created_at), steps
 
-    def _context(self, facts: InstanceFacts, versions: dict[str, Package], floors: Mapping[str, int]) -> OrderContext:
+    def _context(
+        self, facts: InstanceFacts, versions: dict[str, Package], floors: Mapping[str, int], created_at: float
+    ) -> OrderContext:
         ports = self._ports
         return OrderContext(
             order_id=self.order_id,
+            created_at=created_at,
             epoch=self.epoch,
             facts=facts,
             versions=versions,

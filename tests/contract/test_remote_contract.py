@@ -283,6 +283,14 @@ async def test_an_end_that_found_no_room_in_the_log_is_still_an_end(site: Site) 
     assert (site.home / "ran").read_text() == "once\n"
 
 
+async def test_an_order_of_another_store_with_the_same_number_is_another_order(site: Site) -> None:
+    before = replace(job_of(site.host, "echo first >>ran", epoch=5), order_created_at=1_790_000_000.125)
+    job = replace(before, epoch=1, order_created_at=1_790_000_060.5)
+    for each in (before, job, before):
+        assert isinstance((await events_of(site.remote.follow(each)))[-1], JobEnded)
+    assert (site.home / "ran").read_text() == "first\n" * 2
+
+
 async def test_a_job_does_not_start_beside_one_of_another_order(site: Site) -> None:
     left = job_of(site.host, "echo running; sleep 300")
     following = asyncio.create_task(events_of(site.remote.follow(left)))
@@ -321,7 +329,7 @@ async def test_a_host_may_have_any_name(site: Site) -> None:
     host = replace(site.host, name="../a b'c$(x)/主机")
     assert output_of(await events_of(site.remote.follow(job_of(host, "echo hello", key="..")))) == b"hello\n"
     assert [p.name for p in (site.home / ".cockpit" / "jobs").iterdir()] == [
-        "7-..%2Fa%20b%27c%24%28x%29%2F%E4%B8%BB%E6%9C%BA"
+        "7-0-..%2Fa%20b%27c%24%28x%29%2F%E4%B8%BB%E6%9C%BA"
     ]
 
 
@@ -332,7 +340,7 @@ async def test_old_job_folders_are_cleaned_and_young_ones_stay(site: Site) -> No
     os.utime(jobs / "1-old", (1_700_000_000, 1_700_000_000))
     await events_of(site.remote.follow(job_of(site.host, "true")))
     await until(lambda: not (jobs / "1-old").exists())
-    assert sorted(p.name for p in jobs.iterdir()) == ["2-young", "7-h1"]
+    assert sorted(p.name for p in jobs.iterdir()) == ["2-young", "7-0-h1"]
 
 
 async def test_a_full_disk_is_told_before_and_during_a_job(site: Site, tmp_path: Path) -> None:

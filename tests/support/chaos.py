@@ -286,7 +286,8 @@ def judge(fleet: Fleet, chaos: Chaos, view: OrderView) -> None:
     for run in view.hosts:
         assert run.state is RunState.SUCCEEDED, luck
         deployed = 0
-        for folder in sorted((fleet.home(run.name) / ".cockpit" / "jobs" / f"{view.id}-{run.name}").glob("forward-*")):
+        jobs = fleet.home(run.name) / ".cockpit" / "jobs"
+        for folder in sorted(jobs.glob(f"{view.id}-*-{run.name}/forward-*")):
             words = [line.split()[:2] for line in (folder / "steps").read_text().splitlines()]
             began = Counter(step for word, step in words if word == "start")
             assert set(began.values()) <= {1}, f"{run.name} {folder.name}: {words}\n{luck}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.domain.fleet import Host
 from engine.domain.states import StepName
 from engine.ports import Job, JobEvent, LogBytes, RemoteStep
+from engine.remote.program import folder_of
 
 STEPS = (StepName.CHECK_AGENT, StepName.DOWNLOAD_SCRIPTS, StepName.DEPLOY, StepName.CHECK_HEALTH)
 
@@ -39,4 +40,4 @@ def without_output(events: list[JobEvent]) -> list[JobEvent]:
 
 
 def job_folder(home: Path, job: Job) -> Path:
-    return home / ".cockpit" / "jobs" / f"{job.order_id}-{job.host.name}" / job.key
+    return home / ".cockpit" / "jobs" / folder_of(job) / job.key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.run.logs import HostLog
@@ -36,7 +37,7 @@ async def test_a_mark_never_gets_shorter_nor_leaves_a_file_behind(tmp_path: Path
         sizes.add((tmp_path / "h1.offset").stat().st_size)
     log.close()
     assert len(sizes) == 1
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["h1.log", "h1.offset"]
+    assert sorted(os.listdir(tmp_path)) == ["h1.log", "h1.offset"]
     assert HostLog(tmp_path / "h1.log").offset == 7
 
 
@@ -60,3 +61,13 @@ async def test_garbage_in_a_mark_is_no_mark(tmp_path: Path) -> None:
     log.close()
     (tmp_path / "h1.offset").write_bytes(b"\x00" * 42)
     assert HostLog(path).offset == 0
+
+
+async def test_a_new_attempt_takes_nothing_over_from_an_order_of_another_store(tmp_path: Path) -> None:
+    path = tmp_path / "h1.log"
+    log = HostLog(path)
+    log.output(b"of another order\n", 17)
+    log.close()
+    leave(HostLog(path, new=True))  # and killed at once
+    heir = HostLog(path)
+    assert (heir.offset, path.read_text()) == (0, "")
