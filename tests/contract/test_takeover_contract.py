@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from engine.domain.in_doubt import POLICIES, RERUNS, InDoubt
 from engine.domain.states import Act, Direction, OrderState, RunState, StepName, StepState
+from engine.ports import JobEnded, StepEnded, StepStarted
 from engine.run import engine as engine_module
 from engine.run.host_run import HostRun
 from engine.store import engines
@@ -60,6 +61,49 @@ async def test_a_step_only_a_person_can_judge_waits_for_one(scene: Scene, step: 
         await scene.accepted(Act.RETRY)
         await scene.until_state(OrderState.SUCCEEDED)
     assert scene.remote.effects[HOST, "forward-1", step] == scene.remote.effects[HOST, "forward-2", step] == 1
+
+
+async def test_a_job_that_goes_on_while_nobody_can_sign_its_addresses_is_rolled_back_with_its_deploy(
+    scene: Scene,
+) -> None:
+    scene.remote.hanging = {(HOST, StepName.DOWNLOAD_PACKAGE)}
+    async with scene.engine():
+        await scene.start(parallelism=1)
+        await scene.until(lambda p: scene.remote.effects[HOST, "forward-1", StepName.DOWNLOAD_PACKAGE] == 1)
+    record = scene.remote.records[HOST, "forward-1"]
+    for step in (StepName.DOWNLOAD_PACKAGE, StepName.DEPLOY, StepName.CHECK_HEALTH):
+        if step is not StepName.DOWNLOAD_PACKAGE:
+            record.append(StepStarted(step, 0.0, len(record)))
+        record.append(StepEnded(step, 0, False, 0.0, len(record)))
+    record.append(JobEnded(False, len(record)))
+    scene.remote.hanging, scene.objects.signs = set(), False
+    async with scene.engine():
+        progress = await scene.until_state(OrderState.HALTED)
+        assert progress.runs[Direction.FORWARD, HOST].state is RunState.FAILED
+        scene.objects.signs = True
+        await scene.accepted(Act.ROLL_BACK, reason="no credentials")
+        await scene.until_state(OrderState.ROLLED_BACK)
+    assert scene.remote.effects[HOST, "back-1", StepName.DEPLOY] == 1
+    assert set(scene.versions().values()) == {"1.0.0"}
+    assert scene.weights() == {100}
+
+
+async def test_one_of_several_failed_hosts_can_be_tried_again_alone(scene: Scene) -> None:
+    scene.remote.failing = {(host, StepName.CHECK_HEALTH) for host in scene.fleet.hosts}
+
+    def hosts(progress: Any, state: RunState) -> set[str]:
+        return {run.host for run in progress.runs.values() if run.state is state}
+
+    async with scene.engine():
+        await scene.start()
+        progress = await scene.until_state(OrderState.HALTED)
+        first, *others = sorted(hosts(progress, RunState.FAILED))
+        assert others
+        scene.remote.failing -= {(first, StepName.CHECK_HEALTH)}
+        await scene.accepted(Act.RETRY, hosts=[first])
+        progress = await scene.until(lambda p: hosts(p, RunState.SUCCEEDED) == {first} and p.state is OrderState.HALTED)
+        assert hosts(progress, RunState.FAILED) == set(others)  # and nobody else has begun
+        assert scene.balancer.weights[GROUP][f"i-{first}", 80] == 100
 
 
 REPEATED = (StepName.CHECK_AGENT, StepName.DOWNLOAD_SCRIPTS, StepName.DOWNLOAD_PACKAGE)

@@ -25,6 +25,7 @@ from engine.ports import (
     JobEvent,
     LogBytes,
     ObjectFacts,
+    PackagesError,
     RemoteError,
     RemoteResult,
     StepEnded,
@@ -103,11 +104,14 @@ class SimBalancer:
 class SimPackages:
     etag: str = "AB" * 16
     signed: int = 0
+    signs: bool = True  # whether there are credentials to sign with
 
     async def head(self, object: ObjectRef) -> ObjectFacts:
         return ObjectFacts(10, self.etag, "1", self.etag)
 
     def signed_url(self, object: ObjectRef, expires_s: int) -> str:
+        if not self.signs:
+            raise PackagesError(problem("oss_no_credentials"))
         self.signed += 1
         return f"http://oss.invalid/{object.bucket}/{object.key}?sig=secret"
 
