@@ -135,6 +135,31 @@ async def test_an_answer_that_the_server_hung_up_on_is_given_once_more_and_then_
     assert (site.gate.asked, [question.attempt for question in operator.questions]) == (5, [1, 1])
 
 
+async def test_a_server_that_takes_no_login_any_more_is_knocked_on_a_bounded_number_of_times(site: Site) -> None:
+    await site.gate.stop()
+    site.gate.patience_s = 2
+    await site.gate.start()
+    operator = Operator([CODE])
+    remote = site.make(site.settings, operator)
+    run = asyncio.create_task(failure(remote, site.host()))
+    await until(lambda: bool(operator.questions))
+    await until(lambda: not site.gate.connections)  # it hung up, while the operator still thinks
+    await site.gate.stop()
+    knocks = 0
+
+    async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal knocks
+        knocks += 1
+        writer.close()
+
+    async with await asyncio.start_server(slam, "127.0.0.1", site.gate.port):
+        operator.may_answer.set()
+        async with asyncio.timeout(30):
+            error = await run
+    assert error.problem.code == "jump_host_unreachable"
+    assert knocks <= site.settings.handshake_attempts + 1
+
+
 async def test_a_wrong_code_is_asked_for_again(site: Site) -> None:
     operator = Operator(["wrong", "wrong", CODE])
     operator.may_answer.set()
