@@ -138,7 +138,9 @@ class Lab:
             file.write_bytes(artefact.content)
             if artefact.key == artefacts.STACK_KEY:
                 with tarfile.open(file) as archive:
-                    archive.extractall(stack, filter="data")
+                    # Python 3.11.2, which Debian 12 has, knows no filters yet.
+                    archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                    archive.extractall(stack)
 
     async def _start_cloud(self) -> None:
         ports = self.layout.ports
