@@ -64,13 +64,13 @@ class HostRuns:
         views = {
             host: (now, known[host][1])
             if host not in changed
-            else (now, self._view(progress.id, now, steps.get((now.direction, host), ()), known.get(host)))
+            else (now, self._view_again(progress.id, now, steps.get((now.direction, host), ()), known.get(host)))
             for host, now in seen.items()
         }
         self._remember(progress.id, views)
         return tuple(view for _, view in views.values())
 
-    def _view(
+    def _view_again(
         self, order_id: int, seen: _Seen, steps: tuple[StepView, ...], known: tuple[_Seen, HostRunView] | None
     ) -> HostRunView:
         """The one that was handed out last time, if it says the same."""

@@ -123,17 +123,14 @@ class GiveBack:
         facts: InstanceFacts,
         busy: Mapping[tuple[str, int, str], int],
     ) -> Problem | None:
-        other = next((busy[key] for line in lines if (key := _key(line)) in busy), None)
-        if other is not None:
-            return _held(host, other)
-        if not self._params.get("force"):
+        problem = _held(host, lines, busy)
+        if problem is None and not self._params.get("force"):
             problem = await self._health(host, facts)
-            if problem is not None:
-                return problem
-            _, _, busy = await self._ports.background.call(self._read)  # another order may have begun meanwhile
-            other = next((busy[key] for line in lines if (key := _key(line)) in busy), None)
-            if other is not None:
-                return _held(host, other)
+            if problem is None:  # another order may have begun meanwhile
+                _, _, busy = await self._ports.background.call(self._read)
+                problem = _held(host, lines, busy)
+        if problem is not None:
+            return problem
         weights = [MountWeight(line.mount, line.due) for line in lines]
         results = await self._ports.ledger.move(self._order_id, self._epoch, weights, owned=False)
         return next((result.problem for result in results if result.problem), None)
@@ -187,7 +184,10 @@ def _left(left: Mapping[str, Problem], given: Sequence[str]) -> Problem:
     return Problem("weights_left", what, first.remedy, evidence)
 
 
-def _held(host: str, order_id: int) -> Problem:
+def _held(host: str, lines: Sequence[WeightLine], busy: Mapping[tuple[str, int, str], int]) -> Problem | None:
+    order_id = next((busy[key] for line in lines if (key := _key(line)) in busy), None)
+    if order_id is None:
+        return None
     return Problem(
         "open_order",
         message("Order #{id} is at work on {host}.", id=order_id, host=host),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -217,15 +217,13 @@ class OrderReconciler:
                 for direction in {d for d, _ in new}
             }
         packages = {version: package for version, package in found.items() if package is not None}
-        return self._context(facts, packages, floors_of(progress), progress.created_at), steps
+        return self._context(progress, facts, packages), steps
 
-    def _context(
-        self, facts: InstanceFacts, versions: dict[str, Package], floors: Mapping[str, int], created_at: float
-    ) -> OrderContext:
+    def _context(self, progress: OrderProgress, facts: InstanceFacts, versions: dict[str, Package]) -> OrderContext:
         ports = self._ports
         return OrderContext(
             order_id=self.order_id,
-            created_at=created_at,
+            created_at=progress.created_at,
             epoch=self.epoch,
             facts=facts,
             versions=versions,
@@ -235,7 +233,7 @@ class OrderReconciler:
             journal=ports.journal,
             clock=ports.clock,
             log_dir=ports.log_dir,
-            floors=floors,
+            floors=floors_of(progress),
         )
 
     def _dispatch(self, host_run: HostRun) -> None:

@@ -300,7 +300,10 @@ async def test_a_job_does_not_start_beside_one_of_another_order(site: Site) -> N
     with pytest.raises(RemoteError) as busy:
         await events_of(site.remote.follow(job))
     assert busy.value.problem.code == "host_busy"
-    assert f"{left.key}" in str(busy.value)
+    assert left.key in str(busy.value)
+    beside = replace(job, order_id=left.order_id, host=replace(site.host, name="h1-b"))
+    await events_of(site.remote.follow(beside))  # another host of the same order, with the same login
+    (site.home / "ran").unlink()
     assert not job_folder(site.home, job).exists()
     assert await site.remote.stop(left) is StopOutcome.STOPPED
     await following

@@ -88,6 +88,17 @@ async def test_a_job_that_goes_on_while_nobody_can_sign_its_addresses_is_rolled_
     assert scene.weights() == {100}
 
 
+async def test_a_host_whose_record_of_an_earlier_attempt_is_lost_can_be_tried_again(scene: Scene) -> None:
+    scene.remote.failing = {(HOST, StepName.DOWNLOAD_PACKAGE)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until_state(OrderState.HALTED)
+        scene.remote.failing, scene.remote.unreadable = set(), {(HOST, "forward-1")}
+        await scene.accepted(Act.RETRY)
+        progress = await scene.until_state(OrderState.SUCCEEDED)
+    assert progress.runs[Direction.FORWARD, HOST].attempt == 2
+
+
 async def test_one_of_several_failed_hosts_can_be_tried_again_alone(scene: Scene) -> None:
     scene.remote.failing = {(host, StepName.CHECK_HEALTH) for host in scene.fleet.hosts}
 

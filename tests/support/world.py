@@ -123,6 +123,7 @@ class SimRemote:
     check: bytes = HOST_CHECK
     failing: set[tuple[str, StepName]] = field(default_factory=set)
     unreachable: set[str] = field(default_factory=set)
+    unreadable: set[tuple[str, str]] = field(default_factory=set)  # (host, job) whose log lost its end
     hanging: set[tuple[str, StepName]] = field(default_factory=set)
     vanishing: set[tuple[str, StepName]] = field(
         default_factory=set
@@ -148,6 +149,8 @@ class SimRemote:
     async def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
         self._accept_epoch(job)
         record = self.records.setdefault((job.host.name, job.key), [])
+        if (job.host.name, job.key) in self.unreadable:
+            raise RemoteError(problem("job_vanished"))
         for event in list(record):
             yield event
         if record and isinstance(record[-1], JobEnded):

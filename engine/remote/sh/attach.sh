@@ -15,10 +15,13 @@ read_part() {
     exit 74
 }
 
-# A job of another order that was lost sight of: beside it this one would not be alone with the host.
+# A job of another order that was lost sight of: beside it this one would not be alone with the host. Two hosts of one order
+# may share a login.
 refuse_beside_another() {
+    a_rest=${folder#*-}
+    a_order=${folder%%-*}-${a_rest%%-*}
     for a_pid in "$orders"/*/*/pid; do
-        case $a_pid in "$order"/*) continue ;; esac
+        case $a_pid in "$orders/$a_order"-*) continue ;; esac
         { read -r r_pid r_start r_boot; } 2>/dev/null <"$a_pid" || continue
         alive "$r_pid" "$r_start" "$r_boot" || continue
         a_job=${a_pid%/pid}
