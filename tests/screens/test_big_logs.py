@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.geometry import Region
 
 from screens.widgets import log_view
 from screens.widgets.log_view import KEPT, READ_AT_ONCE, LogFile, LogView
@@ -150,8 +151,13 @@ async def test_a_log_that_grows_is_followed_without_laying_out_the_screen(
         view = app.query_one(LogView)
         view.open(str(path))
         await pilot.pause()
-        layouts = []
-        monkeypatch.setattr(app.screen, "_refresh_layout", lambda *_: layouts.append(1))
+        layouts, refresh = [], view.refresh
+
+        def counted(*regions: Region, layout: bool = False, **more: bool) -> LogView:
+            layouts.extend([1] * layout)
+            return refresh(*regions, layout=layout, **more)
+
+        monkeypatch.setattr(view, "refresh", counted)
         for last in range(100, 103):
             with path.open("a") as file:
                 file.write(LINE.format(last))
