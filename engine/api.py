@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from engine.reading.host_runs import HostRuns
+    from engine.reading.preview import Preview
+    from engine.reading.scope import Scope
     from engine.store.store import Store
 
 LOOK_AGAIN_S = 0.5  # a lost change notice costs a waiting command this much at most
@@ -227,37 +229,66 @@ class Api:
         with every problem named; nothing is written then."""
         from engine.reading.preview import read_preview
         from engine.reading.scope import find_scope, lock_instance
+
+        with self._writing() as conn:
+            scope = find_scope(conn, tenant, workspace)
+            lock_instance(conn, scope, spec.app)  # two releases of one app are decided one after the other
+            return self._insert_order(conn, scope, spec, read_preview(conn, scope, spec))
+
+    def create_rollback(
+        self, tenant: str, workspace: str, order_id: int, version: str = "", *, reason: str, override_reason: str = ""
+    ) -> int:
+        """Create the order that rolls an ended order back (state `initialising`) and return its id. `version` empty: the one that
+        succeeded before it. Raises ApiError: `no_such_order`; `order_open` (such an order is rolled back with `send`);
+        `reason_missing`; `rollback_never_succeeded`; `release_refused`. Nothing is written then."""
+        from engine.reading.orders import read_consequence
+        from engine.reading.rolling_back import read_rollback_order
+        from engine.reading.scope import find_scope, lock_instance
+        from engine.store.orders import load_progress
+
+        params = {"version": version}
+        with self._writing() as conn:
+            scope = find_scope(conn, tenant, workspace)
+            meaning = read_consequence(conn, scope, order_id, Act.ROLL_BACK, params, now=self._now())
+            ended = load_progress(conn, order_id)
+            if not ended.state.complete:
+                raise ApiError(_order_open(order_id, str(ended.state)))
+            if not reason.strip():
+                raise ApiError(_reason_missing(Act.ROLL_BACK))
+            if meaning.refusal is not None:
+                raise ApiError(meaning.refusal)
+            lock_instance(conn, scope, ended.spec.app)
+            order = read_rollback_order(conn, scope, ended, meaning, reason=reason, override_reason=override_reason)
+            return self._insert_order(conn, scope, order.spec, order.preview)
+
+    def _insert_order(self, conn: sa.Connection, scope: Scope, spec: ReleaseSpec, found: Preview) -> int:
         from engine.store.commands import write_audit
         from engine.store.encoding import encode_spec
         from engine.store.orders import insert_order
 
         now = self._now()
-        with self._writing() as conn:
-            scope = find_scope(conn, tenant, workspace)
-            lock_instance(conn, scope, spec.app)  # two releases of one app are decided one after the other
-            found = read_preview(conn, scope, spec)
-            if found.service_instance_id is None or found.view.problems:
-                raise _refused(spec, found.view.problems)
-            order_id = insert_order(
-                conn,
-                workspace_id=scope.workspace_id,
-                service_instance_id=found.service_instance_id,
-                spec=spec,
-                title=spec.title,
-                created_by=self.operator,
-                now=now,
-            )
-            write_audit(
-                conn,
-                tenant_id=scope.tenant_id,
-                workspace_id=scope.workspace_id,
-                at=now,
-                operator=self.operator,
-                act=f"create_{spec.kind}",
-                target=f"order #{order_id}",
-                reason=spec.reason or spec.override_reason,
-                after=encode_spec(spec),
-            )
+        if found.service_instance_id is None or found.view.problems:
+            raise _refused(spec, found.view.problems)
+        order_id = insert_order(
+            conn,
+            workspace_id=scope.workspace_id,
+            service_instance_id=found.service_instance_id,
+            spec=spec,
+            title=spec.title,
+            created_by=self.operator,
+            now=now,
+        )
+        write_audit(
+            conn,
+            tenant_id=scope.tenant_id,
+            workspace_id=scope.workspace_id,
+            at=now,
+            operator=self.operator,
+            act=f"create_{spec.kind}",
+            target=f"order #{order_id}",
+            reason=spec.reason or spec.override_reason,
+            after=encode_spec(spec),
+        )
         return order_id
 
     # ---- acting
@@ -287,7 +318,7 @@ class Api:
 
         params: set_weights {"weights": {host: 0–100}}; retry {"hosts": [...]} (empty: all failed); confirm {"node": key};
         give_back, the one act of an ended order: {"hosts": [...], "force": bool} (empty: all it left behind).
-        Raises ApiError: `no_such_order`; `order_ended` (a rollback of an ended order is created with `create_release`);
+        Raises ApiError: `no_such_order`; `order_ended` (it is rolled back with `create_rollback`);
         `reason_missing` for an act that asks for one; `no_weights_given`. Nothing is written then."""
         from engine.reading.orders import read_consequence, read_order_state
         from engine.reading.scope import find_scope
@@ -396,7 +427,15 @@ def _order_ended(order_id: int, state: str) -> Problem:
     return Problem(
         "order_ended",
         message("Order #{id} has ended ({state}): no act changes it any more.", id=order_id, state=state),
-        message("To go back to an earlier version, create a rollback order."),
+        message("To go back to an earlier version, roll it back: that is an order of its own."),
+    )
+
+
+def _order_open(order_id: int, state: str) -> Problem:
+    return Problem(
+        "order_open",
+        message("Order #{id} has not ended ({state}): it is rolled back itself.", id=order_id, state=state),
+        message("Look at the order and roll it back as it is now."),
     )
 
 

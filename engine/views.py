@@ -216,6 +216,10 @@ class Consequence:
     hosts: tuple[str, ...]
     asks_reason: bool = False
     type_to_confirm: str = ""  # production: the name to be typed for what can't be undone
+    choices: tuple[str, ...] = ()  # versions to choose from; "" among them: the one each host ran before
+    chosen: str = ""  # of the choices, what all this is said of
+    makes_order: bool = False  # done by an order of its own
+    asks_override: bool = False  # it goes below the capacity floor: why it may is asked for as well
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from engine.domain.states import Act, CommandState
 from screens import words
 from screens.asking import WRITE_DEADLINE_S, ask
 from screens.cockpit import cockpit_of
-from screens.consequence import ConsequenceScreen
+from screens.consequence import ConsequenceScreen, Decided
 from screens.translate import _
 from screens.widgets.notice import Notice
 
@@ -26,27 +26,55 @@ GIVEN_BACK_WITHIN_S = 60.0  # health is checked on the hosts before the engine a
 
 
 class Acting:
-    """The acts of one order, asked for from the screen that shows it. `accepted` is called with the act and its params."""
+    """The acts of one order, asked for from the screen that shows it. `accepted` is called with the act and its params, `created`
+    with the number of an order that does what was asked for."""
 
-    def __init__(self, screen: Screen[Any], order_id: int, accepted: Callable[[Act, Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        screen: Screen[Any],
+        order_id: int,
+        accepted: Callable[[Act, Mapping[str, Any]], None],
+        created: Callable[[int], None] = lambda _order_id: None,
+    ) -> None:
         self._screen = screen
         self._order_id = order_id
         self._accepted = accepted
+        self._created = created
 
     def ask(self, act: Act, params: Mapping[str, Any] | None = None) -> None:
         """Show what it would do; do it when the operator says so."""
         given = dict(params or {})
         self._notice.clear()
 
-        def decided(reason: str | None) -> None:
-            if reason is not None:
-                self._screen.run_worker(self._send(act, given, reason), group="send")
+        def decided(found: Decided | None) -> None:
+            if found is not None and found.makes_order:
+                self._screen.run_worker(self._create(found), group="send")
+            elif found is not None:
+                self._screen.run_worker(self._send(act, found.params, found.reason), group="send")
 
         self._screen.app.push_screen(ConsequenceScreen(self._order_id, act, given), decided)
 
     @property
     def _notice(self) -> Notice:
         return self._screen.query_one(Notice)
+
+    async def _create(self, decided: Decided) -> None:
+        """The way back from an order that has ended: an order of its own, which its screen then shows."""
+        here, params = cockpit_of(self._screen).here(), decided.params
+
+        def create(api: Api) -> int:
+            return api.create_rollback(
+                *here,
+                self._order_id,
+                str(params.get("version", "")),
+                reason=decided.reason,
+                override_reason=str(params.get("override_reason", "")),
+            )
+
+        try:
+            self._created(await ask(self._screen, create, WRITE_DEADLINE_S))
+        except ProblemError as error:
+            self._notice.refuse(error.problem)
 
     async def _send(self, act: Act, params: Mapping[str, Any], reason: str) -> None:
         here = cockpit_of(self._screen).here()

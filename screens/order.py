@@ -54,7 +54,7 @@ class OrderScreen(WatchingScreen[OrderView]):
     def __init__(self, order_id: int) -> None:
         super().__init__()
         self.order_id = order_id
-        self._acting = Acting(self, order_id, self._accepted)
+        self._acting = Acting(self, order_id, self._accepted, self._created)
         self._follows = True  # the cursor goes along with the release until the operator moves it
 
     def body(self) -> ComposeResult:
@@ -203,6 +203,10 @@ class OrderScreen(WatchingScreen[OrderView]):
             self._close_slider()
         self._follows = True
         self.reload()
+
+    def _created(self, order_id: int) -> None:
+        """What was asked for is done by another order: that is shown, and `back` comes here again."""
+        self.app.push_screen(OrderScreen(order_id))
 
     # ---- the slider
 

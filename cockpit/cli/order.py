@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,6 @@ from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_order
 from cockpit.cli.output import at, note, print_json, print_json_line, print_problem, print_table, say
 from cockpit.cli.release import weights_of
-from cockpit.cli.rolling_back import rollback_of
 from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
 from engine.domain.message import message
@@ -21,8 +21,7 @@ from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.domain.orders import ReleaseSpec
-    from engine.views import EventView, NodeView, OrderView
+    from engine.views import Consequence, EventView, NodeView, OrderView
 
 app = group("order", "Look at orders and act on them.")
 
@@ -207,7 +206,9 @@ def rollback(
     session: Session,
     order: Order,
     reason: Reason = "",
-    version: Annotated[str, typer.Option("--version", metavar="V", help="Which earlier version, after the end.")] = "",
+    version: Annotated[
+        str, typer.Option("--version", metavar="V", help="Which version that succeeded here, when it can't be told.")
+    ] = "",
     override_reason: Annotated[
         str, typer.Option("--override-reason", help="Why the capacity floor may be broken.")
     ] = "",
@@ -218,12 +219,13 @@ def rollback(
     with session.api() as api:
         place = session.place(api)
         view = api.order(*place, order)
+        params = {"version": version} if version else {}
+        _check_choice(order, api.consequence(*place, order, Act.ROLL_BACK, params))
         session.ensure_engine()
         if not view.state.complete:
-            params = {"version": version} if version else {}
             return _send(session, api, place, order, Act.ROLL_BACK, params, reason=reason)
-        spec = rollback_of(api, place, view, version, reason, override_reason)
-        return _roll_back_ended(session, api, place, spec)
+        rollback_id = api.create_rollback(*place, order, version, reason=reason, override_reason=override_reason)
+        return _start_rollback(session, api, place, rollback_id)
 
 
 def _act(session: Session, order: int, act: Act, params: Mapping[str, Any] | None = None, *, reason: str = "") -> int:
@@ -291,6 +293,20 @@ def _weights(view: OrderView, given: list[str], hosts: list[str]) -> dict[str, i
     return wanted
 
 
+def _check_choice(order: int, meaning: Consequence) -> None:
+    """Raises WrongUse when a version must be chosen and was not, or can't be gone back to: with the option that chooses one."""
+    versions = [version for version in meaning.choices if version]
+    if meaning.refusal is None or not versions:
+        return
+    remedy = message(
+        "Choose a version that succeeded here ({versions}): cockpit order rollback {id} --version {version}",
+        versions=", ".join(versions),
+        id=order,
+        version=versions[0],
+    )
+    raise WrongUse(replace(meaning.refusal, remedy=remedy))
+
+
 def _not_ready(session: Session, view: OrderView) -> int:
     problem = Problem(
         "init_failed",
@@ -302,10 +318,9 @@ def _not_ready(session: Session, view: OrderView) -> int:
     return FAILED
 
 
-def _roll_back_ended(session: Session, api: Api, place: tuple[str, str], spec: ReleaseSpec) -> int:
+def _start_rollback(session: Session, api: Api, place: tuple[str, str], order_id: int) -> int:
     from cockpit.cli.following import wait_checked
 
-    order_id = api.create_release(*place, spec)
     view = wait_checked(api, place, order_id)
     if not session.json:
         say(str(order_id))

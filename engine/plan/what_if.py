@@ -7,7 +7,7 @@ question before it obeys, so the two agree by construction. Pure: no clock, no I
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.domain.message import Message, message
@@ -19,6 +19,7 @@ from engine.plan import what_if_words as words
 from engine.plan.back import plan_cancel, plan_rollback, started_runs
 from engine.plan.in_service import crossing
 from engine.plan.next import leaves, may_leave, node_state
+from engine.plan.rollback_order import versions_to_go_back_to
 from engine.plan.what_if_words import named
 from engine.views import Consequence
 
@@ -311,39 +312,48 @@ def _roll_back(asked: Asked) -> Consequence:
         return _refused(asked, summary, words.never_succeeded(asked.app), hosts)
     if not hosts:
         return _refused(asked, summary, words.nothing_to_roll_back())
-    version = asked.params.get("version")
-    back = plan_rollback(progress, version)
+    version = str(asked.params.get("version") or "")
+    back = plan_rollback(progress, version or None)
     touched = touched_hosts(progress)
-    # A named version is looked at even when no host is touched yet: one may turn out to be while it is stopped.
-    named_unknown = version if version and version not in asked.succeeded_versions else ""
-    unknown = named_unknown or _versions_not_in(back, asked.succeeded_versions, _may_be_touched(progress))
+    choices, unknown = _versions_to_choose(asked, version)
     if unknown:
-        return _refused(
-            asked, summary, words.version_never_succeeded(asked.app, unknown, asked.succeeded_versions), hosts
-        )
+        problem = words.version_never_succeeded(asked.app, unknown, [choice for choice in choices if choice])
+        return replace(_refused(asked, summary, problem, hosts), choices=choices)
     # What is below the floor already is no reason against going back; taking more away is.
     if back.lowest_in_service < min(back.floor, back.in_service) and not progress.spec.override_reason:
         return _refused(asked, summary, words.rollback_breaks_floor(back), hosts)
     lines = words.rolling_back(progress, back, touched)
     lines += _time_line(asked, len(hosts), len([n for n in back.nodes if n.kind.runs_hosts]))
-    return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+    allowed = _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+    return replace(allowed, choices=choices, chosen=version)
+
+
+def _versions_to_choose(asked: Asked, version: str) -> tuple[tuple[str, ...], str]:
+    """What the touched hosts may be returned to ("": each to the version it ran), and why `version` is not among it: a version
+    that never succeeded, or empty. A host that runs counts as touched: what it has done by the time it is stopped is not known."""
+    progress, succeeded = asked.progress, asked.succeeded_versions
+    never = _versions_not_in(plan_rollback(progress), succeeded, _may_be_touched(progress))
+    others = tuple(choice for choice in succeeded if choice != progress.spec.version)
+    choices = others if never else ("", *others)
+    if not version:
+        return choices, never
+    return choices, "" if version in succeeded else version
 
 
 def _roll_back_afterwards(asked: Asked) -> Consequence:
     progress = asked.progress
     hosts = _all_hosts(progress)
-    choices = tuple(version for version in asked.succeeded_versions if version != progress.spec.version)
+    choices = versions_to_go_back_to(progress, asked.succeeded_versions)
     version = str(asked.params.get("version") or (choices[0] if choices else ""))
     summary = message("makes a rollback order to {version}", version=version or "-")
     if not choices:
         return _refused(asked, summary, words.never_succeeded(asked.app), hosts)
     if version not in choices:
-        return _refused(asked, summary, words.version_never_succeeded(asked.app, version, choices), hosts)
-    lines = [
-        message("this order has ended: the rollback is an order of its own, checked before it starts"),
-        message("versions that succeeded here: {versions}", versions=", ".join(choices)),
-    ]
-    return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+        problem = words.version_never_succeeded(asked.app, version, choices)
+        return replace(_refused(asked, summary, problem, hosts), choices=choices)
+    lines = [message("this order has ended: the rollback is an order of its own, checked before it starts")]
+    allowed = _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+    return replace(allowed, choices=choices, chosen=version, makes_order=True)
 
 
 def _give_back(asked: Asked) -> Consequence:
@@ -407,9 +417,9 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
         return [Act.INITIALISE, Act.CANCEL]
     if state is OrderState.READY:
         return [Act.START, Act.INITIALISE, Act.CANCEL]
-    if state.complete:  # after a cancel or a rollback the hosts already run what they ran before
+    if state.complete:
         left = [Act.GIVE_BACK] if hosts_left_behind(progress) else []
-        return [*left, Act.ROLL_BACK] if state in (OrderState.SUCCEEDED, OrderState.FAILED) else left
+        return [*left, Act.ROLL_BACK] if _changed_something(progress) else left
     if state in (OrderState.DRAFT, OrderState.CANCELLING):
         return []
     acts = [Act.CONFIRM] if waiting_gate(progress) else []
@@ -422,6 +432,13 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
     turned = progress.direction is Direction.BACK or state is OrderState.ROLLING_BACK
     acts += [Act.ROLL_BACK] if not turned and started_hosts(progress) else []
     return acts if state is OrderState.ROLLING_BACK else [*acts, Act.CANCEL]
+
+
+def _changed_something(ended: OrderProgress) -> bool:
+    """After a rollback the hosts run what they ran before; after a cancel those it had reached keep their new version."""
+    if ended.state is OrderState.CANCELLED:
+        return bool(touched_hosts(ended))
+    return ended.state in (OrderState.SUCCEEDED, OrderState.FAILED)
 
 
 def _opened_by(plan: Plan, done: set[str]) -> tuple[PlanNode, ...]:

@@ -27,6 +27,7 @@ from engine.plan.next import node_state
 from engine.plan.what_if import consequence, sensible_acts
 from engine.reading.host_runs import HostRuns
 from engine.reading.next_line import next_line
+from engine.reading.rolling_back import read_rollback_order
 from engine.reading.scope import NotThere, Scope, check_order
 from engine.store import tables as t
 from engine.store.encoding import decode_problem
@@ -252,7 +253,7 @@ def read_consequence(
     """Raises NotThere `no_such_order`."""
     check_order(conn, scope, order_id)
     progress = load_progress(conn, order_id)
-    return consequence(
+    meaning = consequence(
         progress,
         act,
         params,
@@ -260,6 +261,10 @@ def read_consequence(
         production=scope.production,
         now=now,
     )
+    if not meaning.makes_order:
+        return meaning
+    override = str(params.get("override_reason") or "")
+    return read_rollback_order(conn, scope, progress, meaning, override_reason=override).meaning
 
 
 def read_command(conn: sa.Connection, command_id: int) -> CommandView:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from textual.widgets import Input
+from textual.screen import Screen
+from textual.widgets import Input, Select
 
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import Act
+from engine.domain.states import Act, OrderKind
 from engine.store import orders as rows
 from engine.store.store import Store
 from screens.apps import AppsScreen
@@ -80,6 +82,45 @@ async def test_rolling_back_in_production_needs_a_reason_and_the_typed_name(tmp_
         assert isinstance(pilot.app.screen, ConsequenceScreen)
         await press(pilot, "e", "enter")
         assert [(act, reason) for act, _params, reason in stage.api.sent] == [(Act.ROLL_BACK, "slow")]
+
+
+async def test_rolling_back_a_succeeded_order_makes_an_order_of_its_own_and_shows_it(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "succeeded")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "R", *"bad figures", "enter", *"trade-core", "enter")
+        await until(pilot, lambda: shown_order(pilot.app.screen) not in (0, stage.order_id))
+        await settled(pilot)
+        order = stage.api.order("acme", "prod", shown_order(pilot.app.screen))
+        assert (order.kind, order.version, order.reason) == (OrderKind.ROLLBACK, "1.0.0", "bad figures")
+        assert stage.api.sent == []
+        await press(pilot, "escape")
+        assert shown_order(pilot.app.screen) == stage.order_id
+
+
+def shown_order(screen: Screen[Any]) -> int:
+    return screen.order_id if isinstance(screen, OrderScreen) else 0
+
+
+async def test_the_version_to_go_back_to_is_chosen_in_the_dialog(tmp_path: Path) -> None:
+    """Hosts of the order ran a version before that never succeeded here: there is no way back until one is chosen."""
+    stage = Situation(tmp_path, "halted")
+    store = Store.open(stage.url, create=False)
+    seeds.ran_before(store, stage.order_id, "hz-02", "2.0.0", succeeded=("1.0.0", "1.1.0"))
+    store.close()
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "R")
+        dialog = pilot.app.screen
+        choice = dialog.query_one("#choice", Select)
+        assert choice.display
+        await until(pilot, lambda: choice.value == "1.1.0")
+        choice.focus()
+        await press(pilot, "enter", "down", "enter")  # open the list, the one below, take it
+        assert choice.value == "1.0.0"
+        dialog.query_one("#reason").focus()
+        await press(pilot, *"slow", "enter", *"trade-core", "enter")
+        assert stage.api.sent == [(Act.ROLL_BACK, {"version": "1.0.0"}, "slow")]
 
 
 async def test_an_act_that_is_not_possible_now_cannot_be_pressed(tmp_path: Path) -> None:

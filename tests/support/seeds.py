@@ -38,6 +38,7 @@ from engine.reading.preview import fleet_with, known_weights
 from engine.reading.scope import find_app, find_instance, find_scope
 from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.encoding import encode_plan
 from engine.store.fleets import load_instance
 from engine.store.ownership import Ownership, acquire
 from engine.store.store import Store
@@ -466,6 +467,23 @@ def release_spec(**values: object) -> ReleaseSpec:
     """The release of trade-core 2.0.0 with Beta on hz-01 and hz-05 and two groups of three."""
     spec = ReleaseSpec(app=APP, version=VERSION, title="release 2.0.0", beta=True, beta_hosts=("hz-01", "hz-05"))
     return replace(spec, **values)  # type: ignore[arg-type]
+
+
+def ran_before(store: Store, order_id: int, host: str, version: str, *, succeeded: Iterable[str]) -> None:
+    """The host ran `version` when the order was planned, and these versions succeeded here since, the last one last."""
+    with store.writing() as conn:
+        progress = rows.load_progress(conn, order_id)
+        assert progress.plan is not None
+        hosts = dict(progress.plan.hosts)
+        hosts[host] = replace(hosts[host], from_version=version)
+        rows.update_order(conn, order_id, NOW, plan=encode_plan(replace(progress.plan, hosts=hosts)))
+        app_id = conn.execute(sa.select(t.package.c.app_id).where(t.package.c.version == VERSION)).scalars().first()
+        for at, each in enumerate(succeeded):
+            known = sa.select(t.package.c.id).where(t.package.c.app_id == app_id, t.package.c.version == each)
+            if conn.execute(known).first() is None:
+                conn.execute(sa.insert(t.package).values(app_id=app_id, version=each, bucket="lab", key=each))
+            values = {"service_instance_id": progress.service_instance_id, "version": each, "at": NOW + at}
+            conn.execute(sa.insert(t.succeeded_version).values(**values))
 
 
 def seed_order(store: Store, situation: str, spec: ReleaseSpec | None = None) -> int:

@@ -25,10 +25,12 @@ from engine.domain.states import (
     RunState,
     StackStatus,
     StepName,
+    Strategy,
     TrafficMode,
 )
 from engine.reading.events import sentence
 from engine.store import tables as t
+from engine.store.orders import load_progress
 from engine.store.store import Store
 from engine.views import to_json
 from tests.support.postgres import postgres_server, postgres_url
@@ -333,9 +335,57 @@ def test_of_two_releases_at_the_same_moment_one_is_made(api: Api) -> None:
 def test_a_rollback_of_an_ended_order_is_an_order_of_its_own(api: Api, store: Store) -> None:
     ended = seed_order(store, "succeeded")
     assert refusal(lambda: api.send(*HERE, ended, Act.ROLL_BACK, reason="bad")) == "order_ended"
-    spec = release_spec(kind=OrderKind.ROLLBACK, version="1.0.0", reason="bad figures")
-    order = api.order(*HERE, api.create_release(*HERE, spec))
+    succeed(store, "2.0.0")
+    order = api.order(*HERE, api.create_rollback(*HERE, ended, reason="bad figures"))
     assert (order.kind, order.version, order.reason) == (OrderKind.ROLLBACK, "1.0.0", "bad figures")
+
+
+def succeed(store: Store, version: str) -> None:
+    """What the engine records when a release succeeds."""
+    with store.writing() as conn:
+        instance = conn.execute(sa.select(t.order.c.service_instance_id)).scalars().first()
+        values = {"service_instance_id": instance, "version": version, "at": NOW}
+        conn.execute(sa.insert(t.succeeded_version).values(**values))
+
+
+def test_a_rollback_order_is_refused_for_what_its_dialog_said(api: Api, store: Store) -> None:
+    going = seed_order(store, "halted")
+    assert refusal(lambda: api.create_rollback(*HERE, going, reason="bad")) == "order_open"
+    with store.writing() as conn:
+        conn.execute(sa.update(t.order).values(state="failed"))
+    assert refusal(lambda: api.create_rollback(*HERE, going, reason=" ")) == "reason_missing"
+    assert refusal(lambda: api.create_rollback(*HERE, going, "9.9.9", reason="bad")) == "rollback_never_succeeded"
+    seed_order(store, "halted")  # another order is open on the same hosts
+    meaning = api.consequence(*HERE, going, Act.ROLL_BACK)
+    assert meaning.refusal is not None
+    assert meaning.refusal.code == "open_order"
+    assert refusal(lambda: api.create_rollback(*HERE, going, reason="bad")) == "open_order"
+
+
+def test_a_rollback_order_is_grouped_so_that_the_floor_holds_where_it_can(api: Api, store: Store) -> None:
+    spec = release_spec(strategy=Strategy.ONE_GROUP, beta=False, override_reason="a night without traffic")
+    with store.writing() as conn:
+        conn.execute(sa.update(t.workspace).values(floor_percent=80))  # 7 of 8 stay: one host at a time
+    order_id = seed_order(store, "initialising", spec)
+    with store.writing() as conn:
+        conn.execute(sa.update(t.order).values(state="failed"))
+    meaning = api.consequence(*HERE, order_id, Act.ROLL_BACK)
+    assert (meaning.allowed, meaning.makes_order, meaning.asks_override) == (True, True, False)
+    assert "in service: 8, at least 7 while it runs, floor 7" in [str(line) for line in meaning.lines]
+    back = api.create_rollback(*HERE, order_id, reason="bad")
+    with store.reading() as conn:
+        spec = load_progress(conn, back).spec
+    assert (spec.strategy, spec.groups) == (Strategy.QUICK, 8)
+
+
+def test_a_rollback_order_below_the_floor_asks_why(api: Api, store: Store) -> None:
+    order_id = seed_order(store, "initialising", release_spec(override_reason="a night without traffic", floor=8))
+    with store.writing() as conn:
+        conn.execute(sa.update(t.order).values(state="failed"))
+    meaning = api.consequence(*HERE, order_id, Act.ROLL_BACK)
+    assert (meaning.allowed, meaning.asks_override) == (True, True)
+    assert refusal(lambda: api.create_rollback(*HERE, order_id, reason="bad")) == "release_refused"
+    assert api.create_rollback(*HERE, order_id, reason="bad", override_reason="nobody is awake")
 
 
 # ----------------------------------------------------------------------------------------------------------------- acting

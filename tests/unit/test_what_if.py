@@ -227,6 +227,30 @@ def test_a_version_that_never_succeeded_is_no_way_back(given: Given) -> None:
     assert refusal.code == "rollback_never_succeeded"
 
 
+def test_hosts_that_ran_a_version_that_never_succeeded_get_a_choice(given: Given) -> None:
+    """Cancelled at 5 of 8, released again, rolled back: some hosts ran the new version before, which never succeeded here."""
+    halted = given("halted")
+    assert halted.plan is not None
+    hosts = dict(halted.plan.hosts)
+    hosts["hz-02"] = replace(hosts["hz-02"], from_version="2.0.0")
+    mixed = replace(halted, plan=replace(halted.plan, hosts=hosts))
+    refused = ask(mixed, Act.ROLL_BACK, succeeded=("1.1.0", "1.0.0"))
+    assert (refused.allowed, refused.choices) == (False, ("1.1.0", "1.0.0"))
+    chosen = ask(mixed, Act.ROLL_BACK, succeeded=("1.1.0", "1.0.0"), version="1.0.0")
+    assert (chosen.allowed, chosen.chosen, chosen.choices) == (True, "1.0.0", ("1.1.0", "1.0.0"))
+    assert "2.0.0 → 1.0.0 on hz-01, hz-05, hz-02, hz-04, hz-03" in [str(line) for line in chosen.lines]
+
+
+def test_where_every_host_can_get_its_own_version_back_that_is_the_first_choice(given: Given) -> None:
+    answer = ask(given("halted"), Act.ROLL_BACK, succeeded=("1.1.0", "1.0.0"))
+    assert (answer.allowed, answer.chosen, answer.choices) == (True, "", ("", "1.1.0", "1.0.0"))
+
+
+def test_what_a_cancelled_order_has_reached_can_be_rolled_back(given: Given) -> None:
+    acts = sensible_acts(given("cancelled"), succeeded_versions=("1.0.0",), production=True, now=NOW)
+    assert [(meaning.act, meaning.allowed, meaning.makes_order) for meaning in acts] == [(Act.ROLL_BACK, True, True)]
+
+
 def test_a_version_that_never_succeeded_is_refused_before_any_host_is_known_to_be_touched(given: Given) -> None:
     """The engine may not have heard yet what a job has begun; its host turns out to be touched while it is stopped."""
     running = given("group_running")
@@ -281,7 +305,7 @@ EXPECTED_FIRST = {
     "paused": Act.RESUME,
     "rolling_back": Act.PAUSE,
     "rolled_back": None,  # the hosts already run what they ran before
-    "cancelled": None,
+    "cancelled": Act.ROLL_BACK,
     "left_behind": Act.GIVE_BACK,
     "succeeded": Act.ROLL_BACK,
 }
