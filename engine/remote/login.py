@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ import asyncssh
 from engine.ports import Asker, RemoteError
 from engine.remote import problems
 from engine.remote.hops import Hop, Route
+from engine.remote.host_key_problems import distrusted
+from engine.remote.host_key_trust import Verdict, algorithms, judge
 from engine.remote.identities import Identities
 from engine.remote.known_keys import KnownKeys, TrustedKeys
 from engine.remote.questions import Questions
@@ -41,13 +44,22 @@ _RESETS = (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError)
 _TOO_MANY = "Too many authentication failures"  # how OpenSSH ends a login after MaxAuthTries
 
 
-class Client(asyncssh.SSHClient):
-    """Hears of the beginning and the end of a connection, of the key a server showed in vain, and of what it asks."""
+_NOBODY: tuple[list[asyncssh.SSHKey], ...] = ([], [], [])  # what asyncssh may trust by itself
 
-    def __init__(self, questions: Questions, connected: Callable[[], None]) -> None:
+
+class HostKeyDistrusted(asyncssh.HostKeyNotVerifiable):
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"host key {verdict.reason}")
+        self.verdict = verdict
+
+
+class Client(asyncssh.SSHClient):
+    """Hears of the beginning and the end of a connection, judges the host key it shows, and hears what it asks."""
+
+    def __init__(self, questions: Questions, trusted: TrustedKeys, connected: Callable[[], None]) -> None:
         self.link: Link | None = None
-        self.shown: asyncssh.SSHKey | None = None
         self._questions = questions
+        self._trusted = trusted
         self._connected = connected
 
     @property
@@ -56,11 +68,16 @@ class Client(asyncssh.SSHClient):
         return self._questions.asked
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        # asyncssh's own answer has no reason that can be acted on, knows no alias and does not look at the key in a certificate. It
+        # is given nothing to trust, so if this were never called, nothing would be trusted.
+        conn.validate_server_host_key = self._judge  # type: ignore[method-assign]
         self._connected()
 
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.shown = key
-        return False
+    def _judge(self, key_data: bytes) -> asyncssh.SSHKey:
+        verdict = judge(key_data, self._trusted, time.time())
+        if verdict.reason is not None or verdict.key is None:
+            raise HostKeyDistrusted(verdict)
+        return verdict.key
 
     def kbdint_auth_requested(self) -> str | None:
         return "" if self._questions.next_round() else None
@@ -119,8 +136,6 @@ class Logins:
         while True:
             try:
                 async with slots:
-                    if not trusted:
-                        raise await self._unknown(hop, tunnel)
                     return await self._attempt(hop, tunnel, trusted, questions)
             except _RESETS as error:
                 questions.broken()
@@ -158,7 +173,7 @@ class Logins:
         settings, loop = self._settings, asyncio.get_running_loop()
         limit = asyncio.timeout(settings.connect_timeout_s)
         questions.bound_by(limit)
-        client = Client(questions, lambda: limit.reschedule(loop.time() + settings.login_timeout_s))
+        client = Client(questions, trusted, lambda: limit.reschedule(loop.time() + settings.login_timeout_s))
         try:
             async with limit:
                 connection = await asyncssh.connect(
@@ -168,32 +183,17 @@ class Logins:
                     config=None,
                     options=self._account(hop, asks=questions.can_ask),
                     client_factory=lambda: client,
-                    known_hosts=trusted.for_asyncssh(),
+                    server_host_key_algs=algorithms(trusted),
                 )
         except asyncssh.PermissionDenied as error:
             raise self._denied(hop, error, questions) from error
-        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
-            shown = client.shown or await self._shown_key(hop, tunnel)
-            if shown is None or shown in trusted.keys:
-                raise  # they could not agree on something else
-            raise _changed(hop, trusted, shown) from error
+        except HostKeyDistrusted as error:
+            raise distrusted(hop, error.verdict, trusted) from error
         except asyncssh.DisconnectError as error:
             if _TOO_MANY in error.reason:
                 raise self._denied(hop, error, questions) from error
             raise
         return connection, client
-
-    async def _unknown(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> RemoteError:
-        shown = await self._shown_key(hop, tunnel)
-        algorithm, fingerprint = named(shown) if shown is not None else ("?", "?")
-        return problems.host_key_unknown(hop, algorithm, fingerprint)
-
-    async def _shown_key(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHKey | None:
-        """The key the server shows, fetched without logging in."""
-        async with asyncio.timeout(self._patience_s):
-            return await asyncssh.get_server_host_key(
-                hop.address, hop.port, tunnel=tunnel, config=None, kex_algs=_KEY_EXCHANGES
-            )
 
     def _denied(self, hop: Hop, error: asyncssh.DisconnectError, questions: Questions) -> RemoteError:
         asked = questions.problem()
@@ -217,6 +217,7 @@ class Logins:
             found = self._options[key] = asyncssh.SSHClientConnectionOptions(
                 config=None,
                 username=hop.user,
+                known_hosts=_NOBODY,
                 client_keys=identities if identities or self._settings.agent else None,
                 agent_path=() if self._settings.agent else None,
                 x509_trusted_certs=None,
@@ -235,16 +236,6 @@ class Logins:
                 keepalive_count_max=self._settings.keepalive_count,
             )
         return found
-
-
-def _changed(hop: Hop, trusted: TrustedKeys, shown: asyncssh.SSHKey) -> RemoteError:
-    expected = ", ".join(" ".join(named(key)) for key in trusted.keys) or "signed by a known authority"
-    return problems.host_key_changed(hop, expected, *named(shown))
-
-
-def named(key: asyncssh.SSHKey) -> tuple[str, str]:
-    """Its algorithm and fingerprint."""
-    return key.get_algorithm(), key.get_fingerprint()
 
 
 def cause_of(error: BaseException) -> str:

@@ -53,43 +53,6 @@ def forwarding_refused(hop: Hop, via: Hop, cause: str) -> RemoteError:
     )
 
 
-def host_key_unknown(hop: Hop, algorithm: str, fingerprint: str) -> RemoteError:
-    return _error(
-        "host_key_unknown",
-        message(
-            "{name} ({address}:{port}) showed a host key nobody has vouched for: {algorithm} {fingerprint}.",
-            name=hop.name,
-            address=hop.address,
-            port=hop.port,
-            algorithm=algorithm,
-            fingerprint=fingerprint,
-        ),
-        message(
-            "Compare the fingerprint with the one on the machine itself, then record the key in the catalogue or in known_hosts."
-        ),
-    )
-
-
-def host_key_changed(hop: Hop, expected: str, algorithm: str, fingerprint: str) -> RemoteError:
-    return _error(
-        "host_key_changed",
-        message(
-            "{name} ({address}:{port}) showed another host key than the recorded one: {algorithm} {fingerprint}; "
-            "recorded: {expected}.",
-            name=hop.name,
-            address=hop.address,
-            port=hop.port,
-            algorithm=algorithm,
-            fingerprint=fingerprint,
-            expected=expected,
-        ),
-        message(
-            "Find out why before anything else: a reinstalled machine, or somebody in between. Record the new key only "
-            "after comparing it on the machine itself."
-        ),
-    )
-
-
 def host_key_unreadable(hop: Hop, cause: str) -> RemoteError:
     return _error(
         "host_key_unreadable",

@@ -23,7 +23,7 @@ from engine.remote import channels, problems
 from engine.remote.connections import Connections
 from engine.remote.hops import Hop, route_to
 from engine.remote.identities import expiries_of, label
-from engine.remote.login import Logins, named
+from engine.remote.login import Logins
 from engine.remote.settings import SshSettings
 from engine.remote.ssh_config import FoundOption, SshConfig
 
@@ -86,7 +86,7 @@ def _facts(hop: Hop, logins: Logins, config: SshConfig, *, honours: bool) -> Hop
         login=login,
         is_jump=hop.is_jump,
         vouched_by="catalogue" if hop.host_key else vouched_by,
-        keys=tuple(named(key) for key in (*trusted.keys, *trusted.authorities)),
+        keys=tuple((key.get_algorithm(), key.get_fingerprint()) for key in trusted.every),
         options=options,
     )
 
