@@ -20,6 +20,7 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, CommandState
 from engine.views import (
     AppView,
+    AttemptView,
     CommandView,
     Consequence,
     EventView,
@@ -158,6 +159,18 @@ class Api:
         with self._reading() as conn:
             scope = find_scope(conn, tenant, workspace)
             return read_order(conn, scope, order_id, host_runs=self._host_runs, now=self._now())
+
+    def attempts(
+        self, tenant: str, workspace: str, order_id: int, *, host: str | None = None
+    ) -> tuple[AttemptView, ...]:
+        """Every attempt of the order's hosts in both directions, by host, oldest first; with `host` of this one only.
+        Raises ApiError `no_such_order`."""
+        from engine.reading.attempts import read_attempts
+        from engine.reading.scope import check_order, find_scope
+
+        with self._reading() as conn:
+            check_order(conn, find_scope(conn, tenant, workspace), order_id)
+            return read_attempts(conn, order_id, self.log_dir, host)
 
     def orphans(self, tenant: str, workspace: str) -> tuple[OrphanView, ...]:
         """Weights that orders of the workspace which have ended left behind, oldest order first; `give_back` gives them back."""

@@ -170,6 +170,23 @@ class HostRunView:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One attempt of a host at a node: what became of it, and the file its log is in (it may not exist yet, or no more).
+
+    Attempts are numbered from 1 in each direction."""
+
+    host: str
+    node: str
+    direction: Direction
+    number: int
+    state: RunState
+    problem: Problem | None
+    started_at: float | None
+    ended_at: float | None
+    log_path: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
     """A node of the flowchart. `hosts` in plan order; `done` and `failed` count them."""
 

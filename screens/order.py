@@ -14,16 +14,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from engine.api import Api
-from engine.domain.problem import Problem
-from engine.domain.states import Act, NodeState, OrderState, RunState
-from engine.views import HostRunView, NodeView, OrderView
+from engine.domain.problem import Problem, ProblemError
+from engine.domain.states import Act, Direction, NodeState, OrderState, RunState
+from engine.views import AttemptView, HostRunView, NodeView, OrderView
 from screens import words
 from screens.acting import Acting
+from screens.asking import ask
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.flow_view import FlowView
 from screens.widgets.host_table import HostTable
-from screens.widgets.log_view import LogPane
+from screens.widgets.log_pane import LogPane
 from screens.widgets.next_line import NextLine
 from screens.widgets.notice import Notice
 from screens.widgets.order_head import OrderHead
@@ -47,6 +48,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         Binding("x", "cancel", N_("cancel")),
         Binding("R", "roll_back", N_("roll back")),
         Binding("l", "log", N_("log")),
+        Binding("slash", "search_log", N_("search the log"), show=False),
         Binding("n", "next_trouble", N_("next")),
         Binding("escape,minus", "back", N_("back"), key_display="esc"),
     ]
@@ -56,6 +58,8 @@ class OrderScreen(WatchingScreen[OrderView]):
         self.order_id = order_id
         self._acting = Acting(self, order_id, self._accepted, self._created)
         self._follows = True  # the cursor goes along with the release until the operator moves it
+        # the attempts before the present one, and whose they are: (host, direction, present attempt)
+        self._earlier: tuple[tuple[str, Direction, int] | None, tuple[AttemptView, ...]] = (None, ())
 
     def body(self) -> ComposeResult:
         yield OrderHead()
@@ -124,6 +128,15 @@ class OrderScreen(WatchingScreen[OrderView]):
             self.query_one("#hosts").focus()
         else:
             self.call_after_refresh(log.view.focus)
+
+    def action_search_log(self) -> None:
+        """Into the log, wherever the cursor is, and what follows is what to look for."""
+        if self.has_class("-narrow"):
+            self.add_class("-log")
+        self.query_one(LogPane).action_search()
+
+    def on_log_pane_said(self, event: LogPane.Said) -> None:
+        self.query_one(Notice).tell(event.sentence, good=event.good)
 
     def action_back(self) -> None:
         if self.has_class("-log") and self.has_class("-narrow"):
@@ -283,11 +296,44 @@ class OrderScreen(WatchingScreen[OrderView]):
         name = self.query_one(HostTable).chosen_key
         host = next((host for host in self.data.hosts if host.name == name), None)
         if host is not None:
-            self.query_one(LogPane).show(
-                _("{host} attempt {number}").format(host=host.name, number=host.attempt), host.log_path
-            )
+            self._show_logs(host)
         self.query_one(Problems).show(_problems(self.data, host))
         self.set_class(_before_start(self.data), "-problems")
+
+    def _show_logs(self, host: HostRunView) -> None:
+        """The present attempt at once; those before it are asked of the store, once per attempt."""
+        present = _present_attempt(host)
+        asked, earlier = self._earlier
+        if asked == (host.name, host.direction, host.attempt):
+            self.query_one(LogPane).show((*earlier, present))
+            return
+        self.query_one(LogPane).show((present,))
+        if host.attempt > 1 or host.direction is not Direction.FORWARD:
+            self.run_worker(self._look_up_earlier(host), group="attempts", exclusive=True)
+
+    async def _look_up_earlier(self, host: HostRunView) -> None:
+        try:
+            found = await ask(self, lambda api: api.attempts(*self.cockpit.here(), self.order_id, host=host.name))
+        except ProblemError:
+            # the watch says that the store can't be read; the next change asks again
+            return
+        others = tuple(attempt for attempt in found if attempt.log_path != host.log_path)
+        self._earlier = (host.name, host.direction, host.attempt), others
+        self._show_host()
+
+
+def _present_attempt(host: HostRunView) -> AttemptView:
+    return AttemptView(
+        host=host.name,
+        node=host.node,
+        direction=host.direction,
+        number=host.attempt,
+        state=host.state,
+        problem=host.problem,
+        started_at=host.started_at,
+        ended_at=host.ended_at,
+        log_path=host.log_path,
+    )
 
 
 def _active_node(nodes: Sequence[NodeView]) -> NodeView | None:

@@ -11,27 +11,35 @@ from cockpit.cli.output import print_json_line, say
 from cockpit.cli.run import WrongUse
 from engine.domain.message import message
 from engine.domain.problem import Problem
+from screens.attempts import in_reading_order
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import HostRunView, OrderView
+    from engine.views import AttemptView, HostRunView, OrderView
 
 CHUNK = 65_536
 
 
-def print_logs(api: Api, place: Place, order_id: int, hosts: tuple[str, ...], *, follow: bool, as_json: bool) -> int:
-    """Everything written so far, host by host; with `follow` go on until the order ends or waits. Raises ApiError, WrongUse."""
+def print_logs(
+    api: Api, place: Place, order_id: int, hosts: tuple[str, ...], *, follow: bool, latest: bool, as_json: bool
+) -> int:
+    """All attempts of each host, the failed one first where the host has failed, else oldest first; with `latest` the newest only.
+
+    With `follow` go on with the newest attempt of each until the order ends or waits. Raises ApiError, WrongUse."""
     tails: dict[str, Tail] = {}
     printer = Printer(as_json=as_json)
     while True:
         token = api.change_token()
         view = api.order(*place, order_id)
-        for run in _chosen(view, hosts):
-            tails.setdefault(run.log_path, Tail(Path(run.log_path)))
-            printer.print(
-                run.name, tails[run.log_path].lines(last=not follow or view.state.complete or view.state.halts)
-            )
-        if not follow or view.state.complete or view.state.halts:
+        names = [run.name for run in _chosen(view, hosts)]
+        ends = not follow or view.state.complete or view.state.halts
+        attempts = api.attempts(*place, order_id)
+        for name in names:
+            of_host = [attempt for attempt in attempts if attempt.host == name]
+            for attempt in of_host[-1:] if latest or follow else in_reading_order(of_host):
+                tail = tails.setdefault(attempt.log_path, Tail(Path(attempt.log_path)))
+                printer.print(attempt, tail.lines(last=ends))
+        if ends:
             return DONE
         api.wait_change(token, timeout_s=LOOK_EVERY_S)
 
@@ -61,20 +69,21 @@ class Tail:
 
 
 class Printer:
-    """Says whose lines follow whenever that changes."""
+    """Says whose lines follow, and of which attempt, whenever that changes."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._host = ""
+        self._log = ""
 
-    def print(self, host: str, lines: list[str]) -> None:
+    def print(self, attempt: AttemptView, lines: list[str]) -> None:
         if self._as_json:
+            about = {"host": attempt.host, "direction": attempt.direction, "attempt": attempt.number}
             for line in lines:
-                print_json_line({"host": host, "line": line})
+                print_json_line({**about, "line": line})
             return
-        if lines and host != self._host:
-            say(f"==> {host} <==")
-            self._host = host
+        if lines and attempt.log_path != self._log:
+            say(f"==> {attempt.host} {attempt.direction} {attempt.number} {attempt.state} <==")
+            self._log = attempt.log_path
         for line in lines:
             say(line)
 

@@ -116,13 +116,14 @@ def log(
     order: Order,
     host: Hosts = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the order ends or waits.")] = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Only the newest attempt of each host.")] = False,
 ) -> int:
-    """The logs of an order's hosts, as they were written in each host's present attempt."""
+    """The logs of an order's hosts: all attempts, both ways, the failed one first where a host has failed."""
     from cockpit.cli.host_logs import print_logs
 
     with session.api() as api:
         place = session.place(api)
-        return print_logs(api, place, order, tuple(host or ()), follow=follow, as_json=session.json)
+        return print_logs(api, place, order, tuple(host or ()), follow=follow, latest=latest, as_json=session.json)
 
 
 # ------------------------------------------------------------------------------------------------------------- acting

@@ -10,8 +10,9 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from screens.widgets import log_view
-from screens.widgets.log_view import KEPT, READ_AT_ONCE, LogFile, LogView
+from screens.widgets import log_file
+from screens.widgets.log_file import KEPT, READ_AT_ONCE, LogFile
+from screens.widgets.log_view import LogView
 
 LINE = "INFO  {:09} component started, everything is as it should be\n"
 SIZE = 100_000_000
@@ -39,7 +40,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(data))
         return data
 
-    monkeypatch.setattr(log_view.os, "pread", counted)
+    monkeypatch.setattr(log_file.os, "pread", counted)
     return sizes
 
 
@@ -105,7 +106,7 @@ def test_lines_of_one_byte_stay_bounded_too(tmp_path: Path) -> None:
             file.write(b"\n" * READ_AT_ONCE)
             file.flush()
             log.grow()
-    assert log.lines <= log_view.KEPT_LINES + READ_AT_ONCE
+    assert log.lines <= log_file.KEPT_LINES + READ_AT_ONCE
 
 
 class Viewer(App[None]):
@@ -150,7 +151,9 @@ async def test_a_log_that_grows_is_followed_without_laying_out_the_screen(
     async with app.run_test(size=(40, 10)) as pilot:  # narrower than a line
         view = app.query_one(LogView)
         view.open(str(path))
+        view.action_wrap()
         await pilot.pause()
+        assert not view.wraps
         layouts, refresh = [], view.refresh
 
         def counted(*regions: Region, layout: bool = False, **more: bool) -> LogView:

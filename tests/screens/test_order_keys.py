@@ -20,7 +20,7 @@ from screens.order import OrderScreen
 from screens.weights import live_weight
 from screens.widgets.flow_view import FlowView
 from screens.widgets.host_table import HostTable
-from screens.widgets.log_view import LogPane
+from screens.widgets.log_pane import LogPane
 from screens.widgets.notice import Notice
 from screens.widgets.weight_slider import WeightSlider
 from tests.support import seeds

@@ -394,6 +394,17 @@ def _halted(story: OrderStory) -> None:
     story.state(OrderState.HALTED, problem)
 
 
+def _retrying(story: OrderStory) -> None:
+    """The host that failed is tried again, and deploys."""
+    _halted(story)
+    failed = next(run for run in story.progress.runs.values() if run.state is RunState.FAILED)
+    story.pass_time(30)
+    rows.retry_run(story.conn, story.id, Direction.FORWARD, failed, story.at)
+    story.node("group-1", NodeState.RUNNING)
+    story.state(OrderState.RUNNING)
+    story.run_host(failed.host, upto=StepName.DEPLOY)
+
+
 def _paused(story: OrderStory) -> None:
     _waiting_at_beta_gate(story)
     story.pass_time(5)
@@ -454,6 +465,7 @@ SITUATIONS: dict[str, Callable[[OrderStory], None]] = {
     "waiting_at_gray_gate": _waiting_at_beta_gate,  # in gray mode: no host of Beta has its weight back
     "group_running": _group_running,
     "halted": _halted,
+    "retrying": _retrying,
     "paused": _paused,
     "rolling_back": _rolling_back,
     "rolled_back": _rolled_back,
