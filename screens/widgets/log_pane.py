@@ -106,7 +106,9 @@ class LogPane(Vertical):
             found = await asyncio.to_thread(_from_the_other_end, path, wanted, older)
             if found is not None:
                 said = (
-                    _("Nothing older: searching from the end again.") if older else _("Nothing newer: searching from the beginning again.")
+                    _("Nothing older: searching from the end again.")
+                    if older
+                    else _("Nothing newer: searching from the beginning again.")
                 )
                 self.post_message(self.Said(said, good=True))
         if path != self.view.path or wanted != self._wanted:
