@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from engine.domain.archive import Member
 from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import StepName
@@ -169,7 +170,7 @@ class Asker(Protocol):
 
 class PackagesError(ProblemError):
     """OSS could not answer, or said no. Codes: `package_missing`, `bucket_missing`, `oss_denied`, `oss_credentials`,
-    `oss_unreachable`, `oss_failed`, `oss_clock_skew`."""
+    `oss_unreachable`, `oss_failed`, `oss_clock_skew`, `archive_broken`, `archive_not_read`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,11 @@ class ObjectFacts:
 class Packages(Protocol):
     async def head(self, object: ObjectRef) -> ObjectFacts:
         """The object's facts now. Raises PackagesError."""
+        ...
+
+    async def contents(self, object: ObjectRef) -> tuple[Member, ...]:
+        """What is in the object, a .tar.gz, by its list. Raises PackagesError: `archive_broken` when it is none, and
+        `archive_not_read` when it could not be read through in its time."""
         ...
 
     def signed_url(self, object: ObjectRef, expires_s: int) -> str:

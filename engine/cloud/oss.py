@@ -1,5 +1,5 @@
-"""Packages in Alibaba OSS, by the vendor's SDK (oss2, V4 signatures). Reads facts and signs URLs; never uploads, deletes or
-downloads.
+"""Packages in Alibaba OSS, by the vendor's SDK (oss2, V4 signatures). Reads facts and lists of contents and signs URLs; never
+uploads, deletes or keeps what it reads.
 
 One client of a bucket serves all threads (its attributes are never changed). Reads are repeated here, since repeating them
 is harmless: at most `ATTEMPTS` times within the deadline.
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.cloud import oss_errors
+from engine.cloud.archives import ArchiveBroken, ArchiveTooBig, contents
 from engine.cloud.calls import Calls, proxies_for, silence, split_endpoint
 from engine.cloud.credentials import Credentials, CredentialsMissing, CredentialsSource
+from engine.domain.archive import Member
 from engine.domain.fleet import ObjectRef, Region
 from engine.ports import ObjectFacts
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 SOCKET_TIMEOUT_S = 6.0  # oss2 has one number for connecting and for each read
 DEADLINE_S = 25.0
+CONTENTS_S = 120.0  # for reading through one archive
+KNOWN_CONTENTS = 32  # archives whose list is remembered
 POOL_SIZE = 8
+Read = TypeVar("Read")
 LONGEST_URL_S = 604_800  # seven days, the service's own limit for V4
 
 
@@ -40,6 +45,7 @@ class OssPackages:
         socket_timeout_s: float = SOCKET_TIMEOUT_S,
         deadline_s: float = DEADLINE_S,
         pause_s: float = 0.5,
+        contents_s: float = CONTENTS_S,
     ) -> None:
         """Opens nothing yet. `pause_s` is the wait before the first repetition of a read; it doubles each time."""
         self._endpoints = {region.name: region.oss_endpoint for region in regions}
@@ -47,6 +53,8 @@ class OssPackages:
         self._socket_timeout_s = socket_timeout_s
         self._deadline_s = deadline_s
         self._pause_s = pause_s
+        self._contents_s = contents_s
+        self._known_contents: dict[tuple[str, ...], tuple[Member, ...]] = {}
         self._calls = Calls("oss", POOL_SIZE)
         self._lock = threading.Lock()
         self._session: oss2.Session | None = None
@@ -61,16 +69,26 @@ class OssPackages:
         """The object's facts now. Raises PackagesError."""
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._head_repeatedly(object)
+                return await self._repeatedly(object, self._head, self._deadline_s)
         except TimeoutError as error:
             raise oss_errors.unanswered(object, self.endpoint(object.region), self._deadline_s) from error
 
-    async def _head_repeatedly(self, object: ObjectRef) -> ObjectFacts:
+    async def contents(self, object: ObjectRef) -> tuple[Member, ...]:
+        """What is in the object, a .tar.gz, by its list. Raises PackagesError; `archive_broken`, `archive_not_read`."""
+        try:
+            async with asyncio.timeout(self._contents_s + self._deadline_s):
+                return await self._repeatedly(object, self._contents, self._contents_s + self._deadline_s)
+        except (TimeoutError, ArchiveTooBig) as error:
+            raise oss_errors.archive_not_read(object, self._contents_s) from error
+        except ArchiveBroken as error:
+            raise oss_errors.archive_broken(object, error) from error
+
+    async def _repeatedly(self, object: ObjectRef, read: Callable[[ObjectRef], Read], deadline_s: float) -> Read:
         credentials = self._find_credentials(object)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._calls.run(self._deadline_s, self._head, object)
-            except TimeoutError:
+                return await self._calls.run(deadline_s, read, object)
+            except (TimeoutError, ArchiveBroken, ArchiveTooBig):
                 raise
             except Exception as error:  # noqa: BLE001 - the SDK's edge: OssError, raw requests errors, its own bugs
                 if attempt == ATTEMPTS or not oss_errors.worth_repeating(error):
@@ -80,6 +98,21 @@ class OssPackages:
                     ) from None
             await asyncio.sleep(self._pause_s * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
+
+    def _contents(self, object: ObjectRef) -> tuple[Member, ...]:
+        found = self._bucket(object).get_object(object.key)
+        try:
+            is_now = (object.region, object.bucket, object.key, str(found.etag), str(found.server_crc))
+            known = self._known_contents.get(is_now)
+            if known is None:
+                known = contents(found, within_s=self._contents_s)
+                with self._lock:
+                    while len(self._known_contents) >= KNOWN_CONTENTS:
+                        self._known_contents.pop(next(iter(self._known_contents)))
+                    self._known_contents[is_now] = known
+            return known
+        finally:
+            found.close()
 
     def _head(self, object: ObjectRef) -> ObjectFacts:
         found = self._bucket(object).head_object(object.key)

@@ -173,3 +173,25 @@ def _evidence(error: Exception, credentials: Credentials | None) -> str:
     parts += [f"request id {request_id}" if request_id else "", f"EC {ec}" if ec else ""]
     said = redact(str(getattr(error, "message", "") or ""), credentials)
     return ", ".join(part for part in (*parts, said) if part)
+
+
+def archive_broken(object: ObjectRef, error: Exception) -> PackagesError:
+    return PackagesError(
+        Problem(
+            "archive_broken",
+            message("{key} in bucket {bucket} is not a whole .tar.gz.", key=object.key, bucket=object.bucket),
+            message("Build the archive again and upload it, then initialise again."),
+            str(error)[:200],
+        )
+    )
+
+
+def archive_not_read(object: ObjectRef, seconds: float) -> PackagesError:
+    return PackagesError(
+        Problem(
+            "archive_not_read",
+            message("The list of contents of {key} could not be read within {seconds} s.",
+                    key=object.key, seconds=f"{seconds:g}"),
+            message("Each host looks at the archive before it unpacks it. To know it before, make the archive smaller."),
+        )
+    )  # fmt: skip

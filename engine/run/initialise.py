@@ -16,6 +16,7 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import StackStatus
 from engine.plan.release import plan_release
 from engine.ports import BalancerError, Balancers, Clock, ObjectFacts, Packages, PackagesError, Remote, RemoteError
+from engine.run.archives import look_into_archives
 from engine.steps.host_check import host_check_script, host_problems, parse_host_check
 from engine.store.fleets import InstanceFacts
 
@@ -63,13 +64,19 @@ async def initialise(
     recorded = await record(facts, package, packages=packages, balancers=balancers)
     problems += recorded.problems
     size = max(0, package.object.size) if package else 0
-    problems += await _check_hosts(facts, remote, size, clock)
+    of_hosts, (of_archives, warnings) = await asyncio.gather(
+        _check_hosts(facts, remote, size, clock), look_into_archives(facts.stack, packages)
+    )
+    problems += of_hosts
+    told = [problem for _, problem in problems]
+    problems += [("", problem) for problem in of_archives if problem not in told]
     if problems:
         return Checked(None, tuple(problems))
     plan = plan_release(spec, fleet_of(facts, recorded.weights, clock.now()), recorded.package_facts)
     if plan.breaks_floor and not spec.override_reason:
         return Checked(None, (("", _floor_broken(plan)),))
-    return Checked(plan, tuple(("", problem) for problem in expiring(clock.now() + _longest_s(plan))))
+    warnings += expiring(clock.now() + _longest_s(plan))
+    return Checked(plan, tuple(("", problem) for problem in warnings))
 
 
 def _longest_s(plan: Plan) -> float:

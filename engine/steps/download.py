@@ -1,4 +1,4 @@
-"""The sh that brings one object from OSS to the host, verified, and unpacks it: shared by the download steps.
+"""The sh that brings one object from OSS to the host, verified: shared by the download steps.
 
 The URL is an unexported shell variable and goes to curl on standard input, never into an argument list or a file. A file under
 its own name is always whole and verified; what is not verified has another name.
@@ -120,7 +120,7 @@ ck_fetch() {{
     mkdir -p "${{1%/*}}" || exit 1
     # Without a checksum nobody can tell whether a rest belongs to the same object.
     [ -n "$5" ] || rm -f "$ck_part"
-    ck_try=1
+    ck_try=1 ck_wrong=0
     while :; do
         ck_resumed=0
         [ -s "$ck_part" ] && ck_resumed=1
@@ -143,11 +143,16 @@ ck_fetch() {{
                 break
             fi
             rm -f "$ck_part" "$ck_part.headers"
-            if [ "$ck_resumed" = 0 ]; then
+            if [ "$ck_resumed" = 1 ]; then
+                echo 'the rest of an earlier download did not fit: starting anew'
+            elif [ "$ck_wrong" = 1 ]; then
                 echo "$ck_said"
                 exit 1
+            else
+                # What was damaged on its way comes right the second time; another object in its place does not.
+                ck_wrong=1
+                echo 'what came has another checksum: fetching it once more from the start'
             fi
-            echo 'the rest of an earlier download did not fit: starting anew'
         else
             ck_failed "$1"
         fi
@@ -180,45 +185,4 @@ ck_failed() {{
             ;;
     esac
 }}
-"""
-
-UNPACK = """
-# ck_unpack <archive> <folder> <digest>: into a new folder beside it, then in its place. tar runs only on names looked at.
-ck_unpack() {
-    if [ -n "$3" ] && [ "$(cat "$2/.cockpit-digest" 2>/dev/null)" = "$3" ]; then
-        echo "already unpacked: $2"
-        return 0
-    fi
-    if ! gzip -t "$1" || ! gzip -dc "$1" | LC_ALL=C tar -tf - >"$2.names" 2>&1 || ! gzip -dc "$1" | tar -tvf - >"$2.list"; then
-        ck_why=$({ printf '%-65536s' x | LC_ALL=C cat >"$2.probe"; } 2>&1)
-        rm -f "$2.names" "$2.list" "$2.probe"
-        case $ck_why in *'o space left'* | *uota*) ck_full "${2%/*}" ;; esac
-        echo "ARCHIVE BROKEN: $1 is not a whole .tar.gz"
-        exit 1
-    fi
-    # A tar that leaves out the unsafe beginning of a name in its list says so.
-    ck_unsafe=$(
-        grep -E '^tar: [Rr]emoving leading|^/|(^|/)\\.\\.(/|$)' "$2.names"
-        grep -E '^[lh]' "$2.list" | grep -E '( -> | link to )(/|(.*/)?\\.\\.(/|$))'
-        grep -E '^[bcp]' "$2.list"
-    )
-    rm -f "$2.names" "$2.list"
-    if [ -n "$ck_unsafe" ]; then
-        printf 'ARCHIVE UNSAFE: %s\\n' "$(printf '%s\\n' "$ck_unsafe" | head -n 5)"
-        exit 1
-    fi
-    rm -rf "$2.new" && mkdir -p "$2.new" || exit 1
-    if ! gzip -dc "$1" | LC_ALL=C tar -xof - -C "$2.new"; then
-        rm -rf "$2.new"
-        echo "ARCHIVE BROKEN: $1 could not be unpacked"
-        exit 1
-    fi
-    rm -rf "$2.new/.cockpit-digest"
-    printf '%s\\n' "$3" >"$2.new/.cockpit-digest" || exit 1
-    rm -rf "$2.old"
-    [ ! -e "$2" ] || mv "$2" "$2.old" || exit 1
-    mv "$2.new" "$2" || exit 1
-    rm -rf "$2.old"
-    echo "unpacked: $2"
-}
 """

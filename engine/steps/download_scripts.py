@@ -8,8 +8,9 @@ from engine.domain.fleet import ObjectRef
 from engine.domain.states import StepName
 from engine.ports import RemoteStep
 from engine.steps.context import ReleaseContext, seconds
-from engine.steps.download import FETCH, UNPACK, checked_url, checksum, fetch
+from engine.steps.download import FETCH, checked_url, checksum, fetch
 from engine.steps.shell import paths
+from engine.steps.unpack import UNPACK
 
 DEADLINE_S = 600.0
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from engine.domain.archive import Member, MemberKind
 from engine.domain.message import message
 from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem
@@ -317,6 +318,21 @@ async def test_initialisation_names_every_problem(scene: Scene) -> None:
         assert {("hz-a-01", "host_unreachable"), ("hz-b-04", "host_unreachable"), ("", "package_changed")} <= found
         scene.remote.unreachable = set()
         scene.objects.etag = "AB" * 16
+        await scene.accepted(Act.INITIALISE)
+        await scene.until_state(OrderState.READY)
+    assert scene.balancer.calls == []
+
+
+async def test_what_is_wrong_within_an_archive_is_found_by_the_check_and_not_on_a_host(scene: Scene) -> None:
+    whole = scene.objects.archive
+    scene.objects.archive = (Member("bin/install.sh", MemberKind.FILE), Member("passwords", MemberKind.LINK, "/etc"))
+    async with scene.engine():
+        scene.create()
+        progress = await scene.until_state(OrderState.INIT_FAILED)
+        said = {problem.code: str(problem.what) for _, problem in progress.problems}
+        assert set(said) == {"archive_unsafe", "script_missing"}
+        assert "passwords -> /etc" in said["archive_unsafe"]
+        scene.objects.archive = whole
         await scene.accepted(Act.INITIALISE)
         await scene.until_state(OrderState.READY)
     assert scene.balancer.calls == []

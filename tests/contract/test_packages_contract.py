@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ import pytest
 from cockpit.lab.oss import AccessKey, OssEndpoint
 from engine.cloud.credentials import CredentialsSource
 from engine.cloud.oss import OssPackages
+from engine.domain.archive import Member, MemberKind
 from engine.domain.fleet import ObjectRef, Region
 from engine.ports import Packages, PackagesError
 from tests.support.certificate import LoopbackCertificate
@@ -197,6 +200,64 @@ async def test_a_wrong_clock_is_named_as_such(world: World) -> None:
     assert "clock" in said
 
 
+def packed(*entries: tarfile.TarInfo) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for one in entries:
+            tar.addfile(one, io.BytesIO(bytes(one.size)))
+    return out.getvalue()
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, target, size
+    return made
+
+
+async def test_the_contents_of_an_archive_are_told_without_unpacking_it(world: World) -> None:
+    world.put(
+        "stacks/node.tar.gz",
+        packed(
+            entry("lib", tarfile.DIRTYPE),
+            entry("lib/npm.js", size=3_000_000),
+            entry("bin/npm", tarfile.SYMTYPE, "../lib/npm.js"),
+            entry("same", tarfile.LNKTYPE, "lib/npm.js"),
+            entry("dev/null", tarfile.CHRTYPE),
+        ),
+    )
+    for _ in range(2):
+        assert await world.packages.contents(ref("stacks/node.tar.gz")) == (
+            Member("lib", MemberKind.FOLDER),
+            Member("lib/npm.js", MemberKind.FILE),
+            Member("bin/npm", MemberKind.LINK, "../lib/npm.js"),
+            Member("same", MemberKind.HARD_LINK, "lib/npm.js"),
+            Member("dev/null", MemberKind.OTHER),
+        )
+    world.put("stacks/node.tar.gz", packed(entry("other")))
+    assert await world.packages.contents(ref("stacks/node.tar.gz")) == (Member("other", MemberKind.FILE),)
+
+
+async def test_what_is_no_archive_is_said_to_be_none(world: World) -> None:
+    whole = packed(entry("big", size=400_000), entry("last"))
+    for content in (b"no archive at all", b"", whole[: len(whole) // 2]):
+        world.put("stacks/broken.tar.gz", content)
+        with pytest.raises(PackagesError) as caught:
+            await world.packages.contents(ref("stacks/broken.tar.gz"))
+        assert caught.value.problem.code == "archive_broken"
+
+
+async def test_contents_of_a_missing_archive_are_missing(world: World) -> None:
+    with pytest.raises(PackagesError) as caught:
+        await world.packages.contents(ref("stacks/nothing.tar.gz"))
+    assert caught.value.problem.code == "package_missing"
+
+
+async def test_contents_are_read_again_after_a_passing_outage(world: World) -> None:
+    world.put("stacks/one.tar.gz", packed(entry("one")))
+    world.fail_reads(2)
+    assert await world.packages.contents(ref("stacks/one.tar.gz")) == (Member("one", MemberKind.FILE),)
+
+
 async def test_a_signed_url_holds_no_secret_and_lives_as_long_as_asked(world: World) -> None:
     url = world.packages.signed_url(ref(), 90)
     assert SECRET not in url
@@ -251,6 +312,14 @@ async def test_a_flipped_bit_arrives_with_the_right_size_so_only_a_checksum_find
     assert done.stdout == b"200"
     assert target.stat().st_size == facts.size
     assert hashlib.md5(target.read_bytes()).hexdigest().upper() != facts.md5
+
+
+async def test_an_archive_that_comes_too_slowly_is_given_up_in_bounded_time(endpoint: OssEndpoint) -> None:
+    endpoint.put_local("lab", "stacks/slow.tar.gz", packed(entry("one", size=5_000_000)))
+    slow = OssPackages([Region(REGION, oss_endpoint=endpoint.url)], source(), contents_s=0.0)
+    with pytest.raises(PackagesError) as caught:
+        await slow.contents(ref("stacks/slow.tar.gz"))
+    assert caught.value.problem.code == "archive_not_read"
 
 
 async def test_an_expired_url_is_denied(endpoint: OssEndpoint, tmp_path: Path) -> None:

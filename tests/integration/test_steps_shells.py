@@ -21,7 +21,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.cloud.archives import member_of
 from engine.diagnose import explain
+from engine.domain.archive import Member, unsafe
 from engine.domain.fleet import Host, ObjectRef, Package, StackParameter, TechStack
 from engine.domain.states import StepName
 from engine.ports import RemoteStep
@@ -29,11 +31,13 @@ from engine.steps.context import ReleaseContext, variables
 from engine.steps.drain import drain_script
 from engine.steps.host_check import host_check_script, parse_host_check
 from engine.steps.release import remote_steps
+from engine.steps.unpack import UNPACK
 
 SECRET_QUERY = "?x-oss-signature=s3cr3t"
 APPLETS = [
     "awk",
     "cat",
+    "chmod",
     "cp",
     "cut",
     "date",
@@ -54,10 +58,12 @@ APPLETS += ["sh", "sha256sum", "md5sum", "sleep", "tail", "tar", "tee", "tr", "t
 
 @dataclass
 class Oss:
-    """Objects by path; `cut_once` paths break off in the middle the first time; `requests` are (path, Range header)."""
+    """Objects by path; `cut_once` paths break off in the middle the first time, `damaged_once` come as zeros; `requests` are
+    (path, Range header)."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     cut_once: set[str] = field(default_factory=set)
+    damaged_once: set[str] = field(default_factory=set)
     status: dict[str, int] = field(default_factory=dict)
     hang: threading.Event | None = None
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -91,6 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path in self.oss.cut_once:
             self.oss.cut_once.discard(path)
             rest = rest[: len(rest) // 2]
+        if path in self.oss.damaged_once:
+            self.oss.damaged_once.discard(path)
+            rest = bytes(len(rest))
         self.wfile.write(rest)
 
     def log_message(self, format: str, *args: object) -> None:
@@ -300,12 +309,24 @@ def test_a_refused_download_is_not_repeated(shell: Shell, oss: Oss, http: int, s
     assert f"ERROR {http}: " in output
 
 
+def test_what_was_damaged_on_its_way_is_fetched_once_more_from_the_start(shell: Shell, oss: Oss) -> None:
+    context = release(oss)
+    oss.damaged_once.add("/package.tar.gz")
+    status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
+    assert status == 0, output
+    assert [wanted for path, wanted in oss.requests] == ["", ""]
+    assert "once more from the start" in output
+    (package,) = (shell.home / ".cockpit/packages/trade-core/2.0.0").iterdir()
+    assert package.read_bytes() == oss.objects["/package.tar.gz"]
+
+
 def test_another_content_than_the_catalogues_is_refused(shell: Shell, oss: Oss) -> None:
     context = release(oss)
     oss.objects["/package.tar.gz"] = b"y" * 200_000
     status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
     assert (status, code(StepName.DOWNLOAD_PACKAGE, status, output)) == (1, "checksum_mismatch")
     assert context.package.object.sha256 in output
+    assert len(oss.requests) == 2
     assert not list((shell.home / ".cockpit/packages/trade-core/2.0.0").iterdir())
 
 
@@ -330,26 +351,141 @@ def test_a_full_disk_is_said(shell: Shell, oss: Oss) -> None:
     assert (status, code(StepName.DOWNLOAD_PACKAGE, status, output)) == (1, "disk_full"), output
 
 
-@pytest.mark.parametrize(
-    ("files", "links"),
-    [
-        ({"../evil": "x"}, {}),
-        ({"/tmp/evil": "x"}, {}),
-        ({"a/../../evil": "x"}, {}),
-        ({}, {"l": "/etc"}),
-        ({}, {"l": "a/../../b"}),
-    ],
-)
-def test_an_archive_that_would_leave_its_folder_is_not_unpacked(
-    shell: Shell, oss: Oss, files: dict[str, str], links: dict[str, str]
-) -> None:
-    body = archive(files, links)
+def entry(
+    name: str, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644, owner: str = ""
+) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.mode, made.uname = kind, target, mode, owner
+    return made
+
+
+def link(name: str, target: str, owner: str = "") -> tarfile.TarInfo:
+    return entry(name, tarfile.SYMTYPE, target, 0o777, owner)
+
+
+def hard(name: str, target: str) -> tarfile.TarInfo:
+    return entry(name, tarfile.LNKTYPE, target)
+
+
+def archive_of(*entries: tarfile.TarInfo) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for one in entries:
+            tar.addfile(one)
+    return out.getvalue()
+
+
+def unpack(shell: Shell, oss: Oss, body: bytes) -> tuple[int, str, Path]:
+    """What the host makes of a stack archive, and the folder it should be in."""
     context = release(oss)
     oss.objects["/stack.tar.gz"] = body
     context = replace(context, stack=replace(context.stack, archive=ref("stack.tar.gz", body)))
     status, output = do(shell, context, StepName.DOWNLOAD_SCRIPTS)
+    return status, output, shell.home / ".cockpit/stacks/python-web-1.0"
+
+
+OUTSIDE = [
+    (entry("../evil"),),
+    (entry("/tmp/evil"),),
+    (entry("a/../../evil"),),
+    (link("l", "/etc"),),
+    (link("l", "a/../../b"),),
+    (link("bin/npm", "../../lib"),),
+    (link("l", "."), link("m", "l/..")),
+    (link("d/up", ".."), link("x", "d/up/../evil")),
+    (link("d/up", "../d"), link("x", "d/up/../../evil")),
+    (link("a", "b"), link("b", "a")),
+    (link("d", "e"), entry("d/evil")),
+    (link("d", "e"), entry("d")),
+    (link("d", "e"), link("d", "f")),
+    (hard("h", "/etc/passwd"),),
+    (hard("h", "../h"),),
+    (hard("b", "../x b"),),
+    (link("up", "."), hard("h", "up/../h")),
+    (link("a", "../../evil", "x a -> inside"),),
+    (link("a", "../../x a -> inside"),),
+    (entry("dev", tarfile.CHRTYPE),),
+    (entry("disk", tarfile.BLKTYPE),),
+    (entry("pipe", tarfile.FIFOTYPE),),
+]
+
+
+@pytest.mark.parametrize(
+    "entries", OUTSIDE, ids=lambda entries: " ".join(f"{one.name}>{one.linkname}" for one in entries)
+)
+def test_an_archive_that_would_leave_its_folder_is_not_unpacked(
+    shell: Shell, oss: Oss, entries: tuple[tarfile.TarInfo, ...]
+) -> None:
+    status, output, folder = unpack(shell, oss, archive_of(*entries))
     assert (status, code(StepName.DOWNLOAD_SCRIPTS, status, output)) == (1, "archive_unsafe"), output
-    assert not (shell.home / ".cockpit/stacks/python-web-1.0").exists()
+    assert not folder.exists()
+    assert unsafe(members_of(entries))
+
+
+def members_of(entries: tuple[tarfile.TarInfo, ...]) -> list[Member]:
+    with tarfile.open(fileobj=io.BytesIO(archive_of(*entries))) as tar:
+        return [member_of(one) for one in tar]
+
+
+def test_links_that_stay_inside_are_unpacked_as_they_are(shell: Shell, oss: Oss) -> None:
+    entries = (
+        entry("./lib/node_modules/npm/bin/npm-cli.js"),
+        link("./bin/npm", "../lib/node_modules/npm/bin/npm-cli.js"),
+        entry("jdk/legal/java.base/LICENSE"),
+        link("jdk/legal/java.xml/LICENSE", "../java.base/LICENSE"),
+        link("jdk/current", "."),
+        link("deep/down/root", "../.."),
+        link("by-two", "deep/down/root/bin/npm"),
+        link("dangling", "not/there"),
+        hard("jdk/same", "jdk/legal/java.base/LICENSE"),
+        entry("a name -> with an arrow"),
+        link("sp ace", "jdk/legal/java.base/LICENSE"),
+    )
+    status, output, folder = unpack(shell, oss, archive_of(*entries))
+    assert status == 0, output
+    assert os.readlink(folder / "bin/npm") == "../lib/node_modules/npm/bin/npm-cli.js"
+    assert (folder / "by-two").resolve() == (folder / "lib/node_modules/npm/bin/npm-cli.js").resolve()
+    assert (folder / "jdk/same").samefile(folder / "jdk/legal/java.xml/LICENSE")
+    assert unsafe(members_of(entries)) == ()
+
+
+def test_the_bits_that_run_a_file_as_its_owner_are_dropped(shell: Shell, oss: Oss) -> None:
+    entries = (entry("bin/as-root", mode=0o4755), entry("bin/as-group", mode=0o2755))
+    status, output, folder = unpack(shell, oss, archive_of(*entries))
+    assert status == 0, output
+    assert {path.stat().st_mode & 0o7777 for path in (folder / "bin").iterdir()} == {0o755}
+
+
+NAMES = st.sampled_from(["a", "b", "c", "a/b", "a/c", "a/b/c", "b/a", "./c/a"])
+TARGETS = st.lists(st.sampled_from(["a", "b", "c", "..", ".", ""]), min_size=1, max_size=5).map("/".join).filter(bool)
+ENTRIES = st.one_of(
+    st.builds(entry, NAMES),
+    st.builds(link, NAMES, TARGETS),
+    st.builds(hard, NAMES, TARGETS),
+    st.builds(lambda name: entry(name, tarfile.DIRTYPE, mode=0o755), NAMES),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(entries=st.lists(ENTRIES, min_size=1, max_size=6))
+def test_the_hosts_look_and_the_checks_look_say_the_same(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[tarfile.TarInfo]
+) -> None:
+    folder = tmp_path_factory.mktemp("look")
+    made = folder / "a.tar.gz"
+    made.write_bytes(archive_of(*entries))
+    with tarfile.open(made) as tar:
+        wanted = bool(unsafe(member_of(one) for one in tar))
+    for shell, tar_command in ((["dash"], "tar"), (["busybox", "sh"], "busybox tar")):
+        script = (
+            f"{UNPACK}\nLC_ALL=C {tar_command} -tzf a.tar.gz >names 2>said\n"
+            f"LC_ALL=C {tar_command} -tvzf a.tar.gz >list 2>/dev/null\n"
+            "grep -E '^tar: [Rr]emoving leading' said; ck_look names list\n"
+        )
+        done = subprocess.run(
+            [*shell, "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert bool(done.stdout) == wanted, (shell, done.stdout, done.stderr)
 
 
 def test_an_archive_that_is_none_is_refused(shell: Shell, oss: Oss) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.domain.archive import Member, MemberKind
 from engine.domain.fleet import MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.message import message
 from engine.domain.problem import Problem
@@ -26,6 +27,7 @@ from tests.simulation.trace import Trace
 
 NO_ANSWER_S = 15.0
 CHANGES_A_MINUTE = 90
+SCRIPTS = ("bin/install.sh", "bin/configure.sh", "bin/deploy.sh")
 Key = tuple[str, int]
 
 
@@ -169,6 +171,9 @@ class SimPackages:
         if object.key in self.missing:
             raise PackagesError(problem("package_missing"))
         return ObjectFacts(10, self.etag, "1", self.etag)
+
+    async def contents(self, object: ObjectRef) -> tuple[Member, ...]:
+        return tuple(Member(path, MemberKind.FILE) for path in SCRIPTS)
 
     def signed_url(self, object: ObjectRef, expires_s: int) -> str:
         if self.signing.random() < self.faults.unsigned:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.domain.archive import Member, MemberKind
 from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.message import message
 from engine.domain.problem import Problem
@@ -32,6 +33,7 @@ from engine.ports import (
     StepStarted,
     StopOutcome,
 )
+from tests.support.fleet_rows import SCRIPTS
 
 HOST_CHECK = b"""clock=1000000
 os=debian
@@ -105,9 +107,13 @@ class SimPackages:
     etag: str = "AB" * 16
     signed: int = 0
     signs: bool = True  # whether there are credentials to sign with
+    archive: tuple[Member, ...] = tuple(Member(path, MemberKind.FILE) for path in SCRIPTS.values())
 
     async def head(self, object: ObjectRef) -> ObjectFacts:
         return ObjectFacts(10, self.etag, "1", self.etag)
+
+    async def contents(self, object: ObjectRef) -> tuple[Member, ...]:
+        return self.archive
 
     def signed_url(self, object: ObjectRef, expires_s: int) -> str:
         if not self.signs:
