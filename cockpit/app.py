@@ -32,6 +32,7 @@ from themes.palettes import PALETTES, palette_for
 
 LOCALE_DIR = Path(__file__).parent / "locale"
 STYLE_SHEET = Path(__file__).parent.parent / "themes" / "cockpit.tcss"
+TWICE_WITHIN_S = 3.0
 _COLOURS = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}
 
 
@@ -48,6 +49,10 @@ class CockpitApp(Cockpit):
         Binding("colon", "command_palette", N_("commands"), show=False, key_display=":"),
         Binding("question_mark", "help", N_("help"), key_display="?"),
         Binding("q,ctrl+q", "quit", N_("leave"), key_display="q"),
+        Binding("ctrl+c", "interrupt", N_("leave, pressed twice"), show=False, key_display="ctrl+c"),
+        Binding(
+            "ctrl+z", "suspend_process", N_("suspend; fg comes back"), show=False, key_display="ctrl+z", priority=True
+        ),
     ]
 
     def __init__(
@@ -69,6 +74,7 @@ class CockpitApp(Cockpit):
         self.production = False
         self.now = now
         self._opened = False
+        self._interrupted_at = -TWICE_WITHIN_S
         self._opening = threading.Lock()
         self._prompts = PromptWatch(self)
         self._filters.append(HostileText())
@@ -122,6 +128,33 @@ class CockpitApp(Cockpit):
                 _("You left the cockpit. The engine goes on with what is running; start the cockpit again to see it.")
             )
         )
+
+    async def action_interrupt(self) -> None:
+        """Ctrl+C, where nothing is selected that it could copy: said what it does, and done when it is meant."""
+        before, self._interrupted_at = self._interrupted_at, time.monotonic()
+        if self._interrupted_at - before < TWICE_WITHIN_S:
+            await self.action_quit()
+            return
+        self.notify(
+            _(
+                "Press Ctrl+C once more to leave the cockpit. It stops nothing that runs; x cancels an order on its screen."
+            ),
+            timeout=TWICE_WITHIN_S,
+            markup=False,
+        )
+
+    def action_suspend_process(self) -> None:
+        """Ctrl+Z, where a shell waits to bring the screens back."""
+        if not self.stop_until_continued():
+            self.notify(
+                _("There is no shell here that could bring the cockpit back: q leaves it, and what runs goes on."),
+                severity="warning",
+                markup=False,
+            )
+
+    def stop_until_continued(self) -> bool:
+        """Stop the process until somebody continues it; False where nobody could."""
+        return False
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield SystemCommand(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces)

@@ -5,27 +5,41 @@ The engine outlives the screens: leaving them never ends a release. The screens 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import sys
 import threading
 
+from textual.drivers.linux_driver import LinuxDriver
+
 from cockpit.app import CockpitApp
 from cockpit.engine_process import ensure_engine
 from cockpit.settings import Settings
+from cockpit.terminal import TerminalWatch, can_come_back
+from cockpit.terminal_driver import TerminalDriver
 from engine.api import Api
 from engine.domain.problem import ProblemError
 
 LOOK_EVERY_S = 0.5  # an engine that was killed is missed this soon
+UNREAD_EVERY_S = 5.0  # the same, while nobody reads the terminal
 AFTER_FAILURE_S = 30.0
 SWITCH_S = 0.001  # how long a thread may keep the interpreter when another one wants it
 log = logging.getLogger(__name__)
 
 
 class OpenedCockpit(CockpitApp):
-    """The app with its engine: the keeper starts behind the first frame."""
+    """The app with its engine: the keeper starts behind the first frame. `watch` None: it is at no terminal."""
 
-    def __init__(self, api: Api, settings: Settings, *, tenant: str | None, workspace: str | None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        settings: Settings,
+        *,
+        tenant: str | None,
+        workspace: str | None,
+        watch: TerminalWatch | None = None,
+    ) -> None:
         super().__init__(
             api,
             tenant=tenant,
@@ -35,7 +49,32 @@ class OpenedCockpit(CockpitApp):
             ascii=settings.ascii,
         )
         self._settings = settings
+        self._looping: asyncio.AbstractEventLoop | None = None
         self.left = threading.Event()
+        self.terminal = watch
+        if watch is not None and self.driver_class is LinuxDriver:  # not in a browser
+            self.driver_class = TerminalDriver
+
+    def on_load(self) -> None:
+        self._looping = asyncio.get_running_loop()
+
+    def leave(self, status: int) -> None:
+        """End the screens, from any thread; the terminal is given back as it was found."""
+        if self._looping is None:
+            sys.exit(status)
+        self._looping.call_soon_threadsafe(lambda: self.exit(return_code=status))
+
+    @property
+    def unread(self) -> bool:
+        return isinstance(self._driver, TerminalDriver) and self._driver.unread
+
+    def stop_until_continued(self) -> bool:
+        driver = self._driver
+        if not isinstance(driver, TerminalDriver) or not can_come_back():
+            return False
+        self._suspend_signal()
+        driver.stop_until_continued()
+        return True
 
     def on_ready(self) -> None:
         self.call_after_refresh(self._shown)
@@ -52,21 +91,22 @@ class OpenedCockpit(CockpitApp):
             try:
                 if not self.open_api().engine_alive():
                     ensure_engine(self._settings)
-                pause_s = LOOK_EVERY_S
+                pause_s = UNREAD_EVERY_S if self.unread else LOOK_EVERY_S
             except ProblemError as error:  # the screens say that no engine is alive; its log says why
                 log.warning("%s", error)
                 pause_s = AFTER_FAILURE_S
             self.left.wait(pause_s)
 
 
-def open_screens(settings: Settings, *, tenant: str | None, workspace: str | None) -> int:
-    """Show the cockpit until its operator leaves; returns the exit code."""
+def open_screens(settings: Settings, watch: TerminalWatch, *, tenant: str | None, workspace: str | None) -> int:
+    """Show the cockpit until its operator leaves or the terminal does; returns the exit code."""
     api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir)
-    app = OpenedCockpit(api, settings, tenant=tenant, workspace=workspace)
+    app = OpenedCockpit(api, settings, tenant=tenant, workspace=workspace, watch=watch)
     # The store is read in a worker thread; a key must not wait long for the interpreter meanwhile.
     sys.setswitchinterval(SWITCH_S)
     try:
-        app.run()
+        with watch.screens(app.leave):
+            app.run()
     finally:
         app.left.set()
         api.close()

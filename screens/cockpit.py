@@ -23,6 +23,11 @@ class Cockpit(App[None]):
     production: bool
     now: Callable[[], float]
 
+    @property
+    def unread(self) -> bool:
+        """The terminal takes nothing any more, so nothing is drawn or looked at for it."""
+        return False
+
     def open_api(self) -> Api:
         """The api with its store open; for worker threads. Raises ApiError."""
         raise NotImplementedError

@@ -103,7 +103,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         self.query_one(Crumbs).show(trail, production=app.production, alive=self.alive, orphans=self.orphans)
 
     def _clock(self) -> None:
-        if self.data is not None and self._in_sight():
+        if self.data is not None and self._in_sight() and not self.cockpit.unread:
             self.tick()
 
     def _in_sight(self) -> bool:
@@ -116,7 +116,9 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         return False
 
     def _poll(self) -> None:
-        if not self._watching or self._busy or not self._in_sight() or time.monotonic() < self._look_again_at:
+        if not self._watching or self._busy or self.cockpit.unread or not self._in_sight():
+            return
+        if time.monotonic() < self._look_again_at:
             return
         self._busy = True
         self.run_worker(self._load(), group="load", exit_on_error=True)

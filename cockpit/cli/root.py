@@ -72,7 +72,8 @@ def demo(
     """A practice fleet on this machine and a release on it.
 
     With a terminal the screens open on it; without one, or with --headless, a whole release runs by itself."""
-    from cockpit.demo import run_headless, run_on_screens
+    from cockpit.demo.headless import run_headless
+    from cockpit.demo.on_screens import run_on_screens
 
     if headless or session.json:
         return run_headless(hosts=hosts, folder=folder, as_json=session.json)

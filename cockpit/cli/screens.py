@@ -23,8 +23,10 @@ def open_app(session: Session) -> int:
         )
     gc.disable()  # until the first frame: it is made of objects that stay
     from cockpit.opening import open_screens
+    from cockpit.terminal import TerminalWatch
 
     settings = session.settings
     tenant = session.options.tenant or settings.tenant
     workspace = session.options.workspace or settings.workspace
-    return open_screens(settings, tenant=tenant or None, workspace=workspace or None)
+    with TerminalWatch() as watch:
+        return open_screens(settings, watch, tenant=tenant or None, workspace=workspace or None)

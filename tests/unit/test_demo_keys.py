@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.demo import next_key
+from cockpit.demo.headless import next_key
 from engine.domain.states import Act, Direction, NodeKind, NodeState, OrderState
 from engine.views import HostRunView, NodeView, OrderView, WeightView
 

@@ -1,28 +1,28 @@
-"""`cockpit demo`: the practice fleet and a release on it, for somebody at the screens or, headless, all by itself.
+"""`cockpit demo --headless`: a whole release on the practice fleet, all by itself.
 
-The headless demo presses the keys an operator would press, through the same api, and nothing else: the engine, SSH, OSS and the
-balancer behind it are the ones a real release uses. It always takes down what it brought up.
+It presses the keys an operator would press, through the same api, and nothing else: the engine, SSH, OSS and the balancer behind
+it are the ones a real release uses. It always takes down what it brought up.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cockpit.cli.exit_codes import DONE, FAILED
 from cockpit.cli.following import Place
-from cockpit.cli.output import at, note, print_json, say
+from cockpit.cli.output import at, print_json, say
+from cockpit.demo.leaving import leave_in_the_background
 from cockpit.engine_process import ensure_engine, stop_engine
 from cockpit.lab import process as lab
-from cockpit.settings import Settings, load_settings
+from cockpit.practice import apply_catalogue, settings_of
+from cockpit.terminal import TerminalWatch
 from engine.api import Api
 from engine.domain.message import message
 from engine.domain.orders import ReleaseSpec
@@ -37,7 +37,6 @@ DEADLINE_S = 600.0
 LOAD_DEADLINE_S = 10.0
 ANSWER_S = 30.0
 LOOK_EVERY_S = 1.0
-KEPT = ("COCKPIT_LANGUAGE", "COCKPIT_THEME", "COCKPIT_ASCII", "COCKPIT_OPERATOR")
 
 
 class DemoError(ProblemError):
@@ -46,7 +45,8 @@ class DemoError(ProblemError):
 
 def run_headless(*, hosts: int, folder: Path | None, as_json: bool) -> int:
     """A whole release under load; 0 when it succeeded and no request was lost. Raises ProblemError."""
-    with _ended_by_signals(), _temporary(folder) as place_of_lab:
+    told = ("--end",) if folder else ("--end", "--remove")
+    with _temporary(folder) as place_of_lab, TerminalWatch(partial(leave_in_the_background, place_of_lab, *told)):
         try:
             info = lab.up(place_of_lab, hosts)
             return _release_under_load(info, place_of_lab, as_json=as_json)
@@ -54,28 +54,12 @@ def run_headless(*, hosts: int, folder: Path | None, as_json: bool) -> int:
             lab.down(place_of_lab)
 
 
-def run_on_screens(*, hosts: int, folder: Path | None) -> int:
-    """The screens on the lab. At their end the lab goes down too, unless an order is still open. Raises ProblemError."""
-    from cockpit.opening import open_screens
-
-    place_of_lab = folder or _fresh_default_folder()
-    note(_("Bringing the lab up …"))
-    info = lab.up(place_of_lab, hosts)
-    settings = _settings(info)
-    _apply_catalogue(settings, info)
-    lab.load(place_of_lab, "start")
-    try:
-        return open_screens(settings, tenant=info.tenant, workspace=info.workspace)
-    finally:
-        _leave(settings, info, place_of_lab)
-
-
 # ----------------------------------------------------------------------------------------------------------- headless
 
 
 def _release_under_load(info: lab.LabInfo, folder: Path, *, as_json: bool) -> int:
-    settings = _settings(info)
-    _apply_catalogue(settings, info)
+    settings = settings_of(info)
+    apply_catalogue(settings, info)
     ensure_engine(settings)
     api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir, create=False)
     api.open()
@@ -232,34 +216,6 @@ def _stuck(view: OrderView) -> DemoError:
     )
 
 
-# -------------------------------------------------------------------------------------------------------- the lab's place
-
-
-def _settings(info: lab.LabInfo) -> Settings:
-    """The lab's own settings and nothing of the world outside: never somebody's real keys on a practice fleet."""
-    for name in list(os.environ):
-        if name.startswith("ALIBABA_CLOUD_") or (name.startswith("COCKPIT_") and name not in KEPT):
-            del os.environ[name]
-    os.environ.update(info.environment)
-    return load_settings(info.store)
-
-
-def _apply_catalogue(settings: Settings, info: lab.LabInfo) -> None:
-    """Once: a lab that was left with an open order is come back to as it is."""
-    from engine.catalogue.read import read_files
-    from engine.store.catalogue import apply, stored
-    from engine.store.store import Store
-
-    store = Store.open(settings.store)
-    try:
-        with store.reading() as conn:
-            known = stored(conn)
-        if not known.tenants:
-            apply(store, read_files([info.catalogue]), settings.operator, time.time())
-    finally:
-        store.close()
-
-
 @contextmanager
 def _temporary(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
@@ -270,44 +226,3 @@ def _temporary(folder: Path | None) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _fresh_default_folder() -> Path:
-    """The demo's own folder: emptied when no lab runs there, so that the store and the fleet begin together."""
-    folder = lab.default_dir().with_name("demo")
-    if lab.info(folder) is None and folder.exists():
-        lab.down(folder)  # ends what a crashed one left running
-        shutil.rmtree(folder)
-    return folder
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl+C does: through every `finally`."""
-
-    def stop(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _leave(settings: Settings, info: lab.LabInfo, folder: Path) -> None:
-    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir, create=False)
-    api.open()
-    try:
-        still_open = api.orders(info.tenant, info.workspace, open_only=True)
-    finally:
-        api.close()
-    if still_open:
-        note(_("An order is still open, so the lab stays up."))
-        note(_("Come back with: cockpit demo --dir {folder}").format(folder=folder))
-        note(_("End it with: cockpit lab down --dir {folder}").format(folder=folder))
-        return
-    stop_engine(settings)
-    lab.down(folder)
-    note(_("The lab is down."))

@@ -1,0 +1,82 @@
+"""What becomes of the practice fleet when the demo is left: it stays while an order is open, else it goes down. Its files stay.
+
+Run as a program it does the same unseen, for a demo whose terminal has gone: `python -m cockpit.demo.leaving DIR`; with `--end`
+whatever is open, with `--remove` files and all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cockpit
+from cockpit.engine_process import stop_engine
+from cockpit.lab import process as lab
+from cockpit.practice import settings_of
+from cockpit.settings import Settings
+from engine.api import Api
+
+LOG = "leaving.log"
+
+
+def leave(folder: Path) -> tuple[int, ...]:
+    """The open orders for whose sake fleet and engine go on; empty: both have ended. Raises ProblemError."""
+    info = lab.info(folder)
+    if info is not None:
+        still_open = _open_orders(settings_of(info))
+        if still_open:
+            return still_open
+    end(folder)
+    return ()
+
+
+def end(folder: Path) -> None:
+    """Engine and fleet, whatever is open. Raises ProblemError."""
+    info = lab.info(folder)
+    if info is not None and (Path(info.dir) / "cockpit.db").exists():
+        stop_engine(settings_of(info))
+    lab.down(folder)
+
+
+def _open_orders(settings: Settings) -> tuple[int, ...]:
+    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir)
+    api.open()
+    try:
+        every = [api.orders(view.tenant, view.workspace, open_only=True) for view in api.workspaces()]
+    finally:
+        api.close()
+    return tuple(sorted(row.id for rows in every for row in rows))
+
+
+def leave_in_the_background(folder: Path, *told: str) -> None:
+    """As the program does it, in a process that needs neither this one nor its terminal."""
+    folder = folder.expanduser().resolve()
+    if not folder.exists():
+        return
+    paths = [str(Path(cockpit.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with (folder / LOG).open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "cockpit.demo.leaving", str(folder), *told],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,
+        )
+
+
+def main(folder: Path, *told: str) -> None:
+    if "--end" in told:
+        end(folder)
+    else:
+        leave(folder)
+    if "--remove" in told:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
