@@ -1,8 +1,8 @@
 """An answer as the store may hold it for a moment: sealed so that only the engine that asked can read it.
 
-X25519 with a key of one question on each side, HKDF-SHA256 and ChaCha20-Poly1305. The private key never leaves the engine's
-memory, so what is left of a sealed answer (a backup, a write-ahead log) is worth nothing. It protects against whoever reads the
-store, not against whoever may write it: those command releases anyway.
+HPKE (RFC 9180) in base mode: X25519 with HKDF-SHA256, and ChaCha20-Poly1305. Key schedule and nonces are the library's. The private
+key is one question's and never leaves the engine's memory, so what is left of a sealed answer (a backup, a write-ahead log) is worth
+nothing. It protects against whoever reads the store, not against whoever may write it: those command releases anyway.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from base64 import b64decode, b64encode
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 ANSWER_LIMIT = 510  # bytes of UTF-8
 _PADDED = ANSWER_LIMIT + 2  # its length is not told
-_NONCE = bytes(12)  # each key seals once
-_KEY_BYTES = 32
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 class SealBroken(ValueError):
@@ -38,10 +35,7 @@ class AnswerKey:
     def open(self, sealed: str, about: str) -> str:
         """The answer. `about` is what it was sealed with. Raises SealBroken."""
         try:
-            data = b64decode(sealed, validate=True)
-            theirs = data[:_KEY_BYTES]
-            shared = self._private.exchange(X25519PublicKey.from_public_bytes(theirs))
-            plain = _cipher(shared, theirs, self.public).decrypt(_NONCE, data[_KEY_BYTES:], about.encode())
+            plain = _SUITE.decrypt(b64decode(sealed, validate=True), self._private, _info(about))
             return plain[2 : 2 + int.from_bytes(plain[:2])].decode()
         except (InvalidTag, ValueError) as error:
             raise SealBroken(about) from error
@@ -52,13 +46,10 @@ def seal(public: str, answer: str, about: str) -> str:
     data = answer.encode()
     if len(data) > ANSWER_LIMIT:
         raise ValueError("the answer is too long to seal")
-    private = X25519PrivateKey.generate()
-    ours = private.public_key().public_bytes_raw()
-    shared = private.exchange(X25519PublicKey.from_public_bytes(b64decode(public, validate=True)))
+    theirs = X25519PublicKey.from_public_bytes(b64decode(public, validate=True))
     padded = (len(data).to_bytes(2) + data).ljust(_PADDED, b"\0")
-    return b64encode(ours + _cipher(shared, ours, public).encrypt(_NONCE, padded, about.encode())).decode()
+    return b64encode(_SUITE.encrypt(padded, theirs, _info(about))).decode()
 
 
-def _cipher(shared: bytes, ephemeral: bytes, public: str) -> ChaCha20Poly1305:
-    info = b"cockpit answer 1" + ephemeral + b64decode(public)
-    return ChaCha20Poly1305(HKDF(SHA256(), 32, salt=None, info=info).derive(shared))
+def _info(about: str) -> bytes:
+    return b"cockpit answer 2\0" + about.encode()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from Crypto.Protocol import HPKE
+from Crypto.Protocol.DH import import_x25519_public_key
+from Crypto.PublicKey import ECC
 
 from engine.api import Api, ApiError
 from engine.ports import Question
@@ -206,3 +209,19 @@ def test_a_sealed_answer_opens_with_its_key_and_for_its_question_only() -> None:
     for broken in ("", "?", sealed[:40], sealed[:-8] + "AAAAAAA="):
         with pytest.raises(SealBroken):
             key.open(broken, "prompt 1")
+
+
+def test_what_is_sealed_is_rfc_9180_to_an_implementation_that_is_not_ours() -> None:
+    """Both ways with PyCryptodome's HPKE: X25519, HKDF-SHA256, ChaCha20-Poly1305, base mode, the question as `info`."""
+    cipher, info = HPKE.AEAD.CHACHA20_POLY1305, b"cockpit answer 2\0prompt 7"
+    theirs = ECC.generate(curve="Curve25519")
+    public = b64encode(theirs.public_key().export_key(format="raw")).decode()
+    sealed = b64decode(seal(public, "493817", "prompt 7"))
+    plain = HPKE.new(receiver_key=theirs, aead_id=cipher, enc=sealed[:32], info=info).unseal(sealed[32:])
+    assert plain == b"\0\x06493817".ljust(512, b"\0")
+
+    key = AnswerKey()
+    ours = import_x25519_public_key(b64decode(key.public))
+    sender = HPKE.new(receiver_key=ours, aead_id=cipher, info=info)
+    answer = sender.enc + sender.seal(b"\0\x03abc".ljust(512, b"\0"))
+    assert key.open(b64encode(answer).decode(), "prompt 7") == "abc"
