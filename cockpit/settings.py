@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -76,7 +77,9 @@ class Settings:
     workspace: str = setting(kinds.text, "The workspace the app opens on and the command line asks about.", "")
     log_keep_days: int = setting(kinds.days, "The engine clears logs of orders that ended longer ago; 0: never.", 90)
     theme: str = setting(kinds.text, "The screens' palette; empty: chosen for the terminal.", "")
-    ascii: bool = setting(kinds.yes_or_no, "Draw with ASCII only, for terminals and fonts without box drawing.", False)
+    ascii: bool = setting(
+        kinds.yes_or_no, "Draw with ASCII only; default: where the locale has no box drawing.", False
+    )
     engine_idle_s: float = setting(
         kinds.positive, "An embedded engine ends by itself after so long with nothing to do.", 600.0
     )
@@ -168,9 +171,17 @@ def store_file(url: str) -> Path | None:
 def _defaults(url: str, data_dir: Path) -> _Source:
     file = store_file(url)
     logs = (file.parent if file else data_dir) / "logs"
-    return _Source(
-        "", {"data_dir": data_dir, "log_dir": logs, "operator": _login_name(), "language": _language_of_the_terminal()}
-    )
+    of_here = {"operator": _login_name(), "language": _language_of_the_terminal(), "ascii": not _terminal_draws()}
+    return _Source("", {"data_dir": data_dir, "log_dir": logs, **of_here})
+
+
+def _terminal_draws() -> bool:
+    """Whether the encoding that the screens write in has box drawing and marks."""
+    try:
+        "╭─│●✓▁".encode(getattr(sys.__stderr__, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _language_of_the_terminal() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 
 from cockpit.cli.command import command
 from cockpit.cli.exit_codes import DONE, FAILED
-from cockpit.cli.output import note, print_json, print_problem, say
+from cockpit.cli.output import nobody_reads, note, print_json, print_problem, say, takes_every_character
 from cockpit.cli.session import Session
 from screens.translate import _, tr
 
@@ -60,14 +59,15 @@ def export(session: Session) -> int:
 
     store = Store.open(session.settings.store, create=False)
     try:
-        text = written(store, session.options.tenant or session.settings.tenant or None)
+        tenant = session.options.tenant or session.settings.tenant or None
+        text = written(store, tenant, ascii_only=not takes_every_character())
     finally:
         store.close()
     if session.json:
-        say(json.dumps(yaml.safe_load(text), ensure_ascii=False, indent=2, default=str))
+        print_json(yaml.safe_load(text))
     else:
         say(text.rstrip("\n"))
-    return DONE
+    return FAILED if nobody_reads() else DONE
 
 
 def _changes(store: Store, files: list[Path], operator: str, *, dry_run: bool) -> list[Change]:

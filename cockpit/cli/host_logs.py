@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.cli.exit_codes import DONE
 from cockpit.cli.following import LOOK_EVERY_S, Place
-from cockpit.cli.output import print_json_line, say
+from cockpit.cli.output import nobody_reads, print_json_line, say
 from cockpit.cli.run import WrongUse
 from engine.domain.message import message
 from engine.domain.problem import Problem
@@ -39,7 +39,7 @@ def print_logs(
             for attempt in of_host[-1:] if latest or follow else in_reading_order(of_host):
                 tail = tails.setdefault(attempt.log_path, Tail(Path(attempt.log_path)))
                 printer.print(attempt, tail.lines(last=ends))
-        if ends:
+        if ends or nobody_reads():
             return DONE
         api.wait_change(token, timeout_s=LOOK_EVERY_S)
 

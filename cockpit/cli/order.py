@@ -10,7 +10,7 @@ import typer
 
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_order
-from cockpit.cli.output import at, note, print_json, print_json_line, print_problem, print_table, say
+from cockpit.cli.output import at, nobody_reads, note, print_json, print_json_line, print_problem, print_table, say
 from cockpit.cli.release import weights_of
 from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
@@ -107,6 +107,8 @@ def watch(
             if isinstance(each, OrderView):
                 return _watched(session, each)
             _show_event(session, each)
+            if nobody_reads():
+                return FAILED
     return FAILED
 
 

@@ -1,35 +1,80 @@
-"""How the command line speaks: stdout belongs to the answer, stderr to everything else; with --json stdout is JSON alone."""
+"""How the command line speaks: stdout belongs to the answer, stderr to everything else; with --json stdout is JSON alone.
+
+Saying something never raises and never changes what a command's exit code says: what the terminal's encoding lacks is replaced, and
+when nobody reads any more the rest goes nowhere.
+"""
 
 from __future__ import annotations
 
+import codecs
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from io import TextIOWrapper
+from typing import Any, TextIO
 
 from engine.domain.problem import Problem
 from engine.views import to_json
 from screens.translate import _, tr
 
+_lost: set[str] = set()
+
+
+def prepare_streams() -> None:
+    """Called once, before anything is said."""
+    _lost.clear()
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us (`>&-`)
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def nobody_reads() -> bool:
+    """Whether the answer can't be written any more: its reader has gone (`| head`), or the disk is full."""
+    return "stdout" in _lost
+
+
+def takes_every_character() -> bool:
+    """Whether stdout's encoding knows all of Unicode."""
+    return codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name.startswith("utf")
+
 
 def print_json(view: Any) -> None:
     """A view-model, or plain data, as one JSON document."""
-    print(json.dumps(to_json(view), ensure_ascii=False, indent=2), flush=True)  # noqa: T201
+    say(json.dumps(to_json(view), ensure_ascii=not takes_every_character(), indent=2))
 
 
 def print_json_line(view: Any) -> None:
     """One of many: a JSON document on a line of its own, written at once."""
-    print(json.dumps(to_json(view), ensure_ascii=False), flush=True)  # noqa: T201
+    say(json.dumps(to_json(view), ensure_ascii=not takes_every_character()))
 
 
 def say(line: str = "") -> None:
-    print(line, flush=True)  # noqa: T201
+    _write("stdout", line)
 
 
 def note(line: str) -> None:
     """For the person at the terminal, beside the answer."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    _write("stderr", line)
+
+
+def _write(name: str, line: str) -> None:
+    stream: TextIO = getattr(sys, name)
+    if name in _lost:
+        return
+    try:
+        print(line, file=stream, flush=True)
+    except OSError as error:
+        _lost.add(name)
+        # What is left in its buffer must not fail once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if name == "stdout" and error.errno != errno.EPIPE:
+            note(_("The answer could not be written: {why}.").format(why=error.strerror))
 
 
 def print_problem(problem: Problem, *, as_json: bool) -> None:

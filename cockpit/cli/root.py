@@ -11,7 +11,7 @@ import typer
 from cockpit.cli import catalogue, lab, lists, order, prompts, release, weights
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, command, group
 from cockpit.cli.exit_codes import DONE
-from cockpit.cli.output import note
+from cockpit.cli.output import note, say
 from cockpit.cli.screens import open_app
 from cockpit.cli.session import GlobalOptions, Session
 
@@ -38,7 +38,7 @@ def cockpit(
     if version:
         from importlib.metadata import version as installed
 
-        sys.stdout.write(f"cockpit {installed('cockpit')}\n")
+        say(f"cockpit {installed('cockpit')}")
         raise typer.Exit(DONE)
     if ctx.invoked_subcommand is None:
         raise typer.Exit(open_app(Session(ctx.obj)))

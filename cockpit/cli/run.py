@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.cli.exit_codes import FAILED, WRONG_USE
-from cockpit.cli.output import print_problem
+from cockpit.cli.output import note, prepare_streams, print_problem
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 
@@ -22,8 +22,10 @@ class WrongUse(ProblemError):
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
+    prepare_streams()
     as_json = "--json" in arguments
     try:
+        arguments = [_as_text(argument) for argument in arguments]
         return _command(arguments, as_json) if arguments else _screens()
     except WrongUse as error:
         print_problem(error.problem, as_json=as_json)
@@ -35,6 +37,25 @@ def run(arguments: list[str]) -> int:
         # The boundary to the operator: the traceback goes where a developer finds it, one line says where that is.
         print_problem(_unexpected(error), as_json=as_json)
         return FAILED
+
+
+def _as_text(argument: str) -> str:
+    """What was typed in another encoding than the locale names, read as UTF-8. Raises WrongUse."""
+    try:
+        return (
+            os.fsencode(argument).decode("utf-8")
+            if any("\udc80" <= char <= "\udcff" for char in argument)
+            else argument
+        )
+    except UnicodeDecodeError as error:
+        shown = argument.encode("ascii", "replace").decode()
+        raise WrongUse(
+            Problem(
+                "wrong_use",
+                message("What was typed is not text in the encoding of this terminal: {argument}.", argument=shown),
+                message("Type it in UTF-8, or set LC_ALL to the encoding that the terminal uses."),
+            )
+        ) from error
 
 
 def _screens() -> int:
@@ -62,7 +83,7 @@ def _command(arguments: list[str], as_json: bool) -> int:
 def _wrong_use(error: typer.TyperException, as_json: bool) -> int:
     what = getattr(error, "format_message", lambda: str(error))()
     if type(error).__name__ == "NoArgsIsHelpError":
-        print(what, file=sys.stderr)  # noqa: T201
+        note(what)
         return WRONG_USE
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "cockpit"

@@ -23,9 +23,9 @@ Row = Any
 Grouped = dict[Any, list[Row]]
 
 
-def export(store: Store, tenant: str | None) -> str:
-    """The catalogue as YAML, of one tenant (None: of all), with the operators who have a role there.
-    Raises StoreError (`no_such_tenant` when there is none of that name)."""
+def export(store: Store, tenant: str | None, *, ascii_only: bool = False) -> str:
+    """The catalogue as YAML, of one tenant (None: of all), with the operators who have a role there. `ascii_only`: the rest is
+    escaped, for whoever writes it in an encoding that lacks it. Raises StoreError (`no_such_tenant` when there is none of that name)."""
     with store.reading() as conn:
         catalogue = stored(conn, tenant)
     if tenant is not None and not catalogue.tenants:
@@ -38,7 +38,7 @@ def export(store: Store, tenant: str | None) -> str:
     for name, models in (("tenants", catalogue.tenants), ("operators", catalogue.operators)):
         if models:
             document[name] = [model.model_dump(exclude_defaults=True) for model in models]
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=not ascii_only, width=120)
 
 
 def stored(conn: sa.Connection, tenant: str | None = None) -> Catalogue:

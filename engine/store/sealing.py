@@ -1,8 +1,8 @@
 """An answer as the store may hold it for a moment: sealed so that only the engine that asked can read it.
 
-HPKE (RFC 9180) in base mode: X25519 with HKDF-SHA256, and ChaCha20-Poly1305. Key schedule and nonces are the library's. The private
-key is one question's and never leaves the engine's memory, so what is left of a sealed answer (a backup, a write-ahead log) is worth
-nothing. It protects against whoever reads the store, not against whoever may write it: those command releases anyway.
+HPKE (RFC 9180) in base mode: X25519 with HKDF-SHA256, and ChaCha20-Poly1305. Key schedule and nonces are the library's. The
+private key is one question's and never leaves the engine's memory, so what is left of a sealed answer (a backup, a write-ahead
+log) is worth nothing. It protects against whoever reads the store, not against whoever may write it: those command releases anyway.
 """
 
 from __future__ import annotations
