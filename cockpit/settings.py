@@ -77,9 +77,7 @@ class Settings:
     workspace: str = setting(kinds.text, "The workspace the app opens on and the command line asks about.", "")
     log_keep_days: int = setting(kinds.days, "The engine clears logs of orders that ended longer ago; 0: never.", 90)
     theme: str = setting(kinds.text, "The screens' palette; empty: chosen for the terminal.", "")
-    ascii: bool = setting(
-        kinds.yes_or_no, "Draw with ASCII only; default: where the locale has no box drawing.", False
-    )
+    ascii: bool = setting(kinds.yes_or_no, "Draw with ASCII only; default: where the locale has no box drawing.", False)
     engine_idle_s: float = setting(
         kinds.positive, "An embedded engine ends by itself after so long with nothing to do.", 600.0
     )

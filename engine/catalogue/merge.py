@@ -25,6 +25,7 @@ from engine.catalogue.models import (
     Workspace,
 )
 from engine.catalogue.problems import CatalogueProblem
+from engine.catalogue.scalars import shown
 from engine.catalogue.source import Place, Source
 from engine.domain.message import message
 
@@ -146,7 +147,7 @@ class Merge:
             for field in entry.model.model_fields_set - lists.keys():
                 value = getattr(entry.model, field)
                 if values.setdefault(field, value) != value:
-                    text = message("contradicts another file, which says {other}", other=str(values[field]))
+                    text = message("contradicts another file, which says {other}", other=shown(values[field]))
                     self.problems.append(entry.source.problem((*entry.place, field), text))
         return entries[0].model.model_copy(update={**values, **lists})
 

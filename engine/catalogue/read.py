@@ -72,12 +72,13 @@ def _document(source: Source) -> Document | None:
     except ValidationError as error:
         for found in error.errors(include_url=False):
             place: Place = tuple(part for part in found["loc"] if part != "[key]")
-            source.problems.append(source.problem(place, _sentence(found)))
+            if place not in source.refused:
+                source.problems.append(source.problem(place, _sentence(found, source.words.get(place, ""))))
         return None
 
 
-def _sentence(found: Any) -> Message:
-    """A pydantic error in an operator's words."""
+def _sentence(found: Any, word: str) -> Message:
+    """A pydantic error in an operator's words; `word` is what stands in the file."""
     kind: str = found["type"]
     context: Mapping[str, Any] = found.get("ctx", {})
     if kind == "catalogue":
@@ -87,7 +88,7 @@ def _sentence(found: Any) -> Message:
     if kind == "extra_forbidden":
         return message("is not a key a catalogue knows here; check its spelling")
     if kind == "string_type":
-        return _text_expected(found["input"])
+        return _text_expected(found["input"], word)
     if kind == "int_type":
         return message("must be a whole number, without quotes")
     if kind == "bool_type":
@@ -107,9 +108,9 @@ def _sentence(found: Any) -> Message:
     return message("is not accepted: {reason}", reason=str(found["msg"]))
 
 
-def _text_expected(given: object) -> Message:
+def _text_expected(given: object, word: str) -> Message:
     if given is None:
         return message("must be text, but nothing is written there")
     if isinstance(given, bool | int | float):
-        return message('must be text; write it in quotes, for example "{given}"', given=str(given))
+        return message('must be text; write it in quotes, for example "{given}"', given=word or str(given))
     return message("must be text")

@@ -5,7 +5,6 @@ It knows YAML only, nothing of the catalogue. Twice the same key in one mapping 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from engine.catalogue.problems import CatalogueProblem
+from engine.catalogue.scalars import TAG, Scalar, UnknownTag, as_1_1, core, same, shown, tagged
 from engine.domain.message import Message, message
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -29,6 +29,8 @@ class Source:
     data: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     problems: list[CatalogueProblem] = field(default_factory=list)
+    words: dict[Place, str] = field(default_factory=dict)  # each scalar as it stands in the file
+    refused: set[Place] = field(default_factory=set)  # parts that are a problem already, whatever they should be
 
     def line(self, place: Place) -> int:
         """The line of `place` or of the nearest part around it."""
@@ -95,13 +97,18 @@ def _refuse(source: Source, text: Message, line: int = 0) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Dates stay text: `version: 2026-11-23` is a version."""
+    """Composes nodes and remembers of each word whether a tag was written before it; what words mean is decided in `scalars`."""
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        tag = self.peek_event().tag  # type: ignore[no-untyped-call]
+        node = super().compose_scalar_node(anchor)
+        node.explicit = tag is not None  # type: ignore[attr-defined]
+        if tag == "!":  # text, whatever it looks like
+            node.tag = TAG + "str"
+        return node
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_Loader.yaml_implicit_resolvers = {}
 
 
 class _TooMuch(Exception):
@@ -111,7 +118,6 @@ class _TooMuch(Exception):
 class _Walk:
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.constructor = yaml.constructor.SafeConstructor()
         self.parts = 0
 
     def value(self, node: yaml.Node, place: Place, around: tuple[int, ...]) -> Any:
@@ -124,7 +130,9 @@ class _Walk:
             return self._mapping(node, place, inside)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*place, number), inside) for number, item in enumerate(node.value)]
-        return self._scalar(node, place)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, place)
+        raise TypeError(f"YAML has no {node!r}")
 
     def _mapping(self, node: yaml.MappingNode, place: Place, inside: tuple[int, ...]) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
@@ -145,20 +153,44 @@ class _Walk:
 
     def _key(self, node: yaml.Node, place: Place) -> str | None:
         # Keys are names here; an unquoted number or yes/no in that position is still meant as text.
-        if isinstance(node, yaml.ScalarNode):
-            return str(node.value)
-        self._odd(node, place, message("has a key that is not text"))
-        return None
+        if not isinstance(node, yaml.ScalarNode):
+            self._odd(node, place, message("has a key that is not text"))
+            return None
+        if node.value == "<<" and node.style is None:
+            self._odd(node, place, message("<< merges another mapping in YAML 1.1 only; write its keys out here"))
+            return None
+        return str(node.value)
 
-    def _scalar(self, node: yaml.Node, place: Place) -> Hashable:
+    def _scalar(self, node: yaml.ScalarNode, place: Place) -> Scalar:
+        text = str(node.value)
+        self.source.words[place] = text
         try:
-            return self.constructor.construct_object(node)  # type: ignore[no-any-return]
-        except yaml.constructor.ConstructorError:
+            if node.explicit:  # type: ignore[attr-defined]
+                return tagged(str(node.tag), text)
+            if node.style is not None:
+                return text
+            value, old = core(text), as_1_1(text)
+        except UnknownTag:
             self._odd(node, place, message("has a tag ({tag}) that a catalogue does not know", tag=str(node.tag)))
+            return text
         except ValueError as error:
             self._odd(node, place, message("is not YAML: {reason}", reason=str(error)))
-        return str(node.value)
+            return text
+        if not same(value, old):
+            self._odd(node, place, _two_meanings(text, old, value))
+        return value
 
     def _odd(self, node: yaml.Node, place: Place, text: Message) -> None:
         line = node.start_mark.line + 1
+        self.source.refused.add(place)
         self.source.problems.append(CatalogueProblem(self.source.file, line, written(place), text))
+
+
+def _two_meanings(text: str, old: Scalar, new: Scalar) -> Message:
+    return message(
+        "{text} is {old} in YAML 1.1 and {new} in YAML 1.2; write what is meant: text in quotes, numbers in decimal digits, true"
+        " or false",
+        text=text,
+        old=shown(old),
+        new=shown(new),
+    )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from engine.catalogue import models as m
 from engine.catalogue.catalogue import Catalogue
+from engine.catalogue.scalars import quote_both
 from engine.domain.message import message
 from engine.store import tables as t
 from engine.store.failures import store_error
@@ -24,8 +25,8 @@ Grouped = dict[Any, list[Row]]
 
 
 def export(store: Store, tenant: str | None, *, ascii_only: bool = False) -> str:
-    """The catalogue as YAML, of one tenant (None: of all), with the operators who have a role there. `ascii_only`: the rest is
-    escaped, for whoever writes it in an encoding that lacks it. Raises StoreError (`no_such_tenant` when there is none of that name)."""
+    """The catalogue as YAML, of one tenant (None: of all), with the operators who have a role there. `ascii_only`: all else is
+    escaped, for an encoding that lacks it. Raises StoreError (`no_such_tenant` when there is none of that name)."""
     with store.reading() as conn:
         catalogue = stored(conn, tenant)
     if tenant is not None and not catalogue.tenants:
@@ -38,7 +39,18 @@ def export(store: Store, tenant: str | None, *, ascii_only: bool = False) -> str
     for name, models in (("tenants", catalogue.tenants), ("operators", catalogue.operators)):
         if models:
             document[name] = [model.model_dump(exclude_defaults=True) for model in models]
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=not ascii_only, width=120)
+    return dump(document, ascii_only=ascii_only)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text stays text to every reader of YAML."""
+
+
+quote_both(_Dumper)
+
+
+def dump(document: dict[str, Any], *, ascii_only: bool = False) -> str:
+    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=not ascii_only, width=120))
 
 
 def stored(conn: sa.Connection, tenant: str | None = None) -> Catalogue:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from engine.catalogue.models import Workspace
 from engine.catalogue.problems import CatalogueError
 from engine.catalogue.read import read_files, read_text
+from engine.store.catalogue_export import dump
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGmT1vQ0yq"
 
@@ -184,7 +186,7 @@ def test_a_key_written_twice_is_a_mistake_not_the_last_one() -> None:
         ("tenants: []\n", "a.yaml:1: version: is missing"),
         ("version: 1\ntenants: {acme: {}}\n", "a.yaml:2: tenants: must be a list"),
         ("version: 1\ntenants: [acme]\n", "a.yaml:2: tenants[0]: must be a mapping: lines of key: value"),
-        ("version: 1\ntenants: [{name: no}]\n", 'a.yaml:2: tenants[0].name: must be text; write it in quotes, for example "False"'),
+        ("version: 1\ntenants: [{name: 1.0}]\n", 'a.yaml:2: tenants[0].name: must be text; write it in quotes, for example "1.0"'),
         ("version: 1\ntenants: [{name: }]\n", "a.yaml:2: tenants[0].name: must be text, but nothing is written there"),
         ("version: 1\ntenants: !secret x\n", "a.yaml:2: tenants: has a tag (!secret) that a catalogue does not know"),
         ("version: 1\ntenants: &a [*a]\n", "a.yaml: has too many parts, or a part that holds itself"),
@@ -240,7 +242,7 @@ def test_files_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
             f"version: 1\ntenants: [{{name: acme, workspaces: [{{name: prod, production: {production}}}]}}]\n"
         )
     assert refused_files(tmp_path / "a.yaml", tmp_path / "b.yaml") == [
-        f"{tmp_path / 'b.yaml'}:2: tenants[0].workspaces[0].production: contradicts another file, which says True"
+        f"{tmp_path / 'b.yaml'}:2: tenants[0].workspaces[0].production: contradicts another file, which says true"
     ]
 
 
@@ -282,6 +284,95 @@ def test_a_blue_green_workspace_needs_two_data_centres() -> None:
 def test_dates_stay_text_because_versions_look_like_them() -> None:
     text = STACK.replace('"1.0"', "2026-11-23")
     assert read_text(text).tenants[0].tech_stacks[0].version == "2026-11-23"
+
+
+def stack_of(version: str) -> str:
+    return STACK.replace('"1.0"', version)
+
+
+@pytest.mark.parametrize(
+    ("word", "old", "new"),
+    [
+        ("02222", "1170", "2222"),
+        ("07777", "4095", "7777"),
+        ("1:30", "90", '"1:30"'),
+        ("1:30.5", "90.5", '"1:30.5"'),
+        ("089", '"089"', "89"),
+        ("0o17", '"0o17"', "15"),
+        ("0b101", "5", '"0b101"'),
+        ("1_000", "1000", '"1_000"'),
+        ("-0x1F", "-31", '"-0x1F"'),
+        ("1e3", '"1e3"', "1000.0"),
+        ("yes", "true", '"yes"'),
+        ("Off", "false", '"Off"'),
+        ("n", "false", '"n"'),
+    ],
+)
+def test_what_yaml_1_1_and_1_2_read_differently_is_refused_as_it_stands_in_the_file(
+    word: str, old: str, new: str
+) -> None:
+    """Whatever is expected there: text, a number, a truth value."""
+    said = (
+        f"{word} is {old} in YAML 1.1 and {new} in YAML 1.2;"
+        " write what is meant: text in quotes, numbers in decimal digits, true or false"
+    )
+    assert problems_of(stack_of(word)) == [f"a.yaml:5: tenants[0].tech_stacks[0].version: {said}"]
+    workspace = "tenants[0].workspaces[0]"
+    host = f"{workspace}.data_centres[0].cells[0].hosts[0]"
+    fleet = (
+        "version: 1\ntenants:\n  - name: acme\n    workspaces:\n      - name: prod\n"
+        f"        production: {word}\n        regions: [{{name: r}}]\n"
+        "        data_centres: [{name: a, region: r, cells: [{name: a-1, hosts: [\n"
+        f"          {{name: h1, address: 10.0.0.1, ssh_port: {word}}}]}}]}}]\n"
+    )
+    assert problems_of(fleet) == [f"a.yaml:6: {workspace}.production: {said}", f"a.yaml:9: {host}.ssh_port: {said}"]
+
+
+@pytest.mark.parametrize("word", ["1.10", "1.0", "2", "0x1F", "-7", "1.", "true", "FALSE", "~", ".inf"])
+def test_a_hint_quotes_the_word_as_it_was_written(word: str) -> None:
+    hint = "must be text, but nothing is written there" if word == "~" else (
+        f'must be text; write it in quotes, for example "{word}"'
+    )  # fmt: skip
+    assert problems_of(stack_of(word)) == [f"a.yaml:5: tenants[0].tech_stacks[0].version: {hint}"]
+
+
+@pytest.mark.parametrize("word", ["1.10.0", "v02", "2026-11-23", "'02222'", '"yes"', "!!str 1:30", "! 12", "=", "01-a"])
+def test_text_is_text_to_both_or_by_its_quotes(word: str) -> None:
+    read = read_text(stack_of(word).replace("name: python-web", "name: python-web, web_server: " + word).replace(
+        f"version: {word}", "version: v1")).tenants[0].tech_stacks[0].web_server  # fmt: skip
+    assert read == word.removeprefix("!!str ").removeprefix("! ").strip("'\"")
+
+
+def test_numbers_are_those_of_the_core_schema() -> None:
+    text = (
+        "version: 1\ntenants: [{name: a, levels: [{name: x, rank: +12}, {name: w, rank: 0x1F}, {name: z, rank: -7},"
+        " {name: q, rank: !!int 0x10}]}]\n"
+    )
+    assert [level.rank for level in read_text(text).tenants[0].levels] == [12, 31, -7, 16]
+    wrong = "version: 1\ntenants: [{name: a, levels: [{name: x, rank: !!int many}, {name: w, rank: !!binary aGk=}]}]\n"
+    assert problems_of(wrong) == [
+        "a.yaml:2: tenants[0].levels[0].rank: is not YAML: many is no int",
+        "a.yaml:2: tenants[0].levels[1].rank: has a tag (tag:yaml.org,2002:binary) that a catalogue does not know",
+    ]
+
+
+def test_a_merge_is_named_as_what_it_is() -> None:
+    text = "version: 1\ntenants:\n  - name: acme\n    groups:\n      - &g {name: a}\n      - {<<: *g, name: b}\n"
+    assert problems_of(text) == [
+        "a.yaml:6: tenants[0].groups[1]: << merges another mapping in YAML 1.1 only; write its keys out here"
+    ]
+    quoted = STACK + "    apps: [{name: s, tech_stack: {name: python-web, version: '1.0'}, metadata: {'<<': x}}]\n"
+    assert read_text(quoted).tenants[0].apps[0].metadata == {"<<": "x"}
+
+
+@pytest.mark.parametrize(
+    "word", ["02222", "1:30", "yes", "n", "1e3", "0o17", "1.10", "-.5", "089", "2026-11-23", "null", "<<"]
+)
+def test_what_is_written_out_is_text_to_either_version(word: str) -> None:
+    """By the dumper that `cockpit export` uses."""
+    written = dump({"version": 1, "tenants": [{"name": "a", "groups": [{"name": "g", "description": word}]}]})
+    assert read_text(written).tenants[0].groups[0].description == word
+    assert yaml.safe_load(written)["tenants"][0]["groups"][0]["description"] == word
 
 
 def test_mounts_have_a_port_only_in_a_vserver_group() -> None:
