@@ -15,8 +15,10 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-# C0, DEL, C1; line and paragraph separators; bidirectional overrides, which would let text lie about its order
-_HOSTILE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+from engine.domain.clean import HIDDEN_CHARS, visible
+
+# C0, DEL, C1; line and paragraph separators; what can't be seen or would let text lie about its order
+_HOSTILE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{HIDDEN_CHARS}]")
 
 _ASCII = str.maketrans(
     {
@@ -55,7 +57,13 @@ _ASCII = str.maketrans(
 
 
 def without_hostile_text(text: str) -> str:
-    """The text with every control and bidi-override character replaced by as many spaces as it takes cells."""
+    """For text that has no place on a line yet: `·` for what can't be seen or turns text around, and for every other control
+    character as many spaces as it takes cells."""
+    return _blanked(visible(text))
+
+
+def _blanked(text: str) -> str:
+    """As wide as it was."""
     return _HOSTILE.sub(lambda match: " " * cell_len(match.group()), text)
 
 
@@ -73,7 +81,7 @@ def _ascii_char(char: str) -> str:
 class HostileText(LineFilter):
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
-            Segment(without_hostile_text(text), style, control) if not control and _HOSTILE.search(text) else segment
+            Segment(_blanked(text), style, control) if not control and _HOSTILE.search(text) else segment
             for segment in segments
             for text, style, control in (segment,)
         ]

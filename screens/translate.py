@@ -10,6 +10,7 @@ import gettext
 from collections.abc import Mapping
 from pathlib import Path
 
+from engine.domain.clean import visible
 from engine.domain.message import Message
 
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
@@ -60,6 +61,8 @@ def _in_words(message: Message) -> dict[str, object]:
     return {
         name: _(_vocabulary[value])
         if name in _VOCABULARY_FIELDS and value in _vocabulary and f"{{{name}}}_" not in message.text
+        else visible(value)
+        if isinstance(value, str)
         else value
         for name, value in message.params.items()
     }

@@ -16,6 +16,7 @@ from datetime import datetime
 from io import TextIOWrapper
 from typing import Any, TextIO
 
+from engine.domain.clean import HIDDEN, visible
 from engine.domain.problem import Problem
 from engine.views import to_json
 from screens.translate import _, tr
@@ -46,12 +47,18 @@ def takes_every_character() -> bool:
 
 def print_json(view: Any) -> None:
     """A view-model, or plain data, as one JSON document."""
-    say(json.dumps(to_json(view), ensure_ascii=not takes_every_character(), indent=2))
+    _say_json(view, indent=2)
 
 
 def print_json_line(view: Any) -> None:
     """One of many: a JSON document on a line of its own, written at once."""
-    say(json.dumps(to_json(view), ensure_ascii=not takes_every_character()))
+    _say_json(view, indent=None)
+
+
+def _say_json(view: Any, *, indent: int | None) -> None:
+    """What can't be seen is escaped: nothing is lost, and nothing lies about itself on a terminal."""
+    text = json.dumps(to_json(view), ensure_ascii=not takes_every_character(), indent=indent)
+    say(HIDDEN.sub(lambda match: json.dumps(match.group())[1:-1], text))
 
 
 def say(line: str = "") -> None:
@@ -68,7 +75,7 @@ def _write(name: str, line: str) -> None:
     if name in _lost:
         return
     try:
-        print(line, file=stream, flush=True)
+        print(visible(line), file=stream, flush=True)
     except OSError as error:
         _lost.add(name)
         # What is left in its buffer must not fail once more when the process ends.
@@ -107,4 +114,4 @@ def at(time_s: float | None) -> str:
 
 
 def _cell(value: object) -> str:
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else visible(str(value))

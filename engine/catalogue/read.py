@@ -18,7 +18,7 @@ from engine.catalogue.models import Document
 from engine.catalogue.problems import CatalogueError, CatalogueProblem
 from engine.catalogue.references import Check, names_of
 from engine.catalogue.source import Place, Source, parse_source, read_source
-from engine.catalogue.words import SENTENCES
+from engine.catalogue.words import FROM_A_FILE, SENTENCES
 from engine.domain.message import Message, message
 
 
@@ -68,7 +68,7 @@ def _document(source: Source) -> Document | None:
     if source.data is None:
         return None
     try:
-        return Document.model_validate(source.data)
+        return Document.model_validate(source.data, context=FROM_A_FILE)
     except ValidationError as error:
         for found in error.errors(include_url=False):
             place: Place = tuple(part for part in found["loc"] if part != "[key]")

@@ -10,9 +10,10 @@ import unicodedata
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from engine.domain.clean import HIDDEN
 from engine.domain.message import Message, message
 
 # One sentence a rule, so that every one of them can be translated.
@@ -24,6 +25,12 @@ SENTENCES: dict[str, Message] = {
     ),
     "bucket": message("must be a bucket's name: 3 to 63 lower-case letters, digits and dashes"),
     "object_key": message("must be an object's key: not empty, not beginning with / or \\"),
+    "dots": message(
+        "must not have . or .. as a part between slashes: each program on the way reads such a key differently"
+    ),
+    "hidden": message(
+        "must not hold characters that can't be seen or that turn text around (zero-width, joiner, bidi, tag)"
+    ),
     "script_path": message("must be a path inside the stack's archive: relative, without .. in it"),
     "endpoint": message("must be an address that begins with http:// or https://, or be left out"),
     "address": message("must be a host name or an IP address"),
@@ -44,10 +51,16 @@ def refusal(rule: str) -> PydanticCustomError:
     return PydanticCustomError("catalogue", "{rule}", {"rule": rule})
 
 
-def _matching(rule: str, pattern: str) -> Callable[[str], str]:
+Check = Callable[[str, ValidationInfo], str]
+# What a store took over from an earlier version may be read, though a file may not say it any more.
+FROM_A_FILE = "from a file"
+
+
+def _matching(rule: str, pattern: str) -> Check:
     compiled = re.compile(pattern)
 
-    def check(value: str) -> str:
+    def check(value: str, info: ValidationInfo) -> str:
+        _nothing_hidden(value, info)
         if not compiled.fullmatch(value):
             raise refusal(rule)
         return value
@@ -55,8 +68,24 @@ def _matching(rule: str, pattern: str) -> Callable[[str], str]:
     return check
 
 
-def _plain(value: str) -> str:
-    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
+def _nothing_hidden(value: str, info: ValidationInfo) -> None:
+    if info.context == FROM_A_FILE and HIDDEN.search(value):
+        raise refusal("hidden")
+
+
+def _object_key(value: str, info: ValidationInfo) -> str:
+    _matches_object_key(value, info)
+    if info.context == FROM_A_FILE and {".", ".."} & set(re.split(r"[/\\]", value)):
+        raise refusal("dots")
+    return value
+
+
+_matches_object_key = _matching("object_key", r"[^/\\\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,1022}")
+
+
+def _plain(value: str, info: ValidationInfo) -> str:
+    _nothing_hidden(value, info)
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c not in "\n\t" for c in value):
         raise refusal("text")
     return value
 
@@ -79,7 +108,7 @@ AppName = Annotated[str, AfterValidator(_matching("app_name", r"[A-Za-z][A-Za-z0
 Variable = Annotated[str, AfterValidator(_matching("variable", r"[A-Za-z_][A-Za-z0-9_]{0,99}"))]
 Text = Annotated[str, AfterValidator(_plain)]
 Bucket = Annotated[str, AfterValidator(_matching("bucket", r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"))]
-ObjectKey = Annotated[str, AfterValidator(_matching("object_key", r"[^/\\\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,1022}"))]
+ObjectKey = Annotated[str, AfterValidator(_object_key)]
 ScriptPath = Annotated[
     str, AfterValidator(_matching("script_path", r"(?!.*(^|/)\.\.(/|$))[A-Za-z0-9_.][A-Za-z0-9_./+-]{0,199}"))
 ]

@@ -1,7 +1,8 @@
 """Makes text that came from outside (hosts, wires) fit for a screen, a log file and the store.
 
-Removes what could act on a terminal or deceive a reader: escape sequences, control characters, bidi overrides; bounds lines;
-blanks the signed parts of URLs. Never changes what ordinary text says, and never holds more than one line in memory.
+Removes what could act on a terminal (escape sequences, control characters), marks with `·` what could deceive a reader (characters
+that can't be seen or turn text around), bounds lines, blanks the signed parts of URLs.
+Never changes what ordinary text says, and never holds more than one line in memory.
 """
 
 from __future__ import annotations
@@ -25,10 +26,18 @@ _UNFINISHED = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*\x1b?"
     r"|\x1b[ -/]*)\Z"
 )
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL_CHARS = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
+_CONTROLS = re.compile(f"[{_CONTROL_CHARS}]")
 _SEPARATORS = re.compile(r"[\u2028\u2029]")
+# Soft hyphen, joiners and zero-width spaces, fillers, bidi marks and overrides, invisible operators, annotations, TAGs.
+HIDDEN_CHARS = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    r"\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+)
+HIDDEN = re.compile(f"[{HIDDEN_CHARS}]")
+HIDDEN_MARK = "·"
 # Anything at all that needs the slow way; `\r` stays for the progress lines.
-_SUSPECT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SUSPECT = re.compile(rf"[{_CONTROL_CHARS}\u2028\u2029{HIDDEN_CHARS}]")
 _PLAIN_BYTES = bytes(range(0x20, 0x7F)) + b"\n\t"
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
 _RETURNS = re.compile(r"\r+(?=\n|\Z)")
@@ -58,6 +67,11 @@ def redact(text: str) -> str:
     return _SECRET.sub(r"\1***", text)
 
 
+def visible(text: str) -> str:
+    """The text with `·` for each character that can't be seen or that turns text around."""
+    return text if text.isascii() else HIDDEN.sub(HIDDEN_MARK, text)
+
+
 def clean_text(text: str | bytes) -> str:
     """A short text in one piece, cleaned and redacted; line breaks stay. Invalid UTF-8 becomes U+FFFD."""
     if isinstance(text, bytes):
@@ -71,7 +85,7 @@ def _clean(text: str) -> str:
     text = _ESCAPES.sub("", text)
     if "\r" in text:
         text = _OVERWRITTEN.sub("", _RETURNS.sub("", text))
-    return _CONTROLS.sub("", _SEPARATORS.sub(" ", text))
+    return _CONTROLS.sub("", HIDDEN.sub(HIDDEN_MARK, _SEPARATORS.sub(" ", text)))
 
 
 class LogCleaner:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.clean import visible
 from engine.domain.states import AppStatus, HostState, OrderState
 from engine.reading.scope import Scope, find_app, find_instance
 from engine.store import tables as t
@@ -66,16 +67,16 @@ def _app_view(
     order = open_orders.get(instance.id) if instance else None
     return AppView(
         name=row.name,
-        alias=row.alias,
-        description=row.description,
+        alias=visible(row.alias),
+        description=visible(row.description),
         group=row.group_name or "",
         level=row.level_name or "",
         stack=row.stack,
         stack_version=row.stack_version,
-        owner=row.owner,
-        creator=row.creator,
+        owner=visible(row.owner),
+        creator=visible(row.creator),
         status=AppStatus(row.status),
-        metadata=dict(row.app_metadata),
+        metadata={visible(key): visible(value) for key, value in row.app_metadata.items()},
         version=instance.current_version if instance else "",
         hosts=counts.hosts if counts else 0,
         deployed_hosts=counts.deployed if counts else 0,
@@ -195,8 +196,8 @@ def _host_view(row: Any, apps: tuple[str, ...]) -> HostView:
         data_centre=row.data_centre,
         cell=row.cell,
         jump_chain=tuple(row.jump_chain),
-        os=row.os,
-        os_version=row.os_version,
+        os=visible(row.os),
+        os_version=visible(row.os_version),
         state=HostState(row.state),
         version=row.version,
         apps=apps,

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.clean import visible
 from engine.domain.message import message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
@@ -88,14 +89,14 @@ def _order_row(row: Any, counts: Mapping[str, int]) -> OrderRow:
     return OrderRow(
         id=row.id,
         kind=OrderKind(row.kind),
-        title=row.title,
+        title=visible(row.title),
         app=row.spec["app"],
         version=row.spec["version"],
         state=OrderState(row.state),
         done_hosts=counts.get(RunState.SUCCEEDED, 0),
         failed_hosts=counts.get(RunState.FAILED, 0),
         hosts=sum(counts.values()),
-        created_by=row.created_by,
+        created_by=visible(row.created_by),
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
@@ -116,7 +117,7 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         workspace=scope.workspace,
         production=scope.production,
         kind=progress.kind,
-        title=progress.title,
+        title=visible(progress.title),
         app=spec.app,
         version=spec.version,
         strategy=spec.strategy,
@@ -125,8 +126,8 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         state=progress.state,
         direction=progress.direction,
         paused=progress.paused,
-        reason=progress.reason,
-        created_by=progress.created_by,
+        reason=visible(progress.reason),
+        created_by=visible(progress.created_by),
         created_at=progress.created_at,
         started_at=progress.started_at,
         ended_at=progress.ended_at,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from engine.catalogue import models as m
 from engine.catalogue.catalogue import Catalogue
 from engine.catalogue.scalars import quote_both
+from engine.domain.clean import HIDDEN
 from engine.domain.message import message
 from engine.store import tables as t
 from engine.store.failures import store_error
@@ -50,7 +51,8 @@ quote_both(_Dumper)
 
 
 def dump(document: dict[str, Any], *, ascii_only: bool = False) -> str:
-    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=not ascii_only, width=120))
+    text = str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=not ascii_only, width=120))
+    return dump(document, ascii_only=True) if HIDDEN.search(text) else text
 
 
 def stored(conn: sa.Connection, tenant: str | None = None) -> Catalogue:
