@@ -39,11 +39,12 @@ test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
 simulate: $(READY)  ## N runs of whole releases in virtual time (N=10000 SEED=1), or one with its trace (REPLAY=seed)
 	@$(BIN)/python -m tests.simulation.simulate --runs $(N) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY))
 
-lint: $(READY)  ## format, lint, types, layers
+lint: $(READY)  ## format, lint, types, layers, shell
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.support.shell_texts
 
 chaos: $(READY)  ## releases on the lab while engines are killed and frozen (N=10 SEED=1, on both stores)
 	CHAOS_N=$(if $(filter command line environment,$(origin N)),$(N),10) CHAOS_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -s -p no:xdist tests/integration/chaos $(ARGS)

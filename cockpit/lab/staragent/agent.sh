@@ -2,6 +2,7 @@
 # The practice agent's own command: agent.sh start|stop|restart|status.
 home=$(cd "${0%/*}/.." && pwd) || exit 1
 pid_file=$home/run/agent.pid
+# shellcheck source=/dev/null
 . "$home/conf/agent.conf"
 
 agent_pid() {

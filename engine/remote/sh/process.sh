@@ -3,6 +3,7 @@
 facts() {
     f_state=- f_group=- f_start=- f_boot=- f_line=
     { read -r f_line; } 2>/dev/null <"/proc/$1/stat" || return 0
+    # shellcheck disable=SC2086 # numbers and one letter, split on purpose
     facts_of ${f_line##*) }
     { read -r f_boot; } 2>/dev/null </proc/sys/kernel/random/boot_id || f_boot=-
 }
@@ -31,6 +32,7 @@ group_alive() {
     [ -r /proc/self/stat ] || return 0
     for f_dir in /proc/[0-9]*; do
         { read -r f_line; } 2>/dev/null <"$f_dir/stat" || continue
+        # shellcheck disable=SC2086
         facts_of ${f_line##*) }
         [ "$f_group" = "$1" ] && [ "$f_state" != Z ] && [ "$f_state" != X ] && return 0
     done
@@ -40,6 +42,7 @@ group_alive() {
 # Sets n_now: seconds that only go forward, whatever happens to the host's clock; without /proc the clock must do.
 ticks() {
     n_now=
+    # shellcheck disable=SC2034
     { read -r n_now n_rest; } 2>/dev/null </proc/uptime
     n_now=${n_now%%.*}
     case $n_now in '' | *[!0-9]*) n_now=$(date +%s) ;; esac
