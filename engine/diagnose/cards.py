@@ -13,6 +13,21 @@ ANY: frozenset[StepName] = frozenset(StepName) - {
 _DOWNLOADS = frozenset({StepName.DOWNLOAD_SCRIPTS, StepName.DOWNLOAD_PACKAGE})
 _SCRIPTS = frozenset({StepName.INSTALL_SOFTWARE, StepName.CONFIGURE_ENVIRONMENT, StepName.DEPLOY})
 
+# A host's scripts speak its locale's language. The sentences are those of the C library (simplified and traditional Chinese,
+# Japanese), of Java, Node, Go and the usual servers; the names of the errors stand beside them in many logs.
+_DISK_FULL = (
+    r"(?i)no space left on device|disk quota exceeded|\bE(NOSPC|DQUOT)\b(?!: System limit)|not enough space on the disk"
+    r"|设备上?没有(剩余)?空间|磁盘(空间不足|空间已满|已满)|超出磁盘(限额|配额)"
+    r"|[裝設][置備]上?(已|已經)?[無沒](有)?(多餘|剩餘|可用)?(的)?空間|磁碟(空間不足|已滿)|超出磁碟[限配]額|磁碟配額已滿"
+    r"|デバイスに空き領域がありません|ディスク使用量制限を超過しました"
+)
+_PORT_IN_USE = (
+    r"(?i)address( is)? already in use|address in use\b|\bEADDRINUSE\b|\[Errno 98\]|\(os error 98\)|port is already allocated"
+    r"|\bport[ :]+\d+\b.{0,40}\b(already in use|in use by|already used|being used)|only one usage of each socket address"
+    r"|地址(已经|已|正)?(在|被)(使用|占用)|端口.{0,20}(被占用|被使用|已占用|在使用|正在使用|冲突)"
+    r"|[位地]址(已經|已|正)?有?(在|被)?(使用|佔用|占用)|連接埠.{0,20}(被佔用|被占用|被使用|使用中)|アドレスは(既|すで)に使用"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -30,7 +45,7 @@ CARDS: tuple[Card, ...] = (
     Card(
         "disk_full",
         ANY,
-        r"No space left on device|Disk quota exceeded",
+        _DISK_FULL,
         message("The disk of {host} is full."),
         message("Find the biggest folders (du -xk ~ | sort -n | tail), free space, then retry the host."),
         when_late=True,
@@ -52,7 +67,7 @@ CARDS: tuple[Card, ...] = (
     Card(
         "download_missing",
         _SCRIPTS,
-        r"ERROR 404: Not Found",
+        r"(ERROR|错误|錯誤|エラー) ?404[:：] ?Not Found|returned error: 404",
         message("A script of the tech stack on {host} asked for something that does not exist."),
         message("Correct the address in the stack's script, then retry the host."),
     ),
@@ -140,7 +155,7 @@ CARDS: tuple[Card, ...] = (
     Card(
         "port_in_use",
         _SCRIPTS,
-        r"(?i)address already in use",
+        _PORT_IN_USE,
         message("A port that {app} needs on {host} is in use."),
         message("Find who holds it (ss -tlnp), end it, then retry the host."),
     ),

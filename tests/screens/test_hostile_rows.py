@@ -13,7 +13,7 @@ from engine.store.store import Store
 from tests.support import seeds
 from tests.support.cockpit_screens import Situation, open_order, press
 
-EVIL = "[/x] [bold]\x1b]52;c;aGk=\x07\x1b]0;owned\x07\x9b21t\u202e[@click=app.quit]x"
+EVIL = "[/x] [bold]\x1b]52;c;aGk=\x07\x1b]0;owned\x07\x9b21t\u202e[@click=app.quit]x\u200b\u200d\U000e0041"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])
@@ -34,4 +34,5 @@ async def test_hostile_titles_evidence_and_logs_reach_the_terminal_harmless(
         lines = pilot.app.screen._compositor.render_strips()
         shown = "\n".join(segment.text for strip in lines for segment in strip)
     assert "[/x]" in shown
-    assert not any(char in shown for char in "\x1b\x07\x9b\u202e")
+    assert not any(char in shown for char in "\x1b\x07\x9b\u202e\u200b\u200d\U000e0041")
+    assert "·[@click=app.quit]x···" in shown

@@ -375,6 +375,40 @@ def test_what_is_written_out_is_text_to_either_version(word: str) -> None:
     assert yaml.safe_load(written)["tenants"][0]["groups"][0]["description"] == word
 
 
+HIDDEN = "must not hold characters that can't be seen or that turn text around (zero-width, joiner, bidi, tag)"
+
+
+@pytest.mark.parametrize("char", ["\u200b", "\u200d", "\u202e", "\u2066", "\u00ad", "\ufeff", "\u3164", "\U000e0041"])
+def test_what_cannot_be_seen_is_refused_in_every_name(char: str) -> None:
+    text = STACK.replace("python-web, version", f'"web{char}", version') + (
+        f'    groups: [{{name: g, description: "a{char}b"}}]\n'
+        f'    apps: [{{name: s, alias: "交易{char}核心", owner: "bob{char}", tech_stack: {{name: x, version: v}},'
+        f' metadata: {{"k{char}": v}}, packages: [{{version: v, region: r, bucket: bbb, key: "a{char}.tar"}}]}}]\n'
+        f'    workspaces: [{{name: p, jump_hosts: [{{name: j, address: a, ssh_user: "op{char}"}}]}}]\n'
+    )
+    app = "tenants[0].apps[0]"
+    assert {problem.split(": ", 1)[1] for problem in problems_of(text)} == {
+        f"tenants[0].tech_stacks[0].name: {HIDDEN}",
+        f"tenants[0].groups[0].description: {HIDDEN}",
+        f"{app}.alias: {HIDDEN}",
+        f"{app}.owner: {HIDDEN}",
+        f"{app}.metadata.k{char}: {HIDDEN}",
+        f"{app}.packages[0].key: {HIDDEN}",
+        f"tenants[0].workspaces[0].jump_hosts[0].ssh_user: {HIDDEN}",
+    }
+
+
+@pytest.mark.parametrize("key", ["../up.tar", "a/../../b", "a/./b", "a/..", "a\\..\\b"])
+def test_a_key_with_dot_parts_is_refused(key: str) -> None:
+    (found,) = problems_of(STACK.replace("s.tar.gz", f"'{key}'"))
+    assert "archive.key: must not have . or .. as a part between slashes" in found
+
+
+@pytest.mark.parametrize("key", ["a..b/c", "..a", "a/...", "a//b", ".hidden/x"])
+def test_other_dots_belong_to_a_key(key: str) -> None:
+    assert read_text(STACK.replace("s.tar.gz", f"'{key}'")).tenants[0].tech_stacks[0].archive.key == key
+
+
 def test_mounts_have_a_port_only_in_a_vserver_group() -> None:
     text = (
         "version: 1\ntenants: [{name: acme, workspaces: [{name: p, service_instances: [{app: a, mounts: ["

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cockpit.cli.run import run
 from engine.api import Api
@@ -209,6 +211,28 @@ def test_columns_line_up_behind_chinese_names(store: str, capsys: Out) -> None:
     assert run(["app", "list", "--store", store]) == 0
     title, row = capsys.readouterr().out.splitlines()
     assert cell_len(title[: title.index("stack")]) == cell_len(row[: row.index("web 1.0")])
+
+
+def test_names_of_an_older_store_that_deceive_are_marked_and_can_be_corrected(
+    store: str, catalogue: Path, tmp_path: Path, capsys: Out
+) -> None:
+    with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE app SET alias = ?", ("evil\u202etxt.exe\u200b",))
+        connection.execute("UPDATE package SET key = 'a/../b.tar'")
+    assert run(["--store", store, "app", "list"]) == 0
+    assert "evil·txt.exe·" in capsys.readouterr().out
+    assert run(["--store", store, "export"]) == 0
+    exported = capsys.readouterr().out
+    assert "\u202e" not in exported
+    assert yaml.safe_load(exported)["tenants"][0]["apps"][0]["alias"] == "evil\u202etxt.exe\u200b"
+    file = tmp_path / "exported.yaml"
+    file.write_text(exported)
+    assert run(["--store", store, "apply", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "apps[0].alias: must not hold characters that can't be seen" in said
+    assert "packages[0].key: must not have . or .. as a part" in said
+    assert run(["--store", store, "apply", str(catalogue)]) == 0
+    assert "alias: evil·txt.exe· → 交易核心" in capsys.readouterr().out
 
 
 def test_something_unexpected_is_one_line_with_the_place_of_the_details(
