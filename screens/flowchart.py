@@ -5,9 +5,9 @@ Pure: nodes and their needs in, places out. It draws nothing and knows no colour
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 
 class GraphNode(Protocol):
@@ -16,6 +16,18 @@ class GraphNode(Protocol):
 
     @property
     def needs(self) -> tuple[str, ...]: ...
+
+
+NodeT = TypeVar("NodeT", bound=GraphNode)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(Generic[NodeT]):
+    """A row of a flowchart: one node, or several that follow each other and are told in one row."""
+
+    key: str
+    needs: tuple[str, ...]
+    nodes: tuple[NodeT, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,7 @@ class Layers:
     rows: int
 
 
-def in_order(nodes: Sequence[GraphNode]) -> list[GraphNode]:
+def in_order(nodes: Sequence[NodeT]) -> list[NodeT]:
     """The nodes with every need before what needs it, otherwise as given. Needs outside of `nodes` do not count.
 
     Raises ValueError for a cycle.
@@ -47,7 +59,7 @@ def in_order(nodes: Sequence[GraphNode]) -> list[GraphNode]:
     known = {node.key for node in nodes}
     left = list(nodes)
     placed: set[str] = set()
-    ordered: list[GraphNode] = []
+    ordered: list[NodeT] = []
     while left:
         free = next((node for node in left if all(n in placed or n not in known for n in node.needs)), None)
         if free is None:
@@ -56,6 +68,24 @@ def in_order(nodes: Sequence[GraphNode]) -> list[GraphNode]:
         placed.add(free.key)
         ordered.append(free)
     return ordered
+
+
+def folded(nodes: Sequence[NodeT], may_fold: Collection[str], most: int) -> tuple[Folded[NodeT], ...]:
+    """Rows for the nodes: one each where there are at most `most`, else one for every run of nodes that may be folded.
+
+    `may_fold` are keys. What needed a node that is folded needs the row it is told in."""
+    ordered = in_order(nodes)
+    runs: list[list[NodeT]] = []
+    for node in ordered:
+        joins = len(ordered) > most and runs and node.key in may_fold and runs[-1][-1].key in may_fold
+        runs[-1].append(node) if joins else runs.append([node])
+    row_of = {node.key: run[0].key for run in runs for node in run}
+    return tuple(Folded(run[0].key, _needs_of(run, row_of), tuple(run)) for run in runs)
+
+
+def _needs_of(run: Sequence[GraphNode], row_of: Mapping[str, str]) -> tuple[str, ...]:
+    outside = (row_of[need] for node in run for need in node.needs if need in row_of)
+    return tuple(dict.fromkeys(key for key in outside if key != run[0].key))
 
 
 def lanes(nodes: Sequence[GraphNode]) -> tuple[LaneRow, ...]:

@@ -17,7 +17,7 @@ from screens.flowchart import in_order
 from screens.paint import paint_of, strip_of
 from screens.translate import N_
 from screens.widgets.cursor import cursor_style
-from screens.widgets.lanes import paint_lanes
+from screens.widgets.lanes import NO_LIMIT, paint_lanes
 from screens.widgets.layered import paint_layered
 from screens.widgets.painting import Painting, Spot
 
@@ -63,13 +63,28 @@ class FlowView(ScrollView, can_focus=True):
         if self.app.size.width >= WIDE:
             self._painting = paint_layered(self._chart, paint, now)
         else:
-            self._painting = paint_lanes(self._chart, max(20, width), paint, now)
+            # walked through by hand it shows every node; else what has ended makes room for the hosts
+            most = NO_LIMIT if self.has_focus else self._rows_to_take()
+            self._painting = paint_lanes(
+                self._chart, max(20, width), paint, now, most=most, unfolded="" if self.has_focus else self.selected
+            )
         self.virtual_size = Size(self._painting.width, len(self._painting.lines))
         if len(before.lines) != len(self._painting.lines):
             self.refresh(layout=True)
             self.call_after_refresh(self._fit)
         if before != self._painting:
             self.refresh()
+
+    def _rows_to_take(self) -> int:
+        """On a low terminal the hosts and what to do about them come first."""
+        return max(3, (self.app.size.height - 12) // 4)
+
+    def on_focus(self) -> None:
+        self.paint_at(self._now)
+        self._scroll_to_selected()
+
+    def on_blur(self) -> None:
+        self.on_focus()
 
     def _fit(self) -> None:
         """A scrollbar that came or went with the new height leaves another width to draw in."""
@@ -80,6 +95,7 @@ class FlowView(ScrollView, can_focus=True):
         if key == self.selected or key not in self._painting.spots:
             return
         self.selected = key
+        self.paint_at(self._now)
         self._scroll_to_selected()
         self.refresh()
         self.post_message(self.Selected(key, by_hand=by_hand))

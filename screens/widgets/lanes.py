@@ -7,39 +7,65 @@ from rich.text import Text
 
 from engine.views import NodeView
 from screens import words
-from screens.flowchart import LaneRow, in_order, lanes
+from screens.flowchart import Folded, LaneRow, folded, lanes
 from screens.paint import Paint
+from screens.translate import _
 from screens.widgets.painting import Painting, Spot, node_detail
 
+# rows: more than any flowchart has
+NO_LIMIT = 1_000_000
 
-def paint_lanes(nodes: tuple[NodeView, ...], width: int, paint: Paint, now: float) -> Painting:
-    """`width` in cells. The state, the name, the hosts and what the node waits for, one row each."""
-    by_key = {node.key: node for node in nodes}
-    rows = lanes(in_order(nodes))
-    graph = 2 * (1 + max((max(row.lane, *row.joins, *row.forks, *row.passing, 0) for row in rows), default=0))
-    names = max((cell_len(words.node_word(node)) for node in nodes), default=0)
+
+def paint_lanes(
+    nodes: tuple[NodeView, ...], width: int, paint: Paint, now: float, *, most: int = NO_LIMIT, unfolded: str = ""
+) -> Painting:
+    """`width` in cells. The state, the name, the hosts and what the node waits for, one row each.
+
+    Beyond `most` rows the nodes that have ended well are folded into one row, except the node with the key `unfolded`."""
+    told = folded(nodes, {node.key for node in nodes if _over(node) and node.key != unfolded}, most)
+    graph_rows = lanes(told)
+    by_key = {row.key: row for row in told}
+    graph = 2 * (1 + max((max(row.lane, *row.joins, *row.forks, *row.passing, 0) for row in graph_rows), default=0))
+    names = max((cell_len(words.node_word(row.nodes[0])) for row in told if len(row.nodes) == 1), default=0)
     lines, spots = [], {}
-    for at, row in enumerate(rows):
-        lines.append(_row(row, by_key[row.key], graph, names, width, paint, now))
-        spots[row.key] = Spot(0, at, width, 1)
+    for at, row in enumerate(graph_rows):
+        line = _graph(row, by_key[row.key].nodes[-1], graph, paint)
+        line.append_text(_told(by_key[row.key], width - line.cell_len, names, paint, now))
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+        spots |= {node.key: Spot(0, at, width, 1) for node in by_key[row.key].nodes}
     return Painting(tuple(lines), spots, width)
 
 
-def _row(row: LaneRow, node: NodeView, graph: int, names: int, width: int, paint: Paint, now: float) -> Text:
-    line = _graph(row, node, graph, paint)
+def _over(node: NodeView) -> bool:
+    return node.state.complete and not node.failed
+
+
+def _told(row: Folded[NodeView], width: int, names: int, paint: Paint, now: float) -> Text:
+    if len(row.nodes) > 1:
+        return _several(row.nodes, paint)
+    node = row.nodes[0]
     name = Text(words.node_word(node), style=paint.strong if not node.state.complete else paint.plain)
     name.truncate(names, pad=True)
-    line.append_text(name)
     detail = node_detail(node, paint, now)
-    room = width - line.cell_len - detail.cell_len - 4
+    room = width - name.cell_len - detail.cell_len - 4
     hosts = Text("  ")
     if room >= 6:
         names_of_hosts = Text(" ".join(node.hosts) if node.kind.runs_hosts else "", style=paint.dim)
         names_of_hosts.truncate(room, overflow="ellipsis", pad=True)
         hosts.append_text(names_of_hosts)
-    line.append_text(hosts).append("  ").append_text(detail)
-    line.truncate(width, overflow="ellipsis")
-    return line
+    return name.append_text(hosts).append("  ").append_text(detail)
+
+
+def _several(nodes: tuple[NodeView, ...], paint: Paint) -> Text:
+    """`initialise … group 2  5 ended, 6/6 hosts`: what is over, in one row."""
+    text = Text(f"{words.node_word(nodes[0])} … {words.node_word(nodes[-1])}", style=paint.plain)
+    text.append("  " + _("{count} ended").format(count=len(nodes)), paint.dim)
+    hosts = sum(len(node.hosts) for node in nodes if node.kind.runs_hosts)
+    if hosts:
+        done = sum(node.done for node in nodes if node.kind.runs_hosts)
+        text.append(", " + _("{done}/{all} hosts").format(done=done, all=hosts), paint.dim)
+    return text
 
 
 def _graph(row: LaneRow, node: NodeView, width: int, paint: Paint) -> Text:
