@@ -89,6 +89,11 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             return
         self.action_do_it()
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was missing is being given: the sentence about it goes."""
+        event.stop()
+        self.query_one("#missing").display = False
+
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
         if event.select.is_blank() or str(event.select.value) == self._params.get("version"):

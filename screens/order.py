@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 
 from engine.api import Api
 from engine.domain.problem import Problem, ProblemError
@@ -23,6 +23,7 @@ from screens.asking import ask
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.flow_view import FlowView
+from screens.widgets.host_pane import HostPane
 from screens.widgets.host_table import HostTable
 from screens.widgets.log_pane import LogPane
 from screens.widgets.next_line import NextLine
@@ -65,12 +66,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         yield OrderHead()
         yield FlowView(id="flow")
         with Horizontal(id="lower"):
-            with Vertical(id="left"):
-                yield HostTable()
-                slider = WeightSlider()
-                slider.display = False
-                yield slider
-                yield Problems(id="problems", evidence_lines=4)
+            yield HostPane()
             yield LogPane()
         yield Notice()
         yield NextLine()
@@ -299,6 +295,7 @@ class OrderScreen(WatchingScreen[OrderView]):
             self._show_logs(host)
         self.query_one(Problems).show(_problems(self.data, host))
         self.set_class(_before_start(self.data), "-problems")
+        self.query_one(HostPane).fit()
 
     def _show_logs(self, host: HostRunView) -> None:
         """The present attempt at once; those before it are asked of the store, once per attempt."""

@@ -10,7 +10,17 @@ import typer
 
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_order
-from cockpit.cli.output import at, nobody_reads, note, print_json, print_json_line, print_problem, print_table, say
+from cockpit.cli.output import (
+    at,
+    nobody_reads,
+    note,
+    print_json,
+    print_json_line,
+    print_problem,
+    print_table,
+    said_of,
+    say,
+)
 from cockpit.cli.release import weights_of
 from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
@@ -315,7 +325,7 @@ def _not_ready(session: Session, view: OrderView) -> int:
         "init_failed",
         message("Order #{id} can't be started: its check found problems.", id=view.id),
         message("Put them right, then `cockpit order initialise {id}`.", id=view.id),
-        "\n".join(f"{host}: {tr(found.what)} {tr(found.remedy)}" for host, found in view.problems),
+        "\n".join(said_of(host, found) for host, found in view.problems),
     )
     print_problem(problem, as_json=session.json)
     return FAILED
@@ -369,7 +379,7 @@ def _show(view: OrderView) -> None:
             )
         )
     for host, problem in view.problems:
-        note(f"{host}: {tr(problem.what)} {tr(problem.remedy)}")
+        note(said_of(host, problem))
     if view.problem:
         print_problem(view.problem, as_json=False)
     say(tr(view.next))

@@ -84,6 +84,11 @@ def _write(name: str, line: str) -> None:
             note(_("The answer could not be written: {why}.").format(why=error.strerror))
 
 
+def said_of(about: str, problem: Problem) -> str:
+    """What happened and what to do, in one line, behind the host it happened to; some things happen to no host."""
+    return " ".join(part for part in (f"{about}:" if about else "", tr(problem.what), tr(problem.remedy)) if part)
+
+
 def print_problem(problem: Problem, *, as_json: bool) -> None:
     """What happened, to what, and what to do next."""
     if as_json:

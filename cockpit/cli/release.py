@@ -11,7 +11,7 @@ import typer
 
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED
-from cockpit.cli.output import note, print_json, print_problem, print_table, say
+from cockpit.cli.output import note, print_json, print_problem, print_table, said_of, say
 from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
 from engine.domain.message import Message, message
@@ -135,7 +135,7 @@ def create(
     else:
         say(str(order_id))
         for host, problem in view.problems:
-            note(f"{host}: {tr(problem.what)} {tr(problem.remedy)}")
+            note(said_of(host, problem))
     return FAILED if view.state is OrderState.INIT_FAILED else DONE
 
 

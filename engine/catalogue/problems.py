@@ -32,7 +32,7 @@ class CatalogueError(ProblemError):
             Problem(
                 "catalogue_refused",
                 message("The catalogue has {count} problem(s); nothing was changed.", count=len(self.problems)),
-                message("Correct every line named below, then apply it again."),
+                message("Correct each of these lines, then apply the file again."),
                 "\n".join(str(problem) for problem in self.problems[:20]),
             )
         )

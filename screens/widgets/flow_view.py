@@ -79,12 +79,10 @@ class FlowView(ScrollView, can_focus=True):
         """On a low terminal the hosts and what to do about them come first."""
         return max(3, (self.app.size.height - 12) // 4)
 
-    def on_focus(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self.paint_at(self._now)
         self._scroll_to_selected()
-
-    def on_blur(self) -> None:
-        self.on_focus()
 
     def _fit(self) -> None:
         """A scrollbar that came or went with the new height leaves another width to draw in."""

@@ -27,7 +27,8 @@ def paint_lanes(
     by_key = {row.key: row for row in told}
     graph = 2 * (1 + max((max(row.lane, *row.joins, *row.forks, *row.passing, 0) for row in graph_rows), default=0))
     names = max((cell_len(words.node_word(row.nodes[0])) for row in told if len(row.nodes) == 1), default=0)
-    lines, spots = [], {}
+    lines: list[Text] = []
+    spots: dict[str, Spot] = {}
     for at, row in enumerate(graph_rows):
         line = _graph(row, by_key[row.key].nodes[-1], graph, paint)
         line.append_text(_told(by_key[row.key], width - line.cell_len, names, paint, now))

@@ -12,7 +12,7 @@ from engine.domain.problem import Problem
 from screens.filters import without_hostile_text
 from screens.paint import paint_of
 from screens.translate import _, tr
-from screens.widgets.prose import Prose
+from screens.widgets.prose import Prose, wrapped
 from screens.words import Tone
 
 
@@ -23,7 +23,7 @@ def problem_text(problem: Problem, app: App[object], *, about: str = "", evidenc
     if about:
         text.append(f"{about}: ", "bold")
     text.append(tr(problem.what), paint.tone(Tone.FAIL))
-    for line in problem.evidence.splitlines()[-evidence_lines:]:
+    for line in problem.evidence.splitlines()[-evidence_lines:] if evidence_lines else []:
         text.append(f"\n  │ {without_hostile_text(line)}", paint.dim)
     remedy = tr(problem.remedy)
     if remedy:
@@ -51,17 +51,23 @@ class Trouble(Prose):
 
 
 class Problems(VerticalScroll, can_focus=True):
-    """Every problem at once, each with its host: scrolls when they are many. Takes no room when there are none."""
+    """Every problem at once, each with its host: scrolls when they are many. Takes no room when there are none.
+
+    Where room is short, evidence goes before what happened and what to do about it."""
 
     def __init__(self, *, id: str | None = None, evidence_lines: int = 6) -> None:
         super().__init__(id=id)
         self._evidence_lines = evidence_lines
         self._text = Prose()
         self._shown: tuple[tuple[str, Problem], ...] = ()
+        self._room: int | None = None
         self.display = False
 
     def compose(self) -> ComposeResult:
         yield self._text
+
+    def on_resize(self) -> None:
+        self._say()
 
     def show(self, problems: Sequence[tuple[str, Problem]]) -> None:
         """(host or "", problem) each."""
@@ -69,5 +75,23 @@ class Problems(VerticalScroll, can_focus=True):
             return
         self._shown = tuple(problems)
         self.display = bool(problems)
-        parts = [problem_text(p, self.app, about=about, evidence_lines=self._evidence_lines) for about, p in problems]
-        self._text.say(Text("\n").join(parts))
+        self._say()
+
+    def fit(self, rows: int) -> None:
+        """Take at most so many rows."""
+        if rows != self._room:
+            self._room = rows
+            self.styles.max_height = rows
+            self._say()
+
+    def _say(self) -> None:
+        """With as much evidence as there is room for, its last lines."""
+        width = self._text.content_size.width
+        for lines in range(self._evidence_lines, -1, -1):
+            text = self._with_evidence(lines)
+            if self._room is None or not width or wrapped(text, width).plain.count("\n") < self._room:
+                break
+        self._text.say(text)
+
+    def _with_evidence(self, lines: int) -> Text:
+        return Text("\n").join(problem_text(p, self.app, about=about, evidence_lines=lines) for about, p in self._shown)

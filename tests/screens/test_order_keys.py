@@ -310,3 +310,14 @@ async def test_the_filter_of_the_apps_can_be_inverted_and_dropped(tmp_path: Path
         assert shown() == ["trade-core"]
         await press(pilot, "escape")
         assert shown() == ["ledger", "trade-core"]
+
+
+async def test_what_was_missing_is_no_longer_said_once_it_is_given(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "group_running")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "x", "enter")
+        missing = pilot.app.screen.query_one("#missing")
+        assert missing.display
+        await press(pilot, "w")
+        assert not missing.display

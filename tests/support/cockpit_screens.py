@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from cockpit.app import CockpitApp
 from engine.api import Api, ApiError
+from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState
 from engine.store.store import Store
@@ -62,16 +63,16 @@ class AnsweredApi(Api):
 class Situation:
     """A store with at most one order in it, its logs, and the app on it."""
 
-    def __init__(self, folder: Path, situation: str) -> None:
+    def __init__(self, folder: Path, situation: str, *, hosts: int = 8, spec: ReleaseSpec | None = None) -> None:
         """`situation` is one of `seeds.SITUATIONS`, `fleet` (no order) or `empty` (no app)."""
         self.url = f"sqlite:///{folder}/store.db"
         self.log_dir = folder / "logs"
         self.order_id = 0
         store = Store.open(self.url, create=True)
         if situation != "empty":
-            seeds.seed_fleet(store)
+            seeds.seed_fleet(store, hosts=hosts)
         if situation not in ("empty", "fleet"):
-            self.order_id = seeds.seed_order(store, situation)
+            self.order_id = seeds.seed_order(store, situation, spec)
             self._write_logs()
         seeds.seed_engine(store)
         store.close()

@@ -394,6 +394,26 @@ def _halted(story: OrderStory) -> None:
     story.state(OrderState.HALTED, problem)
 
 
+def _halted_late(story: OrderStory) -> None:
+    """A host of the last group but one fails; every group before it is over."""
+    _waiting_at_beta_gate(story)
+    story.confirm("beta-confirm")
+    plan = story.progress.plan
+    assert plan is not None
+    groups = [node for node in plan.nodes if node.key.startswith("group-")]
+    for group in groups[:-2]:
+        story.run_group(group.key)
+    late = groups[-2]
+    story.begin_group(late.key)
+    *well, sick = late.hosts
+    for host in well:
+        story.run_host(host)
+    problem = health_problem(sick)
+    story.run_host(sick, upto=StepName.CHECK_HEALTH, fails=problem)
+    story.node(late.key, NodeState.HALTED)
+    story.state(OrderState.HALTED, problem)
+
+
 def _retrying(story: OrderStory) -> None:
     """The host that failed is tried again, and deploys."""
     _halted(story)
@@ -465,6 +485,7 @@ SITUATIONS: dict[str, Callable[[OrderStory], None]] = {
     "waiting_at_gray_gate": _waiting_at_beta_gate,  # in gray mode: no host of Beta has its weight back
     "group_running": _group_running,
     "halted": _halted,
+    "halted_late": _halted_late,
     "retrying": _retrying,
     "paused": _paused,
     "rolling_back": _rolling_back,

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cockpit.cli.output import said_of
 from cockpit.cli.run import run
 from engine.api import Api
+from engine.domain.message import message
+from engine.domain.problem import Problem
 from engine.domain.states import OrderState
 
 CATALOGUE = """
@@ -263,3 +266,9 @@ def test_settings_that_are_wrong_fail_every_command_in_one_sentence(tmp_path: Pa
     (tmp_path / "config.toml").write_text("colour = 'red'\n")
     assert run(["order", "list"]) == 1
     assert f"colour in {tmp_path}/config.toml" in capsys.readouterr().err
+
+
+def test_what_happened_to_no_host_has_no_colon_in_front() -> None:
+    problem = Problem("package_missing", message("It is not in the bucket."), message("Upload it again."))
+    assert said_of("", problem) == "It is not in the bucket. Upload it again."
+    assert said_of("hz-01", problem) == "hz-01: It is not in the bucket. Upload it again."

@@ -302,6 +302,7 @@ EXPECTED_FIRST = {
     "waiting_at_gray_gate": Act.SET_WEIGHTS,
     "group_running": Act.PAUSE,
     "halted": Act.RETRY,
+    "halted_late": Act.RETRY,
     "retrying": Act.PAUSE,
     "paused": Act.RESUME,
     "rolling_back": Act.PAUSE,

@@ -1,0 +1,34 @@
+"""The hosts of the selected node and, under them, what stands in the way: hosts stay in sight however long that is."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from screens.widgets.host_table import HostTable
+from screens.widgets.trouble import Problems
+from screens.widgets.weight_slider import WeightSlider
+
+# rows that the hosts keep: the heading and five of them
+HOST_ROWS = 6
+
+
+class HostPane(Vertical):
+    def __init__(self) -> None:
+        super().__init__(id="left")
+
+    def compose(self) -> ComposeResult:
+        yield HostTable()
+        slider = WeightSlider()
+        slider.display = False
+        yield slider
+        yield Problems(id="problems", evidence_lines=4)
+
+    def on_resize(self) -> None:
+        self.fit()
+
+    def fit(self) -> None:
+        """Give the problems what the hosts leave; all of it where there is no host to show yet."""
+        rows = self.content_size.height
+        kept = HOST_ROWS if self.query_one(HostTable).styles.display != "none" else 0
+        self.query_one(Problems).fit(max(3, rows - kept))
