@@ -161,6 +161,10 @@ def ssh_settings(settings: Settings) -> SshSettings:
         config=Path.home() / ".ssh" / "config" if wanted.config else None,
         connect_timeout_s=wanted.connect_timeout_s,
         login_timeout_s=wanted.login_timeout_s,
+        kex=wanted.kex,
+        ciphers=wanted.ciphers,
+        macs=wanted.macs,
+        host_key_algorithms=wanted.host_key_algorithms,
         ask_at=AskAt(wanted.ask_at),
         ask_deadline_s=wanted.ask_deadline_s,
     )

@@ -80,6 +80,16 @@ def paths(value: Any) -> tuple[Path, ...]:
     return tuple(map(path, listed))
 
 
+def names(value: Any) -> tuple[str, ...]:
+    """A list of names; in the environment written as JSON, or with commas as ssh has them."""
+    listed = value
+    if isinstance(value, str):
+        listed = _from_json(value) if value.lstrip().startswith("[") else [each.strip() for each in value.split(",")]
+    if not isinstance(listed, list | tuple) or not all(isinstance(each, str) for each in listed):
+        raise Wrong((), "it should be a list of names")
+    return tuple(each for each in listed if each)
+
+
 def yes_or_no(value: Any) -> bool:
     if isinstance(value, bool):
         return value

@@ -50,6 +50,14 @@ class SshSettings:
     config: bool = setting(
         kinds.yes_or_no, "Honour IdentityFile, HostKeyAlias and UserKnownHostsFile of ~/.ssh/config.", False
     )
+    kex: tuple[str, ...] = setting(
+        kinds.names, "Key exchanges to offer, the preferred first; empty: all that are safe, the fast ones first.", ()
+    )
+    ciphers: tuple[str, ...] = setting(kinds.names, "Ciphers to offer; likewise.", ())
+    macs: tuple[str, ...] = setting(kinds.names, "MACs to offer; likewise.", ())
+    host_key_algorithms: tuple[str, ...] = setting(
+        kinds.names, "Kinds of host keys to ask for; empty: those that are recorded for the host.", ()
+    )
     ask_at: str = setting(
         kinds.one_of("jump_hosts", "all", "nowhere"),
         "Where a server's question (a one-time password) is put to the operators.",

@@ -34,13 +34,14 @@ class RemoteError(ProblemError):
     """A host or a hop could not be used, or refused. `problem.code` says which: `jump_host_unreachable`,
     `host_unreachable`, `host_key_unknown`, `host_key_changed`, `permission_denied`, `link_lost`, `job_epoch_refused`,
     `job_vanished`, `disk_full`, `remote_deadline`, `host_key_unreadable`, `one_time_password_missing`,
-    `one_time_password_refused`."""
+    `one_time_password_refused`, `forwarding_refused`, `no_shell`, `password_expired`, `login_waits`, `login_talks`,
+    `job_refused`, `tool_missing`, `no_common_algorithm`, `ssh_algorithm_unknown`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteResult:
-    """`exit_status` None: the link broke before it was known, which is never success. `output` is stdout and stderr, raw,
-    cut at `limit` bytes."""
+    """`exit_status` None: the link broke before it was known, which is never success. `output` is stdout and stderr of
+    the script, raw, cut at `limit` bytes; what the login said before is none of it."""
 
     exit_status: int | None
     output: bytes
@@ -121,9 +122,17 @@ class StopOutcome(StrEnum):
 
 class Remote(Protocol):
     async def run(
-        self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
+        self,
+        host: Host,
+        script: str,
+        *,
+        stdin: bytes = b"",
+        deadline_s: float = 30.0,
+        limit: int = 1_048_576,
+        for_job: bool = False,
     ) -> RemoteResult:
-        """Run a short piece of POSIX sh that changes nothing or may be run again. Raises RemoteError."""
+        """Run a short piece of POSIX sh that changes nothing or may be run again. `for_job`: refuse as `follow` would where no job
+        could be set up. Raises RemoteError."""
         ...
 
     def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
@@ -137,6 +146,11 @@ class Remote(Protocol):
 
     async def stop(self, job: Job) -> StopOutcome:
         """Stop the job's process group and verify that it is gone. Raises RemoteError."""
+        ...
+
+    def log_in_anew(self, hosts: Sequence[Host]) -> None:
+        """Somebody tries again what failed: use no login at these hosts from before now, and tell no old refusal again. What is
+        at work goes on; a shared login of a jump host stays unless something was refused behind it."""
         ...
 
     async def close(self) -> None: ...

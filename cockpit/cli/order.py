@@ -198,7 +198,8 @@ def retry(session: Session, order: Order, host: Hosts = None) -> int:
 
 @command(app, "pause")
 def pause(session: Session, order: Order) -> int:
-    """Start no further host; those at work finish."""
+    """Start no further host. Those at work stand still before their next step on the balancer, maybe at weight 0, until the
+    order is resumed; a job on a host runs to its end first."""
     return _act(session, order, Act.PAUSE)
 
 

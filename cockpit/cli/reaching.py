@@ -106,6 +106,8 @@ def _tell_reached(each: Reached) -> None:
         say(f"✓ {each.hop}  {each.seconds:.2f} s")
         return
     say(f"✗ {each.hop}  {tr(each.problem.what)}")
+    for line in each.problem.evidence.splitlines():
+        say(f"    {line}")
     say(f"  {tr(each.problem.remedy)}")
 
 

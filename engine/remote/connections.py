@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import asyncssh
 
@@ -18,7 +19,7 @@ from engine.domain.fleet import Host
 from engine.ports import Asker, RemoteError
 from engine.remote import problems
 from engine.remote.hops import Hop, Route, route_to
-from engine.remote.login import Logins
+from engine.remote.login import Client, Logins
 from engine.remote.settings import SshSettings
 
 _JUMP_BACKOFF_S = (0.5, 2.0)  # short: until then whoever asks is told the old failure, even if it was just repaired
@@ -41,6 +42,9 @@ class Link:
         self._failed: RemoteError | None = None
         self._not_before = 0.0
         self._idle: asyncio.TimerHandle | None = None
+        self._asked = False  # a person's answer opened it
+        self._refused = False  # it opens no way to something behind it; `_prohibited`: its server forbids it
+        self._prohibited = False
 
     @property
     def hop(self) -> Hop:
@@ -81,24 +85,36 @@ class Link:
             self._failed, self._not_before = error, time.monotonic() + wait_s
 
     async def _open(self) -> asyncssh.SSHClientConnection:
-        parent = self._pool.link(self.route[:-1]) if len(self.route) > 1 else None
-        if parent is not None:
-            parent.take()
-        try:
-            tunnel = await parent.connection() if parent is not None else None
-            connection, client = await self._pool.logins.log_in(self.route, tunnel, parent)
-        except BaseException:
-            if parent is not None:
-                parent.release()
-            raise
-        self._connection, self._parent = connection, parent
+        if len(self.route) == 1:
+            connection, client = await self._pool.logins.log_in(self.route, None, None)
+        else:
+            connection, client, self._parent = await self._through()
+        self._connection = connection
         settings = self._pool.settings
+        self._asked = client.asked
         self._idle_s = settings.asked_connection_idle_s if client.asked else settings.connection_idle_s
         client.link = self
         if connection.is_closed():
             self.lost()
             raise problems.link_lost_once(self.hop, "closed right after the login")
         return connection
+
+    async def _through(self) -> tuple[asyncssh.SSHClientConnection, Client, Link]:
+        """Log in through the hop before. If that one's connection was kept and turns out to be dead, once more through a new one:
+        nothing has begun."""
+        kept = True
+        while True:
+            parent = self._pool.link(self.route[:-1])
+            parent.take()
+            kept = kept and parent.is_open
+            try:
+                return *await self._pool.logins.log_in(self.route, await parent.connection(), parent), parent
+            except BaseException as error:
+                died = kept and not parent.is_open and isinstance(error, RemoteError)
+                parent.release()
+                if not died:
+                    raise
+                kept = False
 
     def take(self) -> None:
         self.users += 1
@@ -108,10 +124,45 @@ class Link:
 
     def release(self, count: int = 1) -> None:
         self.users -= count
-        if self.users == 0 and self._connection is not None and self._idle is None:
+        if self.users == 0 and self.retired:
+            self._leave()
+        elif self.users == 0 and self._connection is not None and self._idle is None:
             self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._close_idle)
         elif self.users == 0 and self._connection is None and self._failed is None and self._opening is None:
             self._pool.forget(self)
+
+    @property
+    def retired(self) -> bool:
+        """Whoever uses it goes on with it, nobody else gets it."""
+        return not self._pool.holds(self)
+
+    def retire(self) -> None:
+        """Give it to nobody any more; it is closed when its last user has left."""
+        self._pool.retire(self)
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if not self.users:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        elif self._opening is None:
+            self._pool.forget(self)
+
+    def refuses(self, *, prohibited: bool) -> None:
+        """It opened no way to what is behind it: whoever logs in anew there does not take it for granted any more."""
+        self._refused = True
+        self._prohibited = self._prohibited or prohibited
+
+    def renew(self) -> None:
+        """A person tries again: an old refusal is not told again, and what logged in before the repair is used no more. A jump
+        host is left alone while it does its work: many share it, and somebody may have been asked for its password."""
+        if self._opening is None and (
+            not self.is_open or not self.hop.is_jump or self._prohibited or (self._refused and not self._asked)
+        ):
+            self.retire()
 
     def _close_idle(self) -> None:
         self._idle = None
@@ -150,22 +201,43 @@ class Link:
             connection.abort()
 
 
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A connection in use. `kept`: it was open before, so that it may be dead by now."""
+
+    link: Link
+    connection: asyncssh.SSHClientConnection
+    kept: bool
+
+    @property
+    def channels(self) -> asyncio.Semaphore:
+        return self.link.channels
+
+
 class Connections:
     def __init__(self, settings: SshSettings, asker: Asker | None = None) -> None:
         self.settings = settings
         self.logins = Logins(settings, asker)
         self._links: dict[Route, Link] = {}
+        self._retired: set[Link] = set()
         self.closed = False
 
     @asynccontextmanager
-    async def use(self, host: Host) -> AsyncIterator[tuple[asyncssh.SSHClientConnection, asyncio.Semaphore]]:
-        """The connection to `host`, kept open while inside, and the semaphore of its channels. Raises RemoteError."""
+    async def use(self, host: Host) -> AsyncIterator[Lent]:
+        """The connection to `host`, kept open while inside. Raises RemoteError."""
         link = self.link(route_to(host))
+        kept = link.is_open
         link.take()
         try:
-            yield await link.connection(), link.channels
+            yield Lent(link, await link.connection(), kept)
         finally:
             link.release()
+
+    def log_in_anew(self, hosts: Iterable[Host]) -> None:
+        """As `Remote.log_in_anew`."""
+        routes = {route[:depth] for route in map(route_to, hosts) for depth in range(1, len(route) + 1)}
+        for link in [self._links[route] for route in routes if route in self._links]:
+            link.renew()
 
     def link(self, route: Route) -> Link:
         if self.closed:
@@ -175,17 +247,27 @@ class Connections:
             found = self._links[route] = Link(self, route)
         return found
 
+    def holds(self, link: Link) -> bool:
+        return self._links.get(link.route) is link
+
+    def retire(self, link: Link) -> None:
+        if self.holds(link):
+            del self._links[link.route]
+            self._retired.add(link)
+
     def forget(self, link: Link) -> None:
-        if self._links.get(link.route) is link:
+        self._retired.discard(link)
+        if self.holds(link):
             del self._links[link.route]
 
     async def close(self) -> None:
         """Close everything, hosts before the jump hosts they are reached through."""
         self.closed = True
-        links = sorted(self._links.values(), key=lambda link: -len(link.route))
+        links = sorted((*self._links.values(), *self._retired), key=lambda link: -len(link.route))
         for depth in sorted({len(link.route) for link in links}, reverse=True):
             async with asyncio.TaskGroup() as group:
                 for link in links:
                     if len(link.route) == depth:
                         group.create_task(link.close())
         self._links.clear()
+        self._retired.clear()

@@ -9,26 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from engine.ports import Job, JobEnded, JobEvent, RemoteError, StopOutcome
-from engine.remote import channels, problems, program
-from engine.remote.channels import Process, open_channel, read
+from engine.remote import problems, program
+from engine.remote.channels import Channel, answer, new_token, open_sh, refusal_of
 from engine.remote.connections import Connections
 from engine.remote.hops import Hop, route_to
 from engine.remote.log_events import LastWord, LogEvents
 
 _log = logging.getLogger(__name__)
 
-_GREETING_LIMIT = 65_536  # bytes of talk by a login shell before attach.sh answers
-_ANSWER_S = 30.0  # for attach.sh to answer, beyond opening the channel
+_ANSWER_S = 30.0  # for attach.sh to answer, once our sh is there
 _EXIT_VANISHED = 71
 _EXIT_DISK_FULL = 73
 # What may pass by itself; everything else needs somebody.
 _TRANSIENT = frozenset({"link_lost", "host_unreachable", "jump_host_unreachable", "one_time_password_missing"})
+# What a host under load may say for a while, if its login has worked before.
+_MAY_PASS = _TRANSIENT | {"login_waits", "no_shell"}
 
 
 class JobRun:
@@ -63,7 +63,8 @@ class JobRun:
 
     async def _bear(self, error: RemoteError, failures: int) -> None:
         """Wait before the next attempt, or raise if there is no use in one."""
-        if error.problem.code not in _TRANSIENT or not self._asked or self._connections.closed:
+        bearable = _MAY_PASS if self._exists else _TRANSIENT
+        if error.problem.code not in bearable or not self._asked or self._connections.closed:
             raise error
         settings = self._connections.settings
         wait_s = settings.reattach_backoff_s * 2 ** min(max(failures - 1, 0), 10) * random.uniform(0.7, 1.3)
@@ -75,9 +76,9 @@ class JobRun:
 
     async def _attach(self) -> AsyncGenerator[JobEvent, None]:
         """Attach once and yield until the end of the job or of the link."""
-        job, token, nonce = self._job, secrets.token_hex(16), secrets.token_hex(16)
+        job, token, nonce = self._job, new_token(), new_token()
         may_start = not self._exists
-        command = program.attach_command(
+        text = program.attaching(
             job,
             token=token,
             nonce=nonce,
@@ -86,38 +87,37 @@ class JobRun:
             keep_days=self._connections.settings.job_keep_days,
         )
         asked_at = time.monotonic()
-        async with open_channel(self._connections, job.host, command) as process:
+        async with open_sh(self._connections, job.host, text, token=token) as channel:
             self._until += (
                 time.monotonic() - asked_at
             )  # a person may have been asked on the way; the host waited for nobody
             if may_start:
                 self._asked = True
-                process.stdin.write(program.attach_input(job, token=token, nonce=nonce))
-            words, rest = await _answer(process, self._hop, token)
-            nonce = self._nonce(words)
+                channel.write(program.attach_input(job, token=token, nonce=nonce))
+            nonce = self._nonce(await _answer(channel, token))
             self._exists = True
             log = LogEvents(nonce, self._offset)
             while True:
-                for event in log.feed(rest):
+                for event in log.feed(await self._more(channel)):
                     if isinstance(event, LastWord):
                         yield self._ended(event)
                         return
                     yield event
-                rest = await self._more(process)
 
-    async def _more(self, process: Process) -> bytes:
+    async def _more(self, channel: Channel) -> bytes:
+        status = None
         try:
             async with asyncio.timeout(max(1.0, self._until - time.monotonic())):
-                data = await read(process, self._hop)
+                data = await channel.read()
                 if not data:
-                    await process.wait_closed()
+                    status = await channel.ended()
         except TimeoutError as error:
             raise problems.remote_deadline(self._hop, sum(step.deadline_s for step in self._job.steps)) from error
         if data:
             return data
-        if process.exit_status == _EXIT_VANISHED:
+        if status == _EXIT_VANISHED:
             raise problems.job_vanished(self._hop, self._job)
-        if process.exit_status == _EXIT_DISK_FULL:
+        if status == _EXIT_DISK_FULL:
             raise problems.disk_full(self._hop, "~/.cockpit/jobs")
         raise problems.link_lost_once(self._hop, "the connection ended")
 
@@ -136,17 +136,16 @@ class JobRun:
 
 async def stop(connections: Connections, job: Job) -> StopOutcome:
     """As `Remote.stop`."""
-    hop = route_to(job.host)[-1]
-    token = secrets.token_hex(16)
-    command = program.stop_command(job, token=token, nonce=secrets.token_hex(16))
+    hop, token = route_to(job.host)[-1], new_token()
+    text = program.stopping(job, token=token, nonce=new_token())
     deadline_s = connections.settings.stop_deadline_s
-    result = await channels.run(connections, job.host, command, stdin=b"", deadline_s=deadline_s, limit=_GREETING_LIMIT)
-    words = _words_behind(result.output, token)
-    if words is None:
-        if result.exit_status is None:
-            raise problems.link_lost_once(hop, "the connection ended before the stop was verified")
-        raise problems.program_refused(hop, result.output[-500:].decode("utf-8", "replace"))
-    match words[0]:
+    async with open_sh(connections, job.host, text, token=token) as channel:
+        try:
+            async with asyncio.timeout(deadline_s):
+                words = await answer(channel, token)
+        except TimeoutError as error:
+            raise problems.remote_deadline(hop, deadline_s) from error
+    match words:
         case ["stopped"]:
             return StopOutcome.STOPPED
         case ["already_ended"]:
@@ -159,31 +158,12 @@ async def stop(connections: Connections, job: Job) -> StopOutcome:
             raise _refusal(hop, job, other)
 
 
-async def _answer(process: Process, hop: Hop, token: str) -> tuple[list[str], bytes]:
-    """The words of attach.sh's first line and what came behind it."""
-    seen = b""
+async def _answer(channel: Channel, token: str) -> list[str]:
     try:
         async with asyncio.timeout(_ANSWER_S):
-            while len(seen) < _GREETING_LIMIT:
-                found = _words_behind(seen, token)
-                if found is not None:
-                    return found
-                data = await read(process, hop)
-                if not data:
-                    await process.wait_closed()
-                    break
-                seen += data
+            return await answer(channel, token)
     except TimeoutError as error:
-        raise problems.link_lost_once(hop, f"no answer within {_ANSWER_S:.0f} s") from error
-    if process.exit_status is None:
-        raise problems.link_lost_once(hop, "the connection ended")
-    raise problems.program_refused(hop, seen[-500:].decode("utf-8", "replace") or f"exit status {process.exit_status}")
-
-
-def _words_behind(output: bytes, token: str) -> tuple[list[str], bytes] | None:
-    _, mark, behind = output.partition(b"\x1e" + token.encode() + b" ")
-    line, newline, rest = behind.partition(b"\n")
-    return (line.decode("utf-8", "replace").split(), rest) if mark and newline else None
+        raise problems.link_lost_once(channel.hop, f"no answer within {_ANSWER_S:.0f} s") from error
 
 
 def _refusal(hop: Hop, job: Job, words: list[str]) -> RemoteError:
@@ -192,11 +172,7 @@ def _refusal(hop: Hop, job: Job, words: list[str]) -> RemoteError:
             return problems.epoch_refused(hop, job, seen)
         case ["host_busy", process, other]:
             return problems.host_busy(hop, process, other)
-        case ["disk_full", *path]:
-            return problems.disk_full(hop, " ".join(path))
-        case ["unwritable", *why]:
-            return problems.folder_unwritable(hop, " ".join(why))
         case ["vanished"]:
             return problems.job_vanished(hop, job)
         case _:
-            return problems.program_refused(hop, " ".join(words))
+            return refusal_of(hop, words)

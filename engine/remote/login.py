@@ -9,12 +9,14 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncssh
 
 from engine.ports import Asker, RemoteError
-from engine.remote import problems
+from engine.remote import problems, refusals
+from engine.remote.algorithms import Offer, lacking, read_offer
 from engine.remote.hops import Hop, Route
 from engine.remote.host_key_problems import distrusted
 from engine.remote.host_key_trust import Verdict, algorithms, judge
@@ -27,20 +29,8 @@ from engine.remote.ssh_config import HopOptions, SshConfig
 if TYPE_CHECKING:
     from engine.remote.connections import Link
 
-_KEY_EXCHANGES = [
-    "curve25519-sha256",
-    "curve25519-sha256@libssh.org",
-    "ecdh-sha2-nistp256",
-    "diffie-hellman-group14-sha256",
-]
-_CIPHERS = [
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
-    "aes128-ctr",
-    "aes256-ctr",
-]
 _RESETS = (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError)
+_REFUSALS = 2  # logins that a server breaks off without a word: PAM does; more of them may lock an account
 _TOO_MANY = "Too many authentication failures"  # how OpenSSH ends a login after MaxAuthTries
 
 
@@ -58,6 +48,8 @@ class Client(asyncssh.SSHClient):
 
     def __init__(self, questions: Questions, trusted: TrustedKeys, connected: Callable[[], None]) -> None:
         self.link: Link | None = None
+        self.banner = ""  # what the server said before the login was through
+        self.connection: asyncssh.SSHClientConnection | None = None
         self._questions = questions
         self._trusted = trusted
         self._connected = connected
@@ -67,11 +59,25 @@ class Client(asyncssh.SSHClient):
         """A person's answer opened it."""
         return self._questions.asked
 
+    @property
+    def answered(self) -> bool:
+        """It was an SSH server that answered, and not one that drops connections unread because there are too many."""
+        return bool(self.connection and self.connection.get_extra_info("server_version"))
+
+    @property
+    def keys_agreed(self) -> bool:
+        """The key exchange is behind us: what broke it off then is the login."""
+        return bool(self.connection and self.connection.get_extra_info("send_cipher"))
+
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         # asyncssh's own answer has no reason that can be acted on, knows no alias and does not look at the key in a certificate. It
         # is given nothing to trust, so if this were never called, nothing would be trusted.
         conn.validate_server_host_key = self._judge  # type: ignore[method-assign]
+        self.connection = conn
         self._connected()
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        self.banner = (self.banner + msg)[-refusals.EVIDENCE_CHARACTERS :]
 
     def _judge(self, key_data: bytes) -> asyncssh.SSHKey:
         verdict = judge(key_data, self._trusted, time.time())
@@ -90,6 +96,14 @@ class Client(asyncssh.SSHClient):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.link is not None:
             self.link.lost()
+
+
+class _BrokenOff(Exception):
+    """The server hung up before the login was through."""
+
+    def __init__(self, client: Client, cause: str) -> None:
+        super().__init__(cause)
+        self.client = client
 
 
 class Logins:
@@ -137,7 +151,7 @@ class Logins:
             try:
                 async with slots:
                     return await self._attempt(hop, tunnel, trusted, questions)
-            except _RESETS as error:
+            except _BrokenOff as error:
                 questions.broken()
                 if parent is not None and not parent.is_open:
                     raise problems.unreachable(parent.hop, "its connection broke", None) from error
@@ -149,16 +163,24 @@ class Logins:
                 if waiting:  # the server was tired of waiting for a person: not an attempt that failed
                     continue
                 attempt += 1
-                if attempt >= self._settings.handshake_attempts:
-                    raise problems.unreachable(hop, cause_of(error), via) from error
+                refused = error.client.keys_agreed and not questions.last
+                if attempt >= (_REFUSALS if refused else self._settings.handshake_attempts):
+                    if refused:
+                        raise refusals.broken_off(hop, str(error), error.client.banner) from error
+                    raise problems.unreachable(hop, str(error), via) from error
                 await asyncio.sleep(0.4 * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             except asyncssh.ChannelOpenError as error:
                 if parent is not None and not parent.is_open:
                     raise problems.unreachable(parent.hop, "its connection broke", None) from error
-                if via is not None and error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
-                    raise problems.forwarding_refused(hop, via, cause_of(error)) from error
+                prohibited = error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+                if parent is not None:
+                    parent.refuses(prohibited=prohibited)
+                    if prohibited:
+                        raise refusals.forwarding_refused(hop, parent.hop, cause_of(error)) from error
                 raise problems.unreachable(hop, cause_of(error), via) from error
             except TimeoutError as error:
+                if parent is not None:
+                    parent.refuses(prohibited=False)
                 raise problems.unreachable(hop, f"no answer within {self._patience_s:.0f} s", via) from error
             except (OSError, asyncssh.Error) as error:
                 raise problems.unreachable(hop, cause_of(error), via) from error
@@ -183,17 +205,34 @@ class Logins:
                     config=None,
                     options=self._account(hop, asks=questions.can_ask),
                     client_factory=lambda: client,
-                    server_host_key_algs=algorithms(trusted),
+                    server_host_key_algs=algorithms(trusted, self._settings.host_key_algorithms),
                 )
         except asyncssh.PermissionDenied as error:
-            raise self._denied(hop, error, questions) from error
+            raise refusals.with_words(self._denied(hop, error, questions), client.banner) from error
         except HostKeyDistrusted as error:
             raise distrusted(hop, error.verdict, trusted) from error
+        except (asyncssh.KeyExchangeFailed, *_RESETS) as error:
+            if client.answered and not client.keys_agreed:
+                await self._compare_offers(hop, tunnel, trusted)
+            if isinstance(error, asyncssh.KeyExchangeFailed):
+                raise
+            raise _BrokenOff(client, cause_of(error)) from error
         except asyncssh.DisconnectError as error:
             if _TOO_MANY in error.reason:
-                raise self._denied(hop, error, questions) from error
+                raise refusals.with_words(self._denied(hop, error, questions), client.banner) from error
             raise
         return connection, client
+
+    async def _compare_offers(
+        self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, trusted: TrustedKeys
+    ) -> None:
+        """Raise RemoteError if both sides have nothing in common; either may be the one that hung up for it."""
+        theirs = await read_offer(hop, tunnel)
+        ours = Offer.of(self._settings, hop)
+        asked = replace(ours, host_keys=tuple(algorithms(trusted, ours.host_keys)))
+        nothing = theirs and lacking(asked, theirs)
+        if nothing:
+            raise refusals.no_common_algorithm(hop, *nothing)
 
     def _denied(self, hop: Hop, error: asyncssh.DisconnectError, questions: Questions) -> RemoteError:
         asked = questions.problem()
@@ -214,6 +253,7 @@ class Logins:
         key = (hop.user, asks, own)
         found = self._options.get(key)
         if found is None:
+            offer = Offer.of(self._settings, hop)
             found = self._options[key] = asyncssh.SSHClientConnectionOptions(
                 config=None,
                 username=hop.user,
@@ -227,8 +267,9 @@ class Logins:
                 password_auth=False,
                 kbdint_auth=asks,
                 preferred_auth="publickey,keyboard-interactive" if asks else "publickey",
-                kex_algs=_KEY_EXCHANGES,
-                encryption_algs=_CIPHERS,
+                kex_algs=offer.key_exchanges,
+                encryption_algs=offer.ciphers,
+                mac_algs=offer.macs,
                 compression_algs=None,
                 connect_timeout=None,  # both limits are ours: they stand still while a person is asked
                 login_timeout=0,

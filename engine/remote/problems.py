@@ -36,23 +36,6 @@ def unreachable(hop: Hop, cause: str, via: Hop | None) -> RemoteError:
     )
 
 
-def forwarding_refused(hop: Hop, via: Hop, cause: str) -> RemoteError:
-    return _error(
-        "jump_host_unreachable",
-        message(
-            "jump host {jump} refuses to connect to {name} ({address}:{port}): {cause}.",
-            jump=via.name,
-            name=hop.name,
-            address=hop.address,
-            port=hop.port,
-            cause=clean_text(cause),
-        ),
-        message(
-            "Allow TCP forwarding for {user} on {jump} (AllowTcpForwarding, PermitOpen).", user=via.user, jump=via.name
-        ),
-    )
-
-
 def host_key_unreadable(hop: Hop, cause: str) -> RemoteError:
     return _error(
         "host_key_unreadable",
@@ -237,25 +220,4 @@ def disk_full(hop: Hop, path: str) -> RemoteError:
         "disk_full",
         message("no space left on {name} for {path}.", name=hop.name, path=clean_text(path)),
         message("Free some space on {name}, then retry.", name=hop.name),
-    )
-
-
-def program_refused(hop: Hop, cause: str) -> RemoteError:
-    return _error(
-        "job_vanished",
-        message("the job could not be set up on {name}: {cause}.", name=hop.name, cause=clean_text(cause)),
-        message("See that the login shell of {user} runs commands with sh, then retry.", user=hop.user),
-    )
-
-
-def no_shell(hop: Hop, status: int | None) -> RemoteError:
-    return _error(
-        "no_shell",
-        message(
-            "{name} lets {user} in, but runs no command for it (exit status {status}).",
-            name=hop.name,
-            user=hop.user,
-            status="?" if status is None else status,
-        ),
-        message("Give {user} on {name} a login shell that runs `sh -c`.", user=hop.user, name=hop.name),
     )

@@ -1,7 +1,9 @@
 """The shell text a host is sent: what attaches to a job, what stops one, and the program a job is compiled to.
 
-Pure: builds text, runs nothing. The fixed parts are the POSIX sh files beside this module (`sh/`); they need no bashism and
-no Python on the host. Secrets never become part of the program, only of what goes over standard input.
+What passes the login shell is one line (`opening_line`); everything else is read by the host's sh from standard input.
+
+Pure: builds text, runs nothing. The fixed parts are the POSIX sh files beside this module (`sh/`); they need no bashism and no
+Python on the host. Secrets never become part of the program, only of what goes over standard input behind it.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 @cache
 def _part(name: str) -> str:
+    """Without comments and indentation: the host reads it byte by byte."""
     text = files(__package__).joinpath("sh", f"{name}.sh").read_text(encoding="utf-8")
-    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    lines = (line.lstrip(" ") for line in text.splitlines(keepends=True))
+    return "".join(line for line in lines if not line.startswith("#"))
 
 
 @cache
@@ -42,18 +46,39 @@ def key_of(job: Job) -> str:
     return key.replace(".", "%2E", 1) if key.startswith(".") else key
 
 
-def sh_command(script: str, *arguments: str) -> str:
-    """A command line for the login shell, whichever it is: hand everything to `sh` and get out of the way."""
-    return "exec sh -c " + " ".join(map(quote, (script, "cockpit", *arguments)))
+def opening_line(token: str) -> str:
+    """All that passes the login shell: one line that sh, csh, fish, zsh and rc read alike. Once the host's sh is there it says
+    the token, which stands nowhere in the line as a whole (a shell may repeat the line), and evaluates the line it is then sent."""
+    half = len(token) // 2
+    return f"exec sh -c 'a={token[:half]}; echo ${{a}}{token[half:]}; IFS= read -r c && eval \"$c\"'"
 
 
-def guarded_command(script: str, deadline_s: float) -> str:
-    """As `sh_command`, and if nobody is left to end the script at its deadline, the host itself does a little later; stderr joins
-    stdout."""
-    return sh_command(_program("guard"), str(math.ceil(deadline_s + GUARD_GRACE_S)), script)
+def opening_input(text: str, token: str) -> bytes:
+    """What the sh of `opening_line` is sent: a line that reads the program up to the token, then the program. What follows is the
+    program's standard input; a program that was cut off is not run."""
+    loader = (
+        r"ck_text= ck_newline=$(printf '\nx'); ck_newline=${ck_newline%x}; "
+        f'while IFS= read -r ck_line && [ "$ck_line" != {token} ]; do ck_text=$ck_text$ck_line$ck_newline; done; '
+        f'[ "$ck_line" = {token} ] || exit 74; eval "$ck_text"'
+    )
+    return f"{loader}\n{text}\n{token}\n".replace("\0", "").encode()
 
 
-def attach_command(job: Job, *, token: str, nonce: str, offset: int, may_start: bool, keep_days: int) -> str:
+def _with_arguments(part: str, *arguments: str) -> str:
+    return f"set -- {' '.join(map(quote, arguments))}\n{part}"
+
+
+def guarded(script: str, deadline_s: float) -> str:
+    """The script, and if nobody is left to end it at its deadline, the host itself does a little later; stderr joins stdout."""
+    return _with_arguments(_program("guard"), str(math.ceil(deadline_s + GUARD_GRACE_S)), script)
+
+
+def proving(token: str) -> str:
+    """To stand before a `guarded` script: answers `ready`, or refuses as a job would be refused."""
+    return _with_arguments(_program("common", "prove"), token, "-", "-", "0", "-")
+
+
+def attaching(job: Job, *, token: str, nonce: str, offset: int, may_start: bool, keep_days: int) -> str:
     arguments = (
         token,
         folder_of(job),
@@ -64,11 +89,13 @@ def attach_command(job: Job, *, token: str, nonce: str, offset: int, may_start: 
         str(int(may_start)),
         str(keep_days),
     )
-    return sh_command(_program("common", "process", "attach"), *arguments)
+    return _with_arguments(_program("common", "process", "attach"), *arguments)
 
 
-def stop_command(job: Job, *, token: str, nonce: str) -> str:
-    return sh_command(_program("common", "process", "stop"), token, folder_of(job), key_of(job), str(job.epoch), nonce)
+def stopping(job: Job, *, token: str, nonce: str) -> str:
+    return _with_arguments(
+        _program("common", "process", "stop"), token, folder_of(job), key_of(job), str(job.epoch), nonce
+    )
 
 
 def attach_input(job: Job, *, token: str, nonce: str) -> bytes:

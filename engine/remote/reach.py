@@ -19,7 +19,7 @@ from asyncssh.public_key import decode_ssh_certificate, decode_ssh_public_key
 from engine.domain.fleet import Host
 from engine.domain.problem import Problem
 from engine.ports import RemoteError
-from engine.remote import channels, problems
+from engine.remote import channels, refusals
 from engine.remote.connections import Connections
 from engine.remote.hops import Hop, route_to
 from engine.remote.identities import expiries_of, label
@@ -28,6 +28,10 @@ from engine.remote.settings import SshSettings
 from engine.remote.ssh_config import FoundOption, SshConfig
 
 _RUN_S = 15.0
+_PROBE = """
+# As a job has it: several lines, quotes of both kinds.
+true 'it is' "here"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,13 @@ async def reach(connections: Connections, host: Host) -> AsyncGenerator[Reached,
             link.release()
         yield Reached(hop.name, time.monotonic() - began)
     began = time.monotonic()
+    problem = None
     try:
-        result = await channels.run(connections, host, "exec sh -c true", stdin=b"", deadline_s=_RUN_S, limit=1024)
+        result = await channels.run(connections, host, _PROBE, deadline_s=_RUN_S, limit=1024, for_job=True)
+        if result.exit_status != 0:
+            problem = refusals.not_set_up(
+                route[-1], result.output.decode("utf-8", "replace"), result.exit_status
+            ).problem
     except RemoteError as error:
-        yield Reached("sh", time.monotonic() - began, error.problem)
-        return
-    problem = None if result.exit_status == 0 else problems.no_shell(route[-1], result.exit_status).problem
+        problem = error.problem
     yield Reached("sh", time.monotonic() - began, problem)

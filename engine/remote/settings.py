@@ -24,8 +24,13 @@ class SshSettings:
     agent: bool = True
     known_hosts: Path | None = Path("~/.ssh/known_hosts")
     config: Path | None = None  # a client configuration of OpenSSH whose supported options are honoured; see ssh_config
+    kex: tuple[str, ...] = ()  # names in the order of preference; empty: see `algorithms`
+    ciphers: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    host_key_algorithms: tuple[str, ...] = ()
     connect_timeout_s: float = 10.0  # for one hop's TCP connection
     login_timeout_s: float = 20.0  # for one hop's key exchange and login, without the time a person is asked
+    answer_timeout_s: float = 30.0  # for a login shell to run our sh
     ask_at: AskAt = AskAt.JUMP_HOSTS
     ask_deadline_s: float = 300.0  # for one question; the server may hang up before, then it is logged in again
     ask_attempts: int = 3  # logins whose answers the server refused

@@ -6,13 +6,13 @@ Puts together connections, channels and jobs; decides nothing itself.
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 
 from engine.domain.fleet import Host
 from engine.domain.problem import Problem
 from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
-from engine.remote import channels, problems, program
+from engine.remote import channels, problems
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
 from engine.remote.reach import Reached, reach
@@ -32,10 +32,18 @@ class SshRemote:
         self._connections = Connections(settings or SshSettings(), asker)
 
     async def run(
-        self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
+        self,
+        host: Host,
+        script: str,
+        *,
+        stdin: bytes = b"",
+        deadline_s: float = 30.0,
+        limit: int = 1_048_576,
+        for_job: bool = False,
     ) -> RemoteResult:
-        command = program.guarded_command(script, deadline_s)
-        return await channels.run(self._connections, host, command, stdin=stdin, deadline_s=deadline_s, limit=limit)
+        return await channels.run(
+            self._connections, host, script, stdin=stdin, deadline_s=deadline_s, limit=limit, for_job=for_job
+        )
 
     async def follow(self, job: Job, offset: int = 0) -> AsyncGenerator[JobEvent, None]:
         async with aclosing(jobs.JobRun(self._connections, job, offset).events()) as events:
@@ -45,13 +53,17 @@ class SshRemote:
     async def stop(self, job: Job) -> StopOutcome:
         return await jobs.stop(self._connections, job)
 
+    def log_in_anew(self, hosts: Sequence[Host]) -> None:
+        self._connections.log_in_anew(hosts)
+
     def expiring(self, by: float) -> tuple[Problem, ...]:
         """The user certificates in use that will have expired by then (epoch seconds)."""
         expiries = self._connections.logins.identities.expiries()
         return tuple(problems.certificate_expires(e.identity, e.text) for e in expiries if e.at < by)
 
     async def reach(self, host: Host) -> AsyncGenerator[Reached, None]:
-        """Log in hop by hop, as for a release, and run `true` on the host: what became of each, up to the first failure."""
+        """Log in hop by hop, as for a release, and run a piece of sh on the host as a job would: what became of each, up to the
+        first failure."""
         async with aclosing(reach(self._connections, host)) as reached:
             async for each in reached:
                 yield each

@@ -106,6 +106,7 @@ class GiveBack:
         lines = {
             host: [ln for ln in progress.weights if ln.left_behind and ln.mount.host == host] for host in meaning.hosts
         }
+        self._ports.remote.log_in_anew([host for host in facts.hosts if host.name in lines])
         found = await asyncio.gather(*(self._host(host, mine, facts, busy) for host, mine in lines.items()))
         left = {host: problem for host, problem in zip(lines, found, strict=True) if problem is not None}
         return _left(left, [host for host in lines if host not in left]) if left else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
@@ -114,6 +115,7 @@ class HostRun:
 
     async def _go(self, log: HostLog) -> None:
         try:
+            self._log_in_anew()
             await self._stop_earlier_job()
             await self._steps(log)
         except _Failed as failed:
@@ -408,6 +410,13 @@ class HostRun:
                     await self._remote_step_started(name, offset, log)
                 case StepEnded():
                     await self._remote_step_ended(event, log)
+
+    def _log_in_anew(self) -> None:
+        """Somebody tries again: what was wrong with the host's account may have been put right meanwhile."""
+        again = self.run.attempt > 1 or self.direction is Direction.BACK
+        if again and all(step.state is StepState.PENDING for step in self.steps):
+            with suppress(ProblemError):  # a host that has left the app: the first step that needs it says so
+                self.context.remote.log_in_anew([self.context.host(self.run.host)])
 
     async def _stop_earlier_job(self) -> None:
         """A new attempt, or the way back, must not run beside what an earlier attempt may have left running on the host. One that

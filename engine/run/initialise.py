@@ -254,6 +254,7 @@ async def _check_hosts(
     facts: InstanceFacts, remote: Remote, package_size: int, clock: Clock
 ) -> list[tuple[str, Problem]]:
     slots = asyncio.Semaphore(HOSTS_AT_ONCE)
+    remote.log_in_anew(facts.hosts)  # an account may have been repaired since the last check
 
     async def check(host: Host) -> list[tuple[str, Problem]]:
         async with slots:
@@ -268,7 +269,7 @@ async def _check_host(
 ) -> list[Problem]:
     script = host_check_script(host, facts.stack, requires_staragent=facts.requires_staragent)
     try:
-        result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S)
+        result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S, for_job=True)
     except RemoteError as error:
         return [error.problem]
     except ProblemError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -128,7 +128,14 @@ class SimRemote:
     # ------------------------------------------------------------------------------------------------------------- the port
 
     async def run(
-        self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
+        self,
+        host: Host,
+        script: str,
+        *,
+        stdin: bytes = b"",
+        deadline_s: float = 30.0,
+        limit: int = 1_048_576,
+        for_job: bool = False,
     ) -> RemoteResult:
         there = self.hosts[host.name]
         await self._connect(there)
@@ -172,6 +179,9 @@ class SimRemote:
         host = self.hosts[job.host.name]
         await self._connect(host)
         return await self.ask(host, lambda: self._stop(host, job))
+
+    def log_in_anew(self, hosts: Sequence[Host]) -> None:
+        """Every call here is a login of its own."""
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -213,13 +213,16 @@ class Sshd:
     port: int
     public_key: str
     home: Path
+    environment: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
-    def make(folder: Path, client_key: asyncssh.SSHKey, *, extra: str = "") -> Sshd:
+    def make(folder: Path, client_key: asyncssh.SSHKey, *, extra: str = "", own_home: bool = True) -> Sshd:
+        """Without a home of its own every account has the one of the user database."""
         folder.mkdir(parents=True)
         home = folder / "home of the user"
         home.mkdir()
+        set_home = f'SetEnv HOME="{home}"' if own_home else ""
         host_key = asyncssh.generate_private_key("ssh-ed25519")
         host_key.write_private_key(folder / "host_key")
         (folder / "host_key").chmod(0o600)
@@ -228,7 +231,7 @@ class Sshd:
         (folder / "sshd_config").write_text(
             f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\n"
             f"StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nPidFile none\nLogLevel VERBOSE\n"
-            f'SetEnv HOME="{home}"\n{extra}\n'
+            f"{set_home}\n{extra}\n"
         )
         return Sshd(folder, port, host_key.export_public_key("openssh").decode().strip(), home)
 
@@ -236,7 +239,10 @@ class Sshd:
         Path("/run/sshd").mkdir(exist_ok=True)
         log = (self.folder / "sshd.log").open("ab")
         self._process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")], stderr=log, start_new_session=True
+            ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")],
+            stderr=log,
+            env={**os.environ, **self.environment},
+            start_new_session=True,
         )
         log.close()
         end = time.monotonic() + 10

@@ -141,7 +141,14 @@ class SimRemote:
     epochs: dict[tuple[int, str], int] = field(default_factory=dict)
 
     async def run(
-        self, host: Host, script: str, *, stdin: bytes = b"", deadline_s: float = 30.0, limit: int = 1_048_576
+        self,
+        host: Host,
+        script: str,
+        *,
+        stdin: bytes = b"",
+        deadline_s: float = 30.0,
+        limit: int = 1_048_576,
+        for_job: bool = False,
     ) -> RemoteResult:
         await asyncio.sleep(0)
         if host.name in self.unreachable:
@@ -201,6 +208,9 @@ class SimRemote:
         started = bool(record)
         record.append(JobEnded(True, len(record)))
         return StopOutcome.STOPPED if started else StopOutcome.NEVER_STARTED
+
+    def log_in_anew(self, hosts: Sequence[Host]) -> None:
+        """Every call here is a login of its own."""
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -15,9 +15,10 @@ HOST = host_on(22, "")
 
 def test_secrets_are_in_the_input_but_not_in_the_program_or_the_command() -> None:
     job = job_of(HOST, "true", secrets={"secret_url": "s3cr3t"})
-    command = program.attach_command(job, token="t", nonce="n", offset=0, may_start=True, keep_days=1)
+    text = program.attaching(job, token="t", nonce="n", offset=0, may_start=True, keep_days=1)
     assert "s3cr3t" not in program.job_program(job, "n")
-    assert "s3cr3t" not in command
+    assert "s3cr3t" not in text
+    assert "s3cr3t" not in program.opening_line("t" * 32)
     assert b"s3cr3t" in program.attach_input(job, token="t", nonce="n")
 
 
@@ -27,11 +28,33 @@ def test_every_part_is_sh(shell: str) -> None:
     command = [shell, "sh"] if shell == "busybox" else [shell]
     texts = [
         program.job_program(job, "n"),
-        program.stop_command(job, token="t", nonce="n"),
+        program.stopping(job, token="t", nonce="n"),
+        program.attaching(job, token="t", nonce="n", offset=0, may_start=True, keep_days=1),
+        program.proving("t"),
         program.job_secrets(job.steps),
     ]
     for text in texts:
         subprocess.run([*command, "-n"], input=text.encode(), check=True)
+
+
+def test_what_passes_the_login_shell_is_one_plain_line_that_does_not_say_the_token_itself() -> None:
+    token = "0123456789abcdef0123456789abcdef"
+    line = program.opening_line(token)
+    assert token not in line
+    assert not set(line) & set("\n!\\#%^`*?[]~")
+    assert line.count("'") == 2
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_program_that_was_cut_off_is_not_run(shell: str, whole: bool) -> None:
+    command = [shell, "sh"] if shell == "busybox" else [shell]
+    sent = program.opening_input("echo 'one\n  two'\nread -r line\necho \"$line\"", "token") + b"rest\n"
+    sent = sent if whole else sent.partition(b"token\nrest")[0]
+    done = subprocess.run(
+        [*command, "-c", 'IFS= read -r c && eval "$c"'], input=sent, stdout=subprocess.PIPE, check=False
+    )
+    assert (done.returncode, done.stdout) == ((0, b"one\n  two\nrest\n") if whole else (74, b""))
 
 
 @pytest.mark.parametrize("name", ["a b", "1a", "a;rm", ""])
