@@ -211,8 +211,9 @@ async def test_a_jump_host_that_forbids_forwarding_is_told(machines: Machines, r
     machines.jump.start()
     with pytest.raises(RemoteError) as refused:
         await remote.run(machines.host, "true")
-    assert refused.value.problem.code == "jump_host_unreachable"
+    assert refused.value.problem.code == "forwarding_refused"
     assert "AllowTcpForwarding" in str(refused.value.problem.remedy)
+    assert refused.value.problem.evidence == "open failed"  # sshd's own words
 
 
 async def test_more_runs_at_once_than_the_server_has_sessions(machines: Machines, remote: SshRemote) -> None:
@@ -307,7 +308,7 @@ async def test_two_jump_hosts_in_a_row_and_the_outer_one_restarts_in_the_middle_
         machines.jump.stop()
         with pytest.raises(RemoteError) as down:
             await remote.run(replace(host, name="other"), "true")
-        assert down.value.problem.code == "jump_host_unreachable"
+        assert down.value.problem.code == "jump_host_unreachable", str(down.value)
         assert "gate" in str(down.value)  # the inner one, not the outer one that works
         machines.jump.start()
         await remote.close()
