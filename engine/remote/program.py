@@ -57,7 +57,7 @@ def opening_input(text: str, token: str) -> bytes:
     """What the sh of `opening_line` is sent: a line that reads the program up to the token, then the program. What follows is the
     program's standard input; a program that was cut off is not run."""
     loader = (
-        r"ck_text= ck_newline=$(printf '\nx'); ck_newline=${ck_newline%x}; "
+        r"ck_text='' ck_newline=$(printf '\nx'); ck_newline=${ck_newline%x}; "
         f'while IFS= read -r ck_line && [ "$ck_line" != {token} ]; do ck_text=$ck_text$ck_line$ck_newline; done; '
         f'[ "$ck_line" = {token} ] || exit 74; eval "$ck_text"'
     )

@@ -62,10 +62,11 @@ def built() -> Iterator[tuple[str, str]]:
         staragent = context.requires_staragent
         yield f"{name} host check", host_check_script(context.host, context.stack, requires_staragent=staragent)
         yield f"{name} health now", health_now(context)[0]
-        yield f"{name} attach", program.attach_command(job, token="t", nonce="n", offset=0, may_start=True, keep_days=7)
-        yield f"{name} stop", program.stop_command(job, token="t", nonce="n")
-    yield "guard", program.guarded_command("true", 10)
-    for parts in (("common", "process", "attach"), ("common", "process", "stop"), ("guard",)):
+        yield f"{name} attach", program.attaching(job, token="t", nonce="n", offset=0, may_start=True, keep_days=7)
+        yield f"{name} stop", program.stopping(job, token="t", nonce="n")
+    yield "opening line", program.opening_line("0" * 32)
+    yield "opening input", program.opening_input("true", "token").decode().splitlines()[0]
+    for parts in (("common", "process", "attach"), ("common", "process", "stop"), ("common", "prove"), ("guard",)):
         yield f"{parts[-1]} program", program._program(*parts)
     yield "drain", drain_script(_HOST, (8080, 9500), 10)
 

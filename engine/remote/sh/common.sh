@@ -83,6 +83,7 @@ prepare() {
 }
 
 # The one who made the folder writes the nonce last; it is there within moments or never.
+# shellcheck disable=SC2034  # read by attach.sh and stop.sh
 read_nonce() {
     n_tries=0 nonce=
     until { read -r nonce; } 2>/dev/null <"$job/nonce"; do
