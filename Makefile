@@ -1,4 +1,5 @@
-# Two commands need nothing but Python ≥ 3.11, make and git: `make demo` and `make test`. Both set up .venv first.
+# Two commands need nothing but Python ≥ 3.11, make and git: `make demo` and `make test`. Both say what else they lack, or bring it,
+# before they begin (tests/tools.sh), and set up .venv first.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -9,7 +10,9 @@ WORKERS ?= 4
 
 N ?= 1000
 
-.PHONY: help setup demo test simulate chaos lint bench translations picture requirements
+# One after the other: what is lacking is said before anything is set up.
+.NOTPARALLEL:
+.PHONY: help setup demo lacks-nothing test simulate chaos lint bench translations picture requirements
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
@@ -19,21 +22,30 @@ setup: $(READY)  ## build .venv
 # Everything is pinned in requirements.txt and installed without looking at dependencies: nothing is ever built from source
 # (crcmod-plus, which has wheels, takes the place of crcmod), so no C compiler is needed.
 $(READY): requirements.txt pyproject.toml
+	@echo "Setting up .venv; the first time this takes a minute …" >&2
 	@if command -v uv >/dev/null 2>&1; then \
 		{ test -x $(BIN)/python || uv venv --quiet --python '>=3.11' .venv; } && \
 		uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.txt && \
 		uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	else \
+		{ test -x $(BIN)/pip || $(PYTHON) -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+			echo "Python 3.11 or newer with its venv is needed, or uv. Install it: sudo apt-get install -y python3-venv" >&2; exit 1; }; } && \
 		{ test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
 	fi
 	@touch $@
 
-demo: $(READY)  ## a practice fleet and a release on it; without a terminal it runs by itself (ARGS="--headless --json")
+demo: lacks-nothing $(READY)  ## a practice fleet and a release on it; without a terminal it runs by itself (ARGS="--headless --json")
 	@$(BIN)/cockpit demo $(ARGS)
 
-test: $(READY)  ## every test (ARGS="tests/unit -k name" for some)
+lacks-nothing:
+	@PYTHON="$(PYTHON)" sh tests/tools.sh demo
+
+# Of some tests (ARGS) those fail that lack something; for all of them nothing may be lacking.
+test:  ## every test, and before it what it needs on this machine (ARGS="tests/unit -k name" for some)
+	@PYTHON="$(PYTHON)" sh tests/tools.sh test$(if $(ARGS), || true)
+	@$(MAKE) --no-print-directory $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),tests)
 
 simulate: $(READY)  ## N runs of whole releases in virtual time (N=10000 SEED=1), or one with its trace (REPLAY=seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ LOG_TAIL_LINES = 20
 
 class LabError(ProblemError):
     """The lab could not be started, reached or told. Codes: `lab_not_running`, `lab_start_failed`, `lab_refused`,
-    `lab_leftovers`."""
+    `lab_leftovers`, `lab_lacks_tools`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def up(dir: Path, hosts: int = 8, *, deadline_s: float = UP_DEADLINE_S) -> LabIn
     running = info(dir)
     if running is not None:
         return running
+    _need_tools()
     dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     _end_processes(dir)
     (dir / "lab.json").unlink(missing_ok=True)
@@ -189,6 +191,22 @@ def fault(dir: Path, name: str, on: bool, host: str | None = None) -> dict[str, 
 def load(dir: Path, act: Literal["start", "stop"], *, workers: int = 4, rate: float = 100.0) -> LabLoad:
     """Start the load generator (`rate` requests a second by `workers` workers) or stop it; returns its counters."""
     return LabLoad(**_call(_running(dir), "POST", "/load", {"act": act, "workers": workers, "rate": rate})["load"])
+
+
+def _need_tools() -> None:
+    """The lab's hosts run on what this machine has."""
+    from engine.steps.host_check import TOOLS
+
+    if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        raise LabError(
+            Problem(
+                "lab_lacks_tools",
+                message(
+                    "The practice fleet needs programs that are not on this machine: {tools}.", tools=", ".join(lacking)
+                ),
+                message("Install them with the system's package manager, then start it again."),
+            )
+        )
 
 
 def _record(dir: Path) -> dict[str, Any] | None:
