@@ -30,7 +30,8 @@ def path_with(folder: Path, *programs: str) -> str:
 
 def run(*command: str, path: str, **given: str) -> subprocess.CompletedProcess[str]:
     """In the project's folder; a make above does not shine through."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    of_make = ("ARGS", "MFLAGS", "PYTHON", "WORKERS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in of_make}
     return subprocess.run(
         [str(shutil.which(command[0])), *command[1:]],
         cwd=ROOT, env={**kept, "PATH": path, **given}, capture_output=True, text=True, check=False, timeout=60,
