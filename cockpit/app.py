@@ -73,6 +73,7 @@ class CockpitApp(Cockpit):
         self.workspace = workspace
         self.production = False
         self.now = now
+        self.ascii = ascii
         self._opened = False
         self._interrupted_at = -TWICE_WITHIN_S
         self._opening = threading.Lock()

@@ -232,7 +232,7 @@ class Consequence:
     lines: tuple[Message, ...]
     hosts: tuple[str, ...]
     asks_reason: bool = False
-    type_to_confirm: str = ""  # production: the name to be typed for what can't be undone
+    type_to_confirm: str = ""  # production: the name to be typed where a reason is asked for
     choices: tuple[str, ...] = ()  # versions to choose from; "" among them: the one each host ran before
     chosen: str = ""  # of the choices, what all this is said of
     makes_order: bool = False  # done by an order of its own

@@ -43,7 +43,7 @@ class Acting:
 
     def ask(self, act: Act, params: Mapping[str, Any] | None = None) -> None:
         """Show what it would do; do it when the operator says so."""
-        given = dict(params or {})
+        given, opened_by = dict(params or {}), cockpit_of(self._screen).pressed
         self._notice.clear()
 
         def decided(found: Decided | None) -> None:
@@ -52,7 +52,7 @@ class Acting:
             elif found is not None:
                 self._screen.run_worker(self._send(act, found.params, found.reason), group="send")
 
-        self._screen.app.push_screen(ConsequenceScreen(self._order_id, act, given), decided)
+        self._screen.app.push_screen(ConsequenceScreen(self._order_id, act, given, opened_by=opened_by), decided)
 
     @property
     def _notice(self) -> Notice:

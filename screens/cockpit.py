@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from textual.app import App
-
 from engine.api import Api
 from engine.views import WorkspaceView
+from screens.typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
 
-class Cockpit(App[None]):
-    """`now` gives seconds since the epoch. `tenant` and `workspace` are None until one was chosen."""
+class Cockpit(TypedAhead):
+    """`now` gives seconds since the epoch. `tenant` and `workspace` are None until one was chosen. `ascii`: only that is drawn."""
 
     api: Api
     tenant: str | None
     workspace: str | None
     production: bool
+    ascii: bool
     now: Callable[[], float]
 
     @property

@@ -1,11 +1,14 @@
-"""Before an act is pressed: what it would do now. Enter does it, Esc leaves, and until then the answer is kept up to date.
+"""Before an act is done: what it would do now, and the button that does it. Until then the answer is kept up to date.
 
-It sends nothing itself: it is dismissed with what was decided (`Decided`) or with None. Where there are several versions to go
-back to, the choice stands in it, and what it says is said of the one that is chosen.
+It sends nothing itself: it is dismissed with what was decided (`Decided`) or with None. It takes no key that was pressed before it
+was painted, and the key that does it is another one than the key that opened it: whoever leans on Enter does nothing. Where there
+are several versions to go back to, the choice stands in it, and what it says is said of the one that is chosen. In production it
+says by which rule something is to be typed.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,8 +17,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.events import Key
 from textual.screen import ModalScreen
-from textual.widgets import Input, Select, Static
+from textual.widgets import Button, Input, OptionList, Select
 
 from engine.domain.problem import ProblemError
 from engine.domain.states import Act
@@ -25,11 +29,17 @@ from screens.asking import ask
 from screens.cockpit import cockpit_of
 from screens.paint import paint_of
 from screens.translate import N_, _, tr
+from screens.typed_ahead import Patience
+from screens.widgets.key_button import KeyButton, key_name
 from screens.widgets.prose import Prose
 from screens.widgets.trouble import problem_text
 from screens.words import Tone
 
 REFRESH_S = 0.5
+
+
+class DoButton(KeyButton, can_focus=True):
+    """The one that does it: it has the focus unless something is to be typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +57,80 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         Binding("escape", "leave", N_("back")),
     ]
 
-    def __init__(self, order_id: int, act: Act, params: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, order_id: int, act: Act, params: Mapping[str, Any] | None = None, *, opened_by: str = ""
+    ) -> None:
+        """`opened_by`: the key that asked for it; empty for a click."""
         super().__init__()
         self._order_id = order_id
         self._act = act
         self._params = dict(params or {})
+        self._does = words.ACT_KEYS[act] if opened_by == "enter" else "enter"
         self._consequence: Consequence | None = None
         self._choices: tuple[str, ...] = ()
         self._busy = False
+        self._patience = Patience()
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="dialog", classes="consequence"):
+        with VerticalScroll(id="dialog", classes="consequence", can_focus=False):
             yield Prose(id="would")
             yield Select[str]([], id="choice", compact=True, allow_blank=True, prompt=_("choose"))
             yield Input(id="reason", placeholder=_("the reason, for the audit"), compact=True)
             yield Input(id="override", placeholder=_("why the floor may be broken"), compact=True)
-            yield Static("", id="to-type", markup=False)
+            yield Prose(id="to-type")
             yield Input(id="typed", compact=True)
-            yield Static("", id="missing", markup=False)
+            yield Prose(id="missing")
+            yield DoButton(id="do")
+            yield KeyButton(id="leave", action="screen.leave")
 
     def on_mount(self) -> None:
-        dialog = self.query_one("#dialog")
         title = _("If you press it now: {act} #{order}")
-        dialog.border_title = title.format(act=words.act_word(self._act), order=self._order_id)
-        dialog.border_subtitle = _("Esc goes back")
-        for field in ("#choice", "#reason", "#override", "#to-type", "#typed", "#missing"):
-            self.query_one(field).display = False
+        self.query_one("#dialog").border_title = title.format(act=words.act_word(self._act), order=self._order_id)
+        for part in ("#choice", "#reason", "#override", "#to-type", "#typed", "#missing", "#do"):
+            self.query_one(part).display = False
+        self.query_one("#leave", KeyButton).say("escape", _("back"))
         self.query_one("#would", Prose).say(Text(_("one moment …")))
         self.set_interval(REFRESH_S, self._ask)
         self._ask()
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
+    # ---- what may be pressed
+
+    @property
+    def ready(self) -> bool:
+        """Whether a key pressed now would be taken."""
+        return self._patience.ready(time.monotonic())
+
+    def takes(self, key: Key) -> bool:
+        """A key that types or does something must have been meant for what is shown here."""
+        if not (key.is_printable or key.key == "enter"):
+            return True
+        if not self._patience.takes(key.time):
+            self._say(_("That key came before this could be read. Press {key} once you have read it."))
+            return False
+        if isinstance(self.focused, (Input, Select, OptionList)):
+            return True
+        if key.key == self._does:
+            return True
+        if key.key == "enter":
+            self._say(_("Enter has opened this: {key} does it."))
+        else:
+            self._patience.again(key.time)
+        return False
+
+    def on_key(self, event: Key) -> None:
+        if event.key == self._does != "enter" and not isinstance(self.focused, Input):
+            event.stop()
+            self.action_do_it()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        by_click = not cockpit_of(self).pressed
+        if by_click and not self._patience.takes(time.monotonic()):
+            return
+        self.action_do_it()
+
+    def on_input_changed(self) -> None:
+        self.query_one("#missing").display = False
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -101,13 +153,16 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         self._params["version"] = str(event.select.value)
         self._ask()
 
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
     def action_do_it(self) -> None:
         """Only what is allowed now, with everything asked for given."""
         if self._consequence is None or not self._consequence.allowed:
             return
         missing = self._missing(self._consequence)
         if missing:
-            self._say_missing(missing)
+            self._say(missing)
             return
         if self._consequence.asks_override:
             self._params["override_reason"] = self.query_one("#override", Input).value.strip()
@@ -123,12 +178,13 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             return _("It goes below the floor: say why it may.")
         if consequence.type_to_confirm and self.query_one("#typed", Input).value != consequence.type_to_confirm:
             self.query_one("#typed").focus()
-            return _("Type {name} exactly: this can't be undone.").format(name=consequence.type_to_confirm)
+            return _("Type {name} exactly.").format(name=consequence.type_to_confirm)
         return ""
 
-    def _say_missing(self, sentence: str) -> None:
-        line = self.query_one("#missing", Static)
-        line.update(Text(f"! {sentence}", style=paint_of(self.app).tone(Tone.WAIT)))
+    def _say(self, sentence: str) -> None:
+        line = self.query_one("#missing", Prose)
+        shown = sentence.replace("{key}", key_name(self._does, self.app))
+        line.say(Text(f"! {shown}", style=paint_of(self.app).tone(Tone.WAIT)))
         line.display = True
 
     # ---- asking
@@ -144,6 +200,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             found = await ask(self, lambda api: api.consequence(*here, self._order_id, self._act, self._params))
         except ProblemError as error:
             self._consequence = None
+            self.query_one("#do").display = False
             self.query_one("#would", Prose).say(problem_text(error.problem, self.app))
         else:
             self._show(found)
@@ -156,18 +213,17 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         self._consequence = found
         self._show_choices(found)
         self.query_one("#would", Prose).say(self._text(found))
+        do = self.query_one("#do", DoButton)
+        do.say(self._does, tr(found.summary))
+        do.display = found.allowed
         reason, typed = self.query_one("#reason", Input), self.query_one("#typed", Input)
         reason.display = found.allowed and found.asks_reason
         self.query_one("#override").display = found.allowed and found.asks_override
-        typed.display = self.query_one("#to-type").display = found.allowed and bool(found.type_to_confirm)
-        if typed.display:
-            sentence = _("Production: type {name} to go on.").format(name=found.type_to_confirm)
-            self.query_one("#to-type", Static).update(Text(sentence, style=paint_of(self.app).tone(Tone.FAIL)))
-        if not isinstance(self.focused, Input) or not self.focused.display:
-            first = reason if reason.display else typed if typed.display else self.query_one("#dialog")
-            first.focus()
-        hint = _("Enter does it, Esc goes back") if found.allowed else _("Esc goes back")
-        self.query_one("#dialog").border_subtitle = hint
+        typed.display = found.allowed and bool(found.type_to_confirm)
+        self._say_rule(found)
+        if not isinstance(self.focused, (Input, Select, OptionList)) or not self.focused.display:
+            self.set_focus(next((each for each in (reason, typed, do) if each.display), None))
+        self.call_after_refresh(lambda: self._patience.painted(time.monotonic()))
 
     def _show_choices(self, found: Consequence) -> None:
         """Only where there is a choice. What can't be done unless one is made begins with the first, and says what that means."""
@@ -185,17 +241,26 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         if found.chosen not in found.choices:
             choice.value = found.choices[0]
 
+    def _say_rule(self, found: Consequence) -> None:
+        """In production, by which rule something is to be typed here, or nothing is."""
+        rule = self.query_one("#to-type", Prose)
+        rule.display = found.allowed and cockpit_of(self).production
+        paint = paint_of(self.app)
+        if found.type_to_confirm:
+            sentence = _("Production: what needs a reason needs the name as well. Type {name} to go on.")
+            rule.say(Text(sentence.format(name=found.type_to_confirm), style=paint.tone(Tone.FAIL)))
+        else:
+            rule.say(Text(_("Production: nothing is typed here; the button says what it does."), style=paint.dim))
+
     def _text(self, found: Consequence) -> Text:
         paint = paint_of(self.app)
         if found.refusal is not None:
             return problem_text(found.refusal, self.app)
-        text = Text().append(tr(found.summary), paint.strong)
-        for line in found.lines:
-            text.append(f"\n· {tr(line)}")
+        parts = [Text(f"· {tr(line)}") for line in found.lines]
         if found.hosts:
             names = _("hosts ({count}): ").format(count=len(found.hosts))
-            text.append(f"\n\n{names}", paint.dim).append(" ".join(found.hosts))
-        return text
+            parts.append(Text().append(f"\n{names}", paint.dim).append(" ".join(found.hosts)))
+        return Text("\n").join(parts)
 
 
 def _choice_line(version: str) -> str:

@@ -24,6 +24,8 @@ from engine.plan.what_if_words import named
 from engine.views import Consequence
 
 MAX_WEIGHT = 100
+# What takes an order's way away asks why, whatever state the order is in; in production it asks for the app's name as well.
+ASKS_REASON = frozenset({Act.CANCEL, Act.ROLL_BACK, Act.GIVE_BACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,11 +284,11 @@ def _cancel(asked: Asked) -> Consequence:
         return _give_up_rollback(asked)
     if progress.plan is None or not started_hosts(progress):
         lines = [message("nothing was changed yet: no host and no weight is touched, the order ends at once")]
-        return _allowed(asked, summary, lines, (), asks_reason=True)
+        return _allowed(asked, summary, lines, ())
     back = plan_cancel(progress)
     hosts = tuple(back.hosts)
     lines = words.cancelling(progress, hosts, _hosts_in(progress, RunState.RUNNING))
-    return _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+    return _allowed(asked, summary, lines, hosts)
 
 
 def _give_up_rollback(asked: Asked) -> Consequence:
@@ -297,7 +299,7 @@ def _give_up_rollback(asked: Asked) -> Consequence:
     if running:
         return _refused(asked, summary, words.wrong_state(asked.act, OrderState.ROLLING_BACK), running)
     left = hosts_left_behind(progress)
-    return _allowed(asked, summary, words.giving_up(progress, left), left, asks_reason=True, final=True)
+    return _allowed(asked, summary, words.giving_up(progress, left), left)
 
 
 def _roll_back(asked: Asked) -> Consequence:
@@ -324,7 +326,7 @@ def _roll_back(asked: Asked) -> Consequence:
         return _refused(asked, summary, words.rollback_breaks_floor(back), hosts)
     lines = words.rolling_back(progress, back, touched)
     lines += _time_line(asked, len(hosts), len([n for n in back.nodes if n.kind.runs_hosts]))
-    allowed = _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+    allowed = _allowed(asked, summary, lines, hosts)
     return replace(allowed, choices=choices, chosen=version)
 
 
@@ -352,7 +354,7 @@ def _roll_back_afterwards(asked: Asked) -> Consequence:
         problem = words.version_never_succeeded(asked.app, version, choices)
         return replace(_refused(asked, summary, problem, hosts), choices=choices)
     lines = [message("this order has ended: the rollback is an order of its own, checked before it starts")]
-    allowed = _allowed(asked, summary, lines, hosts, asks_reason=True, final=True)
+    allowed = _allowed(asked, summary, lines, hosts)
     return replace(allowed, choices=choices, chosen=version, makes_order=True)
 
 
@@ -367,9 +369,7 @@ def _give_back(asked: Asked) -> Consequence:
     if others or not hosts:
         return _refused(asked, summary, words.nothing_left_behind(others), hosts)
     forced = bool(asked.params.get("force"))
-    return _allowed(
-        asked, summary, words.giving_back(progress, hosts, forced=forced), hosts, asks_reason=True, final=forced
-    )
+    return _allowed(asked, summary, words.giving_back(progress, hosts, forced=forced), hosts)
 
 
 _MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED)
@@ -391,16 +391,9 @@ _ANSWERS: Mapping[Act, Callable[[Asked], Consequence]] = {
 # ------------------------------------------------------------------------------------------------------------ their parts
 
 
-def _allowed(
-    asked: Asked,
-    summary: Message,
-    lines: Sequence[Message],
-    hosts: tuple[str, ...],
-    *,
-    asks_reason: bool = False,
-    final: bool = False,
-) -> Consequence:
-    typed = asked.app if final and asked.production else ""
+def _allowed(asked: Asked, summary: Message, lines: Sequence[Message], hosts: tuple[str, ...]) -> Consequence:
+    asks_reason = asked.act in ASKS_REASON
+    typed = asked.app if asks_reason and asked.production else ""
     return Consequence(asked.act, True, None, summary, tuple(lines), hosts, asks_reason, typed)
 
 

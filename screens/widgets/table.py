@@ -71,7 +71,7 @@ class Table(ScrollView, can_focus=True):
             return self.table
 
     class Chosen(Message):
-        """Enter, or a second click on a row."""
+        """Enter."""
 
         def __init__(self, table: Table, key: str) -> None:
             super().__init__()
@@ -160,12 +160,10 @@ class Table(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.chosen_key))
 
     def on_click(self, event: Click) -> None:
+        """A click selects; only a button acts."""
         at = event.y - self._heading + self.scroll_offset.y
-        if event.y < self._heading or at >= len(self._rows):
-            return
-        if at == self.cursor:
-            self.action_choose()
-        self.cursor = at
+        if event.y >= self._heading and at < len(self._rows):
+            self.cursor = at
 
     def _cursor_into_sight(self) -> None:
         visible = max(1, self.size.height - self._heading)

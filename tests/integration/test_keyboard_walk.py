@@ -77,13 +77,14 @@ class Walk:
 
         return await self.until_order(waits, f"the order waiting at {node}")
 
-    async def agree(self) -> None:
-        """What it would do is shown first; Enter does it."""
+    async def agree(self, key: str = "enter") -> None:
+        """What it would do is shown first; another key than the one that asked for it does it."""
         await self.until(lambda: isinstance(self.app.screen, ConsequenceScreen), "the consequence")
         screen = self.app.screen
         assert isinstance(screen, ConsequenceScreen)
         await self.until(lambda: screen._consequence is not None and screen._consequence.allowed, "an allowed act")
-        await self.press("enter")
+        await self.until(lambda: screen.ready, "a dialog that takes keys")
+        await self.press(key)
         await self.until(lambda: isinstance(self.app.screen, OrderScreen), "the order screen again")
 
     async def give_weight(self, *digits: str, hosts: int) -> None:
@@ -91,7 +92,7 @@ class Walk:
         await self.press("g")
         await self.until(lambda: isinstance(self.app.focused, WeightSlider), "the slider")
         await self.press(*digits, "enter")
-        await self.agree()
+        await self.agree("g")
 
         def given(view: OrderView) -> bool:
             moved = [w for host in view.hosts for w in host.weights if w.asked == weight and w.confirmed == weight]

@@ -36,7 +36,7 @@ async def test_enter_starts_a_ready_order_only_after_its_consequence_was_shown(t
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, ConsequenceScreen)
         assert stage.api.sent == []
-        await press(pilot, "enter")
+        await press(pilot, "c")
         assert [act for act, _params, _reason in stage.api.sent] == [Act.START]
         assert isinstance(pilot.app.screen, OrderScreen)
 
@@ -51,13 +51,13 @@ async def test_confirm_names_the_gate_that_waits(tmp_path: Path) -> None:
 
 async def test_c_confirms_the_gate_even_while_the_order_is_paused(tmp_path: Path) -> None:
     """Enter does what is expected (resume); c does what the next line says c does."""
-    for key, expected in (("c", Act.CONFIRM), ("enter", Act.RESUME)):
+    for key, then, expected in (("c", "enter", Act.CONFIRM), ("enter", "p", Act.RESUME)):
         folder = tmp_path / key
         folder.mkdir()
         stage = Situation(folder, "paused")
         async with stage.app().run_test(size=SIZE) as pilot:
             await open_order(pilot, stage.order_id)
-            await press(pilot, key, "enter")
+            await press(pilot, key, then)
             assert [act for act, _params, _reason in stage.api.sent] == [expected]
 
 
@@ -165,7 +165,7 @@ async def test_a_refusal_says_what_and_what_to_do_instead(tmp_path: Path) -> Non
 # ---------------------------------------------------------------------------------------------------------------- weights
 
 
-async def test_the_slider_sends_pending_weights_only_after_enter_twice(tmp_path: Path) -> None:
+async def test_the_slider_sends_pending_weights_only_after_their_consequence_was_shown(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "waiting_at_gray_gate")
     async with stage.app().run_test(size=SIZE) as pilot:
         await open_order(pilot, stage.order_id)
@@ -174,7 +174,7 @@ async def test_the_slider_sends_pending_weights_only_after_enter_twice(tmp_path:
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, ConsequenceScreen)
         assert stage.api.sent == []
-        await press(pilot, "enter")
+        await press(pilot, "g")
         assert stage.api.sent == [(Act.SET_WEIGHTS, {"weights": {"hz-01": 26, "hz-05": 25}}, "")]
 
 

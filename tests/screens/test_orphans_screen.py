@@ -39,13 +39,13 @@ async def test_nothing_is_said_when_nothing_was_left_behind(tmp_path: Path) -> N
         assert stage.api.sent == []
 
 
-async def test_enter_gives_a_weight_back_only_with_a_reason(tmp_path: Path) -> None:
+async def test_enter_gives_a_weight_back_only_with_a_reason_and_in_production_the_name(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "left_behind")
     async with stage.app().run_test(size=SIZE) as pilot:
         await open_order(pilot, stage.order_id)
         await press(pilot, "z", "enter", "enter")
         assert isinstance(pilot.app.screen, ConsequenceScreen)
         assert stage.api.sent == []
-        await press(pilot, *"ok", "enter")
+        await press(pilot, *"ok", "enter", *"trade-core", "enter")
         assert stage.api.sent == [(Act.GIVE_BACK, {"hosts": ["hz-03"]}, "ok")]
         assert isinstance(pilot.app.screen, OrphansScreen)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
 from textual.pilot import Pilot
 
 from cockpit.app import CockpitApp
@@ -17,6 +18,7 @@ from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState
 from engine.store.store import Store
 from engine.views import CommandView
+from screens.consequence import ConsequenceScreen
 from screens.order import OrderScreen
 from screens.watching import WatchingScreen
 from tests.support import seeds
@@ -124,7 +126,24 @@ async def open_order(pilot: Pilot[None], order_id: int) -> OrderScreen:
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Press keys one after another, each on a settled screen."""
+    """Press keys one after another, each on a settled screen and, where an act is asked for, once it was read."""
     for key in keys:
+        await until(pilot, lambda: _would_be_taken(pilot))
         await pilot.press(key)
         await settled(pilot)
+
+
+def _would_be_taken(pilot: Pilot[None]) -> bool:
+    screen = pilot.app.screen
+    return not isinstance(screen, ConsequenceScreen) or screen.ready
+
+
+async def burst(pilot: Pilot[None], text: str) -> None:
+    """Keys as they come from a paste without brackets: all at once, nobody waits for anything."""
+    names = {"/": "slash", ":": "colon", "\n": "enter", " ": "space"}
+    driver = pilot.app._driver
+    assert driver is not None
+    for char in text:
+        driver.send_message(Key(names.get(char, char), None if char == "\n" else char))
+    await pilot.pause()
+    await settled(pilot)

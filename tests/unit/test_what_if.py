@@ -184,9 +184,39 @@ def test_retrying_a_host_that_still_has_traffic_counts_it_as_leaving(given: Give
     assert refusal.code == "floor_broken"
 
 
-def test_cancel_before_the_start_touches_nothing_and_needs_no_name_typed(given: Given) -> None:
+def test_cancel_before_the_start_touches_nothing(given: Given) -> None:
     answer = ask(given("ready"), Act.CANCEL)
-    assert (answer.allowed, answer.asks_reason, answer.type_to_confirm, answer.hosts) == (True, True, "", ())
+    assert (answer.allowed, answer.hosts) == (True, ())
+
+
+# act → what is typed in production, whatever the order's state is: nothing, or the reason and the app's name
+TYPED_IN_PRODUCTION = {
+    Act.INITIALISE: "",
+    Act.START: "",
+    Act.PAUSE: "",
+    Act.RESUME: "",
+    Act.CONFIRM: "",
+    Act.SET_WEIGHTS: "",
+    Act.RETRY: "",
+    Act.CANCEL: "trade-core",
+    Act.ROLL_BACK: "trade-core",
+    Act.GIVE_BACK: "trade-core",
+}
+
+
+def test_the_rule_on_what_is_typed_names_every_act() -> None:
+    assert set(TYPED_IN_PRODUCTION) == set(Act)
+
+
+@pytest.mark.parametrize("act", Act)
+def test_what_is_typed_in_production_depends_on_the_act_alone(given: Given, act: Act) -> None:
+    answers = [(ask(given(at), act), ask(given(at), act, production=False)) for at in SITUATIONS]
+    allowed = [(there, elsewhere) for there, elsewhere in answers if there.allowed]
+    assert allowed, f"{act} is allowed in none of the situations"
+    assert {(there.type_to_confirm, there.asks_reason) for there, _ in allowed} == {
+        (TYPED_IN_PRODUCTION[act], bool(TYPED_IN_PRODUCTION[act]))
+    }
+    assert {elsewhere.type_to_confirm for _, elsewhere in allowed} == {""}
 
 
 def test_cancel_in_production_asks_for_the_name_and_says_who_keeps_the_new_version(given: Given) -> None:
@@ -331,9 +361,8 @@ def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: G
 def test_an_ended_order_gives_back_what_it_left_behind_and_nothing_else(given: Given) -> None:
     left = given("left_behind")
     answer = ask(left, Act.GIVE_BACK)
-    assert (answer.hosts, answer.asks_reason, answer.type_to_confirm) == (("hz-03",), True, "")
+    assert (answer.hosts, answer.asks_reason, answer.type_to_confirm) == (("hz-03",), True, "trade-core")
     assert any("weight 0 → 100" in str(line) for line in answer.lines)
-    assert ask(left, Act.GIVE_BACK, hosts=["hz-03"], force=True).type_to_confirm == "trade-core"
     refusal = ask(left, Act.GIVE_BACK, hosts=["hz-01"]).refusal
     assert refusal is not None
     assert refusal.code == "nothing_left_behind"
