@@ -52,6 +52,7 @@ class Decided:
 
 
 class ConsequenceScreen(ModalScreen[Decided | None]):
+    AUTO_FOCUS = ""  # where the cursor stands depends on what is asked for
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "do_it", N_("do it")),
         Binding("escape", "leave", N_("back")),
@@ -69,7 +70,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         self._consequence: Consequence | None = None
         self._choices: tuple[str, ...] = ()
         self._busy = False
-        self._patience = Patience()
+        self.patience = Patience()
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="dialog", classes="consequence", can_focus=False):
@@ -98,13 +99,13 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     @property
     def ready(self) -> bool:
         """Whether a key pressed now would be taken."""
-        return self._patience.ready(time.monotonic())
+        return self.patience.ready(time.monotonic())
 
     def takes(self, key: Key) -> bool:
         """A key that types or does something must have been meant for what is shown here."""
         if not (key.is_printable or key.key == "enter"):
             return True
-        if not self._patience.takes(key.time):
+        if not self.patience.takes(key.time):
             self._say(_("That key came before this could be read. Press {key} once you have read it."))
             return False
         if isinstance(self.focused, (Input, Select, OptionList)):
@@ -114,7 +115,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         if key.key == "enter":
             self._say(_("Enter has opened this: {key} does it."))
         else:
-            self._patience.again(key.time)
+            self.patience.again(key.time)
         return False
 
     def on_key(self, event: Key) -> None:
@@ -125,7 +126,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         by_click = not cockpit_of(self).pressed
-        if by_click and not self._patience.takes(time.monotonic()):
+        if by_click and not self.patience.takes(time.monotonic()):
             return
         self.action_do_it()
 
@@ -223,7 +224,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         self._say_rule(found)
         if not isinstance(self.focused, (Input, Select, OptionList)) or not self.focused.display:
             self.set_focus(next((each for each in (reason, typed, do) if each.display), None))
-        self.call_after_refresh(lambda: self._patience.painted(time.monotonic()))
+        self.call_after_refresh(lambda: self.patience.painted(time.monotonic()))
 
     def _show_choices(self, found: Consequence) -> None:
         """Only where there is a choice. What can't be done unless one is made begins with the first, and says what that means."""

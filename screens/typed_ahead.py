@@ -2,7 +2,8 @@
 
 The framework hands every key to whatever has the focus when it arrives, so that the letters behind a `/` reach the list below
 before the field is there that `/` opens. Here a key is done with, its change of focus included, before the next is looked at.
-What follows a `/` or `:` that opened no field is swallowed until the keyboard has been quiet.
+What follows a `/` or `:` that opened no field is swallowed until the keyboard has been quiet; so is what comes in the same burst
+behind the key that left a field.
 """
 
 from __future__ import annotations
@@ -33,27 +34,27 @@ class Patience:
     nothing was. A stream of text never finds that moment. Times are those of the events."""
 
     def __init__(self) -> None:
-        self._painted_at: float | None = None
+        self.painted_at: float | None = None
         self._last_at = 0.0
         self._patient = False
 
     def painted(self, at: float) -> None:
-        if self._painted_at is None:
-            self._painted_at = at
+        if self.painted_at is None:
+            self.painted_at = at
 
     def again(self, at: float) -> None:
         """Something was typed that has no meaning here: it may be a text, and the moment is waited for anew, a longer one."""
         self._patient, self._last_at = False, at + QUIET_S - BURST_S
 
     def takes(self, at: float) -> bool:
-        if not self._patient and self._painted_at is not None:
-            self._patient = at - max(self._painted_at, self._last_at) >= BURST_S
+        if not self._patient and self.painted_at is not None:
+            self._patient = at - max(self.painted_at, self._last_at) >= BURST_S
         self._last_at = max(at, self._last_at)
         return self._patient
 
     def ready(self, at: float) -> bool:
         """Whether a key pressed at `at` would be taken; asking changes nothing."""
-        return self._patient or (self._painted_at is not None and at - max(self._painted_at, self._last_at) >= BURST_S)
+        return self._patient or (self.painted_at is not None and at - max(self.painted_at, self._last_at) >= BURST_S)
 
 
 class TypedAhead(App[None]):
@@ -69,7 +70,9 @@ class TypedAhead(App[None]):
         self.pressed = ""  # the key that is looked at now or was last; empty behind a click
         self._waiting: deque[Key] = deque()
         self._in_hand: Key | None = None
+        self._typed_into: object = None  # the field that had the focus before the key that is looked at
         self._text_until = 0.0  # swallow what is typed before that
+        self._gap_s = 0.0  # and what is typed so soon behind what was swallowed
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:
@@ -90,6 +93,7 @@ class TypedAhead(App[None]):
                 continue
             self._in_hand, self.pressed = key, key.key
             target = self.focused or self.screen
+            self._typed_into = target if isinstance(target, Input) else None
             await super().on_event(key)
             if not target.post_message(self.KeyDone(key)):
                 self._in_hand = None
@@ -106,12 +110,18 @@ class TypedAhead(App[None]):
         if key is not self._in_hand:
             return
         self._in_hand = None
-        if key.key in TEXT_BEGINS and not isinstance(self.focused, Input):
-            self._text_until = key.time + QUIET_S
+        if not isinstance(self.focused, Input):
+            if self._typed_into is not None and key.key != "escape":
+                self._swallow(key, BURST_S)
+            elif key.key in TEXT_BEGINS:
+                self._swallow(key, QUIET_S)
         await self._look_at_keys()
 
     def _swallowed(self, key: Key) -> bool:
         if key.time >= self._text_until or key.key == "escape" or isinstance(self.focused, Input):
             return False
-        self._text_until = key.time + QUIET_S
+        self._swallow(key, self._gap_s)
         return True
+
+    def _swallow(self, behind: Key, gap_s: float) -> None:
+        self._text_until, self._gap_s = behind.time + gap_s, gap_s

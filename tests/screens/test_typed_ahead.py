@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,10 @@ async def test_a_stream_of_text_never_answers_the_dialog_it_has_opened(tmp_path:
         await open_order(pilot, stage.order_id)
         pilot.app.production = False  # type: ignore[attr-defined]
         await press(pilot, "x")
-        began = time.monotonic()
+        screen = pilot.app.screen
+        assert isinstance(screen, ConsequenceScreen)
+        await until(pilot, lambda: screen.patience.painted_at is not None)
+        began = (screen.patience.painted_at or 0) + BURST_S / 2
         for number, key in enumerate(["y", "e", "s", "enter", "n", "o", "enter"]):
             typed = Key(key, None if key == "enter" else key)
             typed.time = began + number * BURST_S * 0.9
