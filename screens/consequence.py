@@ -130,9 +130,6 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             return
         self.action_do_it()
 
-    def on_input_changed(self) -> None:
-        self.query_one("#missing").display = False
-
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         fields = [field for field in self.query(Input) if field.display]
