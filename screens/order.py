@@ -6,7 +6,7 @@ follows and what stands in the way all come from the engine's view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -307,7 +307,8 @@ class OrderScreen(WatchingScreen[OrderView]):
             return
         self.query_one(LogPane).show((present,))
         if host.attempt > 1 or host.direction is not Direction.FORWARD:
-            self.run_worker(partial(self._look_up_earlier, host), group="attempts", exclusive=True)
+            look_up: Callable[[], Coroutine[None, None, None]] = partial(self._look_up_earlier, host)
+            self.run_worker(look_up, group="attempts", exclusive=True)
 
     async def _look_up_earlier(self, host: HostRunView) -> None:
         try:
