@@ -6,8 +6,7 @@ follows and what stands in the way all come from the engine's view.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -307,8 +306,7 @@ class OrderScreen(WatchingScreen[OrderView]):
             return
         self.query_one(LogPane).show((present,))
         if host.attempt > 1 or host.direction is not Direction.FORWARD:
-            look_up: Callable[[], Coroutine[None, None, None]] = partial(self._look_up_earlier, host)
-            self.run_worker(look_up, group="attempts", exclusive=True)
+            self.run_worker(self._look_up_earlier(host), group="attempts", exclusive=True)
 
     async def _look_up_earlier(self, host: HostRunView) -> None:
         try:
