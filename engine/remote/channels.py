@@ -228,7 +228,7 @@ async def run(
                 if for_job:
                     words = await answer(channel, token)
                     if words != ["ready"]:
-                        raise refusal_of(hop, words)
+                        raise refusals.with_words(refusal_of(hop, words), str(channel.words))
                 status = await _converse(channel, stdin, kept, limit)
         except TimeoutError as error:
             _terminate(channel.process)

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from engine.ports import Job, JobEnded, JobEvent, RemoteError, StopOutcome
-from engine.remote import problems, program
+from engine.remote import problems, program, refusals
 from engine.remote.channels import Channel, answer, new_token, open_sh, refusal_of
 from engine.remote.connections import Connections
 from engine.remote.hops import Hop, route_to
@@ -94,7 +94,11 @@ class JobRun:
             if may_start:
                 self._asked = True
                 channel.write(program.attach_input(job, token=token, nonce=nonce))
-            nonce = self._nonce(await _answer(channel, token))
+            words = await _answer(channel, token)
+            try:
+                nonce = self._nonce(words)
+            except RemoteError as error:
+                raise refusals.with_words(error, str(channel.words)) from error
             self._exists = True
             log = LogEvents(nonce, self._offset)
             while True:

@@ -6,6 +6,7 @@ As few logins at once as a server takes; one that it resets is tried again, boun
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -283,5 +284,8 @@ def cause_of(error: BaseException) -> str:
     if isinstance(error, asyncssh.DisconnectError | asyncssh.ChannelOpenError):
         return error.reason or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
+        # asyncio says `Connect call failed ('10.0.0.1', 22)`; the address stands in the sentence already.
+        if error.errno and error.strerror.startswith("Connect call failed"):
+            return os.strerror(error.errno)
         return error.strerror
     return str(error) or type(error).__name__

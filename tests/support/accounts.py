@@ -34,12 +34,16 @@ class Accounts:
     shells: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def make(folder: Path, *, extra: str = "") -> Accounts:
+    def make(folder: Path, *, first: str = "", extra: str = "", like: Accounts | None = None) -> Accounts:
+        """`like`: with that one's client key."""
         folder.mkdir(parents=True, exist_ok=True)
         key = asyncssh.generate_private_key("ssh-ed25519")
+        if like is not None:
+            key = asyncssh.read_private_key(like.folder / "id")
         key.write_private_key(folder / "id")
+        key.write_public_key(folder / "id.pub")
         (folder / "id").chmod(0o600)
-        sshd = Sshd.make(folder / "sshd", key, extra=extra, own_home=False)
+        sshd = Sshd.make(folder / "sshd", key, first=first, extra=extra, own_home=False)
         settings = SshSettings(
             identity_files=(folder / "id",),
             agent=False,

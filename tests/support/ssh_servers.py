@@ -217,8 +217,11 @@ class Sshd:
     _process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
-    def make(folder: Path, client_key: asyncssh.SSHKey, *, extra: str = "", own_home: bool = True) -> Sshd:
-        """Without a home of its own every account has the one of the user database."""
+    def make(
+        folder: Path, client_key: asyncssh.SSHKey, *, first: str = "", extra: str = "", own_home: bool = True
+    ) -> Sshd:
+        """`first` are lines that count instead of the usual ones, `extra` lines behind them. Without a home of its own every
+        account has the one of the user database."""
         folder.mkdir(parents=True)
         home = folder / "home of the user"
         home.mkdir()
@@ -229,7 +232,8 @@ class Sshd:
         client_key.write_public_key(folder / "authorized_keys")
         port = free_port()
         (folder / "sshd_config").write_text(
-            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\n"
+            f"{first}\nPort {port}\nListenAddress 127.0.0.1\n"
+            f"HostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\n"
             f"StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nPidFile none\nLogLevel VERBOSE\n"
             f"{set_home}\n{extra}\n"
         )

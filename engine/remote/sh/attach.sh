@@ -87,6 +87,7 @@ if [ "$may_start" = 1 ]; then
     secrets=$part
 fi
 exec 3<&0
+[ "$may_start" != 1 ] || refuse_without_means
 raise_epoch
 if [ "$may_start" = 1 ] && mkdir "$job" 2>/dev/null; then
     start

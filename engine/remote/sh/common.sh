@@ -36,6 +36,16 @@ refuse_unwritable() {
     refuse_because "$1" "$(write_fault "$1")"
 }
 
+# What the runner needs, and a home to be in: what is missing is said before anything is made.
+refuse_without_means() {
+    h_missing=
+    for h_tool in setsid mkdir tail wc cat date find awk df tee mv rm; do
+        command -v "$h_tool" >/dev/null 2>&1 || h_missing="$h_missing $h_tool"
+    done
+    [ -z "$h_missing" ] || refuse tool_missing "$h_missing"
+    [ -d "$HOME" ] || refuse unwritable "$HOME: no such folder"
+}
+
 make_folder() {
     m_why=$(LC_ALL=C mkdir -p "$1" 2>&1) || refuse_because "$1" "$m_why"
 }

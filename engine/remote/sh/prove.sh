@@ -1,10 +1,6 @@
 # Whether a job could be set up here: the tools its runner needs, and room to write. Creates nothing that stays.
 # No arguments behind the common ones.
-v_missing=
-for v_tool in setsid mkdir tail wc cat date find awk df tee mv rm; do
-    command -v "$v_tool" >/dev/null 2>&1 || v_missing="$v_missing $v_tool"
-done
-[ -z "$v_missing" ] || refuse tool_missing "$v_missing"
+refuse_without_means
 v_folder=$orders
 until [ -e "${v_folder:-/}" ] || [ -h "$v_folder" ]; do
     v_folder=${v_folder%/*}
