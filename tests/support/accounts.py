@@ -7,7 +7,10 @@ all have the user id of whoever runs the tests.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +35,7 @@ class Accounts:
     folder: Path
     settings: SshSettings
     shells: dict[str, str] = field(default_factory=dict)
+    homes: dict[str, Path] = field(default_factory=dict)  # of accounts that were moved
 
     @staticmethod
     def make(folder: Path, *, first: str = "", extra: str = "", like: Accounts | None = None) -> Accounts:
@@ -84,6 +88,12 @@ class Accounts:
         self.shells[user] = _shell(shell, self.folder)
         self._write()
 
+    def move_home(self, user: str, to: str) -> None:
+        """From its next login on the account has the home `to`."""
+        self.homes[user] = self.folder / "homes" / to
+        self.homes[user].mkdir()
+        self._write()
+
     def host(self, user: str, *jumps: JumpHost) -> Host:
         return host_on(self.sshd.port, self.sshd.public_key, *jumps, name=f"h-{user}", user=user)
 
@@ -93,7 +103,8 @@ class Accounts:
     def _write(self) -> None:
         """As the real files, with our accounts behind; replaced in one move, sshd reads them whenever it likes."""
         lines = [
-            f"{user}:x:{os.getuid()}:{os.getgid()}::{self.home(user)}:{shell}" for user, shell in self.shells.items()
+            f"{user}:x:{os.getuid()}:{os.getgid()}::{self.homes.get(user, self.home(user))}:{shell}"
+            for user, shell in self.shells.items()
         ]
         _replace(self.folder / "passwd", Path("/etc/passwd").read_text() + "".join(f"{line}\n" for line in lines))
         _replace(self.folder / "group", Path("/etc/group").read_text())
@@ -127,3 +138,32 @@ def _found(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     assert found, f"{name} is needed for this test"
     return found
+
+
+@contextmanager
+def machine_account(folder: Path, *, password: str, expired: bool = False) -> Iterator[str]:
+    """A real account of this machine for what only PAM can do: a password, asked for or expired. Needs root, as CI has it."""
+    assert os.geteuid() == 0, "this test makes an account on the machine: run it as root"
+    user = f"ck{secrets.token_hex(4)}"
+    home = folder / user
+    home.mkdir()
+    folder.chmod(0o755)
+    _patiently("useradd", "--no-create-home", "--home-dir", str(home), "--shell", "/bin/bash", user)
+    try:
+        shutil.chown(home, user)
+        subprocess.run(["chpasswd"], input=f"{user}:{password}".encode(), check=True, timeout=30)
+        if expired:
+            _patiently("chage", "-d", "0", user)
+        yield user
+    finally:
+        _patiently("userdel", "--force", user)
+
+
+def _patiently(*command: str) -> None:
+    """The machine's account files are locked while another test makes one."""
+    for _ in range(50):
+        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+        if b"try again later" not in done.stderr:
+            break
+        time.sleep(0.1)
+    assert done.returncode == 0 or command[0] == "userdel", done.stderr.decode()

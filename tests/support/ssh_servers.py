@@ -275,6 +275,18 @@ class Sshd:
         self._process = None
         _kill(children)
 
+    def configure(self, *lines: str) -> None:
+        """Put lines before all others and let the listener read them; who is logged in keeps what was said before."""
+        config = self.folder / "sshd_config"
+        config.write_text("\n".join(lines) + "\n" + config.read_text())
+        assert self._process is not None
+        before = (self.folder / "sshd.log").read_text().count("Server listening")
+        self._process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 10
+        while (self.folder / "sshd.log").read_text().count("Server listening") <= before:
+            assert time.monotonic() < end, (self.folder / "sshd.log").read_text()
+            time.sleep(0.02)
+
     def drop(self) -> None:
         """Kill the sshd of every session; the listener stays."""
         _kill(self.sessions())
