@@ -14,7 +14,7 @@ from typing import Protocol
 from engine.domain.archive import Member
 from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.states import StepName
+from engine.domain.states import Health, StepName
 
 # ---------------------------------------------------------------------------------------------------------------- clock
 
@@ -243,6 +243,11 @@ class Balancers(Protocol):
 
     async def read_weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]:
         """(server id, port) → weight; port is 0 in a default group. Raises BalancerError."""
+        ...
+
+    async def read_health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health]:
+        """(server id, port) → what the balancer's own health check says of it now; port is 0 in a default group. Empty when the
+        group has no health check; a server that has not been checked yet is UNKNOWN. Raises BalancerError."""
         ...
 
     async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:

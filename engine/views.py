@@ -18,6 +18,7 @@ from engine.domain.states import (
     AppStatus,
     CommandState,
     Direction,
+    Health,
     HostState,
     NodeKind,
     NodeState,
@@ -140,6 +141,7 @@ class WeightView:
     verified: Verified | None
     owned: bool
     note: Problem | None = None
+    health: Health | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +209,16 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class BalancerView:
-    """A server group of the order: how many of its hosts take traffic now, and how many must."""
+    """A server group of the order: how many of its hosts take traffic and answer now, and how many must."""
 
     balancer: str
     server_group: str
     hosts: int
     in_service: int
     floor: int
+    # Hosts with a weight that do not count: those that do not answer, and those of which nobody can tell.
+    silent: tuple[str, ...] = ()
+    cannot_tell: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

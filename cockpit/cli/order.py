@@ -379,6 +379,11 @@ def _show(view: OrderView) -> None:
                 floor=balancer.floor,
             )
         )
+        if balancer.silent:
+            note(_("These have a weight and do not answer: {hosts}.").format(hosts=", ".join(balancer.silent)))
+        if balancer.cannot_tell:
+            hosts_unsure = ", ".join(balancer.cannot_tell)
+            note(_("Nobody can tell whether these answer; they count as out: {hosts}.").format(hosts=hosts_unsure))
     for host, problem in view.problems:
         note(said_of(host, problem))
     if view.problem:

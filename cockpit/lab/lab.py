@@ -21,6 +21,7 @@ from cockpit.lab import artefacts, paperwork
 from cockpit.lab.balancer import Forwarder
 from cockpit.lab.control import Control
 from cockpit.lab.fleet_host import FleetHost
+from cockpit.lab.health_checks import HealthChecks
 from cockpit.lab.layout import (
     BUCKET,
     FIRST_VERSION,
@@ -155,6 +156,9 @@ class Lab:
         self.slb = SlbEndpoint(self.slb_state, credentials={secret.access_key_id: secret.secret})
         self._undo.append(self.slb.stop)
         await self.slb.start("127.0.0.1", ports.slb)
+        health_checks = HealthChecks(self.slb_state, lambda server: server[1] or self._app_port(server))
+        self._undo.append(health_checks.stop)
+        health_checks.start()
 
     def put_artefacts(self, *, only: str = "") -> None:
         """Put the archives into OSS as they should be; `only` one of them."""

@@ -299,7 +299,7 @@ class SlbEndpoint:
     def _describe_health(self, params: Params) -> Answer:
         balancer = self._balancer(params)
         wanted = wire.number(params, "ListenerPort", 0, 0, 65_535)
-        listeners = [x for x in balancer.listeners if not wanted or x.port == wanted]
+        listeners = [x for x in balancer.listeners if x.checked and (not wanted or x.port == wanted)]
         if not listeners:
             raise Refusal(404, "CheckedListenerNotFound", "The checked listener does not exist.")
         rows = []

@@ -29,12 +29,14 @@ class WeightChange:
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A listener sends what arrives at `port` to a VServer group, or to the default group when that is empty; servers of the
-    default group are then reached at `backend_port`."""
+    default group are then reached at `backend_port`. `checked`: its health check is on; with `check_path` it is an HTTP one."""
 
     port: int
     protocol: str = "http"
     vserver_group_id: str = DEFAULT_GROUP
     backend_port: int = 0
+    checked: bool = True
+    check_path: str = ""
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ class SlbState:
         if self.on_change is not None:
             self.on_change(change)
 
-    # ---- health, as the forwarder sees it
+    # ---- health, as the checks see it
 
     def set_health(self, server_id: str, port: int, status: str) -> None:
         """`normal`, `abnormal` or `unavailable` (not checked yet, which is also where every server starts)."""

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.cloud import slb_errors
+from engine.cloud import slb_errors, slb_health
 from engine.cloud.calls import Calls, proxies_for, silence, split_endpoint
 from engine.cloud.credentials import Credentials, CredentialsMissing, CredentialsSource
 from engine.domain.fleet import MountWeight, Region, ServerGroup
+from engine.domain.states import Health
+from engine.ports import BalancerRefused
 
 MAX_SERVERS_A_CALL = 20
 THREADS = 8
@@ -57,6 +59,26 @@ class SlbBalancers:
             raise slb_errors.other_balancer(group, owner, str(answer.get("RequestId", "")))
         try:
             return _weights(answer, has_ports=bool(group.vserver_group_id))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise slb_errors.unreadable(group, change=False) from error
+
+    async def read_health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health]:
+        """(server id, port) → what the balancer's own health check says; empty when it checks nothing. Raises BalancerError."""
+        of_balancer = {"LoadBalancerId": group.balancer_id}
+        try:
+            answer = await self._call("DescribeHealthStatus", group, of_balancer, change=False)
+        except BalancerRefused as refused:
+            if refused.api_code == "CheckedListenerNotFound":
+                return {}
+            raise
+        try:
+            rows = slb_health.rows(answer)
+            if group.vserver_group_id:
+                return slb_health.of_vserver_group(rows)
+            groups = await self._call(
+                "DescribeVServerGroups", group, {**of_balancer, "IncludeListener": "true"}, change=False
+            )
+            return slb_health.of_default_group(rows, slb_health.listeners(groups))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise slb_errors.unreadable(group, change=False) from error
 

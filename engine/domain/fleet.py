@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.domain.states import HostState
+from engine.domain.health import answers
+from engine.domain.states import Health, HostState
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """An app's service instance as planning sees it: its hosts and the weights recorded at `recorded_at` (epoch seconds)."""
+    """An app's service instance as planning sees it: its hosts and the weights recorded at `recorded_at` (epoch seconds).
+
+    `health`: what is known of the hosts behind the mounts; a mount that is not in it was never asked for.
+    """
 
     app: str
     current_version: str
@@ -137,3 +141,9 @@ class Fleet:
     weights: tuple[MountWeight, ...]
     default_floor_percent: int = 0  # of the hosts in service at the start, rounded up; 50 in production
     recorded_at: float = 0.0
+    health: Mapping[Mount, Health] = field(default_factory=dict)
+
+    @property
+    def down(self) -> frozenset[Mount]:
+        """Mounts that are out of service whatever their weight."""
+        return frozenset(mount for mount, health in self.health.items() if not answers(health))

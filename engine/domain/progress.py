@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.domain.fleet import Mount
+from engine.domain.health import answers, either
 from engine.domain.orders import Plan, ReleaseSpec
 from engine.domain.problem import Problem
 from engine.domain.states import (
     Direction,
+    Health,
     HostState,
     NodeState,
     OrderKind,
@@ -80,6 +82,7 @@ class WeightLine:
 
     `owned`: the order has moved it and has not given it back; no ended order may own a weight. `outside`: what somebody else
     set it to meanwhile, as noticed last (None: nobody did); `cut_again`: it was raised so during a cut, and cut once more.
+    `balancer_health` is what the balancer's own check said last, `own_health` what ours said (None: nobody has asked).
     """
 
     mount: Mount
@@ -94,6 +97,17 @@ class WeightLine:
     outside: int | None = None
     outside_at: float | None = None
     cut_again: bool = False
+    balancer_health: Health | None = None
+    own_health: Health | None = None
+
+    @property
+    def health(self) -> Health | None:
+        return either(self.balancer_health, self.own_health)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is in service: it has a weight, and what is behind it answers."""
+        return self.believed > 0 and answers(self.health)
 
     @property
     def due(self) -> int:

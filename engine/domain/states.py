@@ -173,6 +173,14 @@ class StackStatus(StrEnum):
     DEPRECATED = "deprecated"
 
 
+class Health(StrEnum):
+    """Whether a host answers behind its balancer. What nobody can tell counts as out of service."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
 class Verified(StrEnum):
     """What reading a weight back said: the balancer shows the asked weight, shows another, or could not be read."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.domain.fleet import MountWeight, ServerGroup
+from engine.domain.health import answers
 from engine.domain.orders import HostPlan, Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import RELEASE_STEPS, Direction, NodeKind, StepName
@@ -60,7 +61,8 @@ def started_runs(progress: OrderProgress) -> list[RunProgress]:
 def _back_plan(progress: OrderProgress, hosts: Mapping[str, HostPlan]) -> Plan:
     forward = _forward(progress)
     now = [MountWeight(line.mount, line.believed) for line in progress.weights]
-    serving = serving_hosts(now)
+    down = frozenset(line.mount for line in progress.weights if not answers(line.health))
+    serving = serving_hosts(now, down)
     idle = tuple(
         name
         for name, plan in hosts.items()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.domain.fleet import MountWeight, ServerGroup
+from engine.domain.fleet import Mount, MountWeight, ServerGroup
 from engine.plan.grouping import default_floor
 
 
@@ -23,15 +23,17 @@ class Capacity:
     floors: Mapping[str, int]  # of every server group, by its name
 
 
-def serving_hosts(weights: Sequence[MountWeight]) -> Mapping[ServerGroup, frozenset[str]]:
-    """Per server group, the hosts with a weight above 0."""
+def serving_hosts(
+    weights: Sequence[MountWeight], down: Collection[Mount] = frozenset()
+) -> Mapping[ServerGroup, frozenset[str]]:
+    """Per server group, the hosts with a weight above 0, but for those of which every mount with one is `down`."""
     serving: dict[ServerGroup, set[str]] = defaultdict(set)
     group, hosts = None, set[str]()
     for line in weights:
         if line.mount.server_group is not group:  # most lines follow one of the same group
             group = line.mount.server_group
             hosts = serving[group]
-        if line.weight > 0:
+        if line.weight > 0 and line.mount not in down:
             hosts.add(line.mount.host)
     return {group: frozenset(hosts) for group, hosts in serving.items()}
 
@@ -43,10 +45,11 @@ def capacity(
     floor: int | None,
     floor_percent: int,
     after: Sequence[MountWeight] = (),
+    down: Collection[Mount] = frozenset(),
 ) -> Capacity:
     """Groups run one after another, and every one is back in service before the next starts: with the weights `after` names,
-    else with those it had."""
-    serving = serving_hosts(weights)
+    else with those it had. Hosts behind a mount that is `down` are out until their group has run."""
+    serving = serving_hosts(weights, down)
     returning = {**serving, **serving_hosts(after)}
     floors = {str(at): _floor(len(hosts), floor, floor_percent) for at, hosts in serving.items()}
     found = [_of_group(hosts, returning[at], groups, floors, floors[str(at)]) for at, hosts in serving.items()]

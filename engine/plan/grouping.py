@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engine.domain.fleet import Host
 from engine.domain.states import HostState, Strategy
@@ -15,13 +15,15 @@ def in_plan_order(hosts: Sequence[Host]) -> list[Host]:
     return sorted(hosts, key=lambda host: (host.data_centre, host.cell, host.name))
 
 
-def pick_beta(hosts: Sequence[Host], seed: int) -> tuple[str, ...]:
-    """One host from each data centre, picked at random (by `seed`) among those not in a failed state, else among all."""
+def pick_beta(hosts: Sequence[Host], seed: int, ill: Collection[str] = ()) -> tuple[str, ...]:
+    """One host from each data centre, picked at random (by `seed`) among those that are neither `ill` nor in a failed state,
+    else among all."""
     chance = random.Random(seed)
     picked = []
     for centre in sorted({host.data_centre for host in hosts}):
         there = [host for host in in_plan_order(hosts) if host.data_centre == centre]
-        healthy = [host for host in there if host.state not in (HostState.DEPLOY_FAILED, HostState.INITIALISE_FAILED)]
+        failed = (HostState.DEPLOY_FAILED, HostState.INITIALISE_FAILED)
+        healthy = [host for host in there if host.state not in failed and host.name not in ill]
         picked.append(chance.choice(healthy or there).name)
     return tuple(picked)
 

@@ -9,7 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from engine.domain.fleet import ServerGroup
+from engine.domain.health import answers
 from engine.domain.progress import OrderProgress, WeightLine
+from engine.domain.states import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,18 @@ def server_groups(progress: OrderProgress) -> Mapping[ServerGroup, tuple[WeightL
 
 
 def serving(lines: Collection[WeightLine]) -> set[str]:
-    """Hosts of one server group with weight > 0."""
-    return {line.mount.host for line in lines if line.believed > 0}
+    """Hosts of one server group that have a weight and answer."""
+    return {line.mount.host for line in lines if line.serves}
 
 
 def in_service(lines: Collection[WeightLine]) -> int:
-    """How many hosts of one server group have weight > 0 (a host with two ports counts once)."""
+    """How many hosts of one server group are in service (a host with two ports counts once)."""
     return len(serving(lines))
+
+
+def with_health(lines: Collection[WeightLine], health: Health) -> tuple[str, ...]:
+    """Hosts of one server group that have a weight, and of which just this is known."""
+    return tuple(sorted({line.mount.host for line in lines if line.believed > 0 and line.health is health}))
 
 
 def floor_of(progress: OrderProgress, group: ServerGroup) -> int:
@@ -79,8 +86,10 @@ def crossing(
 
 def _crossing(lines: Collection[WeightLine], wanted: Mapping[str, int], floor: int) -> Traffic:
     hosts = {line.mount.host for line in lines}
-    before = {line.mount.host for line in lines if line.believed > 0}
-    after = {line.mount.host for line in lines if wanted.get(line.mount.host, line.believed) > 0}
+    before = serving(lines)
+    after = {
+        line.mount.host for line in lines if wanted.get(line.mount.host, line.believed) > 0 and answers(line.health)
+    }
     # While weights change one after another the hosts that leave may be gone before others come.
     staying = len(before & after)
     return Traffic(len(hosts), len(before), len(before - after), max(staying, 0), floor)

@@ -123,10 +123,17 @@ def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeStat
         runs = runs_of(progress, plan, node)
         over = _over_budget(progress, runs)
         due = [run for run in runs if (_tried_again(run) if over else run.state is RunState.PENDING)]
-        waiting = sorted(due, key=lambda run: not run.held)
-        pending = [run.host for run in waiting]  # those that were held in the middle come back first
+        # Those that were held in the middle come back first, then those that serve nobody: nothing is lost while they are out.
+        in_use = _in_use(progress)
+        waiting = sorted(due, key=lambda run: (not run.held, run.host in in_use))
+        pending = [run.host for run in waiting]
         start += may_leave(progress, pending, besides=start)[: max(0, free - len(start))]
     return tuple(start)
+
+
+def _in_use(progress: OrderProgress) -> set[str]:
+    """Hosts that take traffic and answer; hosts of no balancer are not among them."""
+    return {line.mount.host for line in progress.weights if line.serves}
 
 
 def _running(progress: OrderProgress) -> list[str]:

@@ -13,10 +13,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.domain.fleet import Mount
+from engine.domain.health import answers
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.progress import WeightLine
-from engine.domain.states import Verified
+from engine.domain.states import Health, Verified
 
 Seen = Mapping[tuple[str, int], int]  # (server id, port) → weight, as a server group was read
 
@@ -69,6 +70,13 @@ def to_cut_again(noticed: Sequence[WeightLine], working: Collection[str]) -> tup
     )
 
 
+def with_health(lines: Sequence[WeightLine], found: Mapping[tuple[str, int], Health] | None) -> tuple[WeightLine, ...]:
+    """The lines of one server group with what the balancer's health check has just said; None: it could not be asked, and what
+    it said before counts no longer."""
+    told = found or {}
+    return tuple(replace(line, balancer_health=told.get(_key(line.mount), Health.UNKNOWN)) for line in lines)
+
+
 def judge(wishes: Sequence[Wish], lines: Sequence[WeightLine], noticed: Collection[Mount], seen: Seen) -> list[Verdict]:
     """One verdict a wish. `lines` are the order's of this server group, those just `noticed` among them as they are now."""
     by_mount = {line.mount: line for line in lines}
@@ -95,16 +103,22 @@ def _verdict(
 
 
 def _below_floor(wishes: Sequence[Wish], lines: Sequence[WeightLine], seen: Seen) -> Mapping[str, Problem]:
-    """Hosts that may not be cut now because too few others really take traffic."""
-    ports = Counter(line.mount.host for line in lines if seen.get(_key(line.mount), 0) > 0)
+    """Hosts that may not be cut now because too few others really take traffic. One that does not answer is lost to nobody."""
+    up = {line.mount for line in lines if answers(line.health)}
+    ports = Counter(line.mount.host for line in lines if line.mount in up and seen.get(_key(line.mount), 0) > 0)
+    silent = sorted({line.mount.host for line in lines if line.mount not in up and seen.get(_key(line.mount), 0) > 0})
     refused: dict[str, Problem] = {}
     for host in dict.fromkeys(wish.mount.host for wish in wishes if wish.weight == 0):
-        cut = [w for w in wishes if w.mount.host == host and w.weight == 0 and seen.get(_key(w.mount), 0) > 0]
+        cut = [
+            w
+            for w in wishes
+            if w.mount.host == host and w.weight == 0 and seen.get(_key(w.mount), 0) > 0 and w.mount in up
+        ]
         if not cut or len(cut) < ports[host]:
             continue
         floor = max(wish.floor for wish in cut)
         if len(ports) - 1 < floor:
-            refused[host] = _floor_reached(cut[0].mount, len(ports) - 1, floor)
+            refused[host] = _floor_reached(cut[0].mount, len(ports) - 1, floor, silent)
         else:
             del ports[host]
     return refused
@@ -122,7 +136,17 @@ def mount_missing(mount: Mount) -> Problem:
     )
 
 
-def _floor_reached(mount: Mount, staying: int, floor: int) -> Problem:
+def _floor_reached(mount: Mount, staying: int, floor: int, silent: Sequence[str]) -> Problem:
+    if silent:
+        return Problem(
+            "floor_reached",
+            message(
+                "Cutting {host} now would leave {staying} hosts of {group} in service, below the floor of {floor}; "
+                "these have a weight and do not answer: {silent}.",
+                host=mount.host, staying=staying, group=str(mount.server_group), floor=floor, silent=", ".join(silent),
+            ),
+            message("Repair those hosts or release them first, then retry the host; it was not touched."),
+        )  # fmt: skip
     return Problem(
         "floor_reached",
         message("Cutting {host} now would leave {staying} hosts of {group} in service, below the floor of {floor}.",

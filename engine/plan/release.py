@@ -29,6 +29,7 @@ def plan_release(spec: ReleaseSpec, fleet: Fleet, package_facts: str = "") -> Pl
         floor=spec.floor,
         floor_percent=fleet.default_floor_percent,
         after=[line for host in hosts.values() for line in host.restore_to],
+        down=fleet.down,
     )
     return Plan(
         direction=Direction.FORWARD,
@@ -45,7 +46,7 @@ def plan_release(spec: ReleaseSpec, fleet: Fleet, package_facts: str = "") -> Pl
 def beta_hosts(spec: ReleaseSpec, fleet: Fleet) -> tuple[str, ...]:
     if not spec.beta:
         return ()
-    return spec.beta_hosts or pick_beta(fleet.hosts, spec.seed)
+    return spec.beta_hosts or pick_beta(fleet.hosts, spec.seed, ill={mount.host for mount in fleet.down})
 
 
 def fleet_hash(fleet: Fleet, package_facts: str) -> str:

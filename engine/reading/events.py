@@ -137,6 +137,15 @@ def _outside(data: Data) -> Message:
     return message("{host} in {group}: somebody else set weight {was} → {now}", **what)
 
 
+def _health(data: Data) -> Message:
+    what = {"host": data["host"], "group": data["server_group"]}
+    if data["health"] == "healthy":
+        return message("{host} in {group}: answers again, counts as in service", **what)
+    if data["health"] == "unhealthy":
+        return message("{host} in {group}: does not answer, counts as out of service", **what)
+    return message("{host} in {group}: nobody can tell whether it answers, counts as out of service", **what)
+
+
 def _command(data: Data) -> Message:
     what = {"operator": data["operator"], "act": data["act"]}
     if data["state"] == "refused":
@@ -171,6 +180,7 @@ _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "step": _step,
     "weight": _weight,
     "outside": _outside,
+    "health": _health,
     "command": _command,
     "engine": _engine,
     "warning": _warning,

@@ -214,6 +214,7 @@ def _weight_view(line: WeightLine) -> WeightView:
         verified=line.verified,
         owned=line.owned,
         note=_note(line),
+        health=line.health,
     )
 
 

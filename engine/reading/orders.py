@@ -17,13 +17,14 @@ from engine.domain.states import (
     Act,
     CommandState,
     Direction,
+    Health,
     NodeKind,
     NodeState,
     OrderKind,
     OrderState,
     RunState,
 )
-from engine.plan.in_service import floor_of, in_service, server_groups
+from engine.plan.in_service import floor_of, in_service, server_groups, with_health
 from engine.plan.next import node_state
 from engine.plan.what_if import consequence, sensible_acts
 from engine.reading.host_runs import HostRuns
@@ -234,6 +235,8 @@ def _balancers(progress: OrderProgress) -> tuple[BalancerView, ...]:
             hosts=len({line.mount.host for line in lines}),
             in_service=in_service(lines),
             floor=floor_of(progress, group),
+            silent=with_health(lines, Health.UNHEALTHY),
+            cannot_tell=with_health(lines, Health.UNKNOWN),
         )
         for group, lines in server_groups(progress).items()
     )

@@ -5,15 +5,16 @@ The same answer decides whether an order is created, so the preview never promis
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from engine.domain.fleet import Fleet, Mount, MountWeight
+from engine.domain.health import either
 from engine.domain.message import Message, message
 from engine.domain.orders import Plan, PlanNode, ReleaseSpec
-from engine.domain.states import Direction, NodeKind, NodeState, OrderKind
+from engine.domain.states import Direction, Health, NodeKind, NodeState, OrderKind
 from engine.plan.capacity import capacity
 from engine.plan.release import beta_hosts, plan_release
 from engine.reading import release_problems as problems
@@ -44,10 +45,12 @@ def read_preview(conn: sa.Connection, scope: Scope, spec: ReleaseSpec) -> Previe
     facts = load_instance(conn, instance)
     weights, unread = known_weights(conn, scope, facts.mounts)
     asked = _usable(spec, facts)
-    plan = plan_release(asked, fleet_with(facts, weights))
-    found = problems.of_release(spec, facts, package, open_orders_of_instance(conn, instance), plan)
-    notes = _notes(spec, facts, plan, unread)
-    return Preview(_view(asked, facts, weights, plan, tuple(found), notes), instance)
+    health = known_health(conn, scope, facts.mounts)
+    plan = plan_release(asked, fleet_with(facts, weights, health))
+    by_weight = plan_release(asked, fleet_with(facts, weights))
+    found = problems.of_release(spec, facts, package, open_orders_of_instance(conn, instance), by_weight)
+    notes = _notes(spec, facts, plan, unread) + _health_notes(weights, health, plan, by_weight)
+    return Preview(_view(asked, facts, weights, health, plan, tuple(found), notes), instance)
 
 
 def _usable(spec: ReleaseSpec, facts: InstanceFacts) -> ReleaseSpec:
@@ -57,7 +60,9 @@ def _usable(spec: ReleaseSpec, facts: InstanceFacts) -> ReleaseSpec:
     return replace(spec, beta_hosts=chosen, groups=max(1, spec.groups))
 
 
-def fleet_with(facts: InstanceFacts, weights: tuple[MountWeight, ...]) -> Fleet:
+def fleet_with(
+    facts: InstanceFacts, weights: tuple[MountWeight, ...], health: Mapping[Mount, Health] | None = None
+) -> Fleet:
     return Fleet(
         app=facts.app,
         current_version=facts.current_version,
@@ -65,7 +70,32 @@ def fleet_with(facts: InstanceFacts, weights: tuple[MountWeight, ...]) -> Fleet:
         hosts=facts.hosts,
         weights=weights,
         default_floor_percent=facts.floor_percent,
+        health=health or {},
     )
+
+
+def known_health(conn: sa.Connection, scope: Scope, mounts: Iterable[Mount]) -> Mapping[Mount, Health]:
+    """What an order of the workspace has seen last of the hosts behind the mounts; nothing of a mount none has looked at."""
+    line = t.weight.c
+    rows = conn.execute(
+        sa.select(line.host, line.balancer_id, line.vserver_group_id, line.port, line.balancer_health, line.own_health)
+        .join(t.order, t.order.c.id == line.order_id)
+        .where(t.order.c.workspace_id == scope.workspace_id, line.balancer_health.is_not(None))
+        .order_by(line.order_id)
+    )
+    known = {(row.host, row.balancer_id, row.vserver_group_id, row.port): row for row in rows}
+    found: dict[Mount, Health] = {}
+    for mount in mounts:
+        group = mount.server_group
+        row = known.get((mount.host, group.balancer_id, group.vserver_group_id, mount.port))
+        health = None if row is None else either(_health(row.balancer_health), _health(row.own_health))
+        if health is not None:
+            found[mount] = health
+    return found
+
+
+def _health(stored: str | None) -> Health | None:
+    return None if stored is None else Health(stored)
 
 
 def known_weights(
@@ -96,6 +126,7 @@ def _view(
     spec: ReleaseSpec,
     facts: InstanceFacts,
     weights: tuple[MountWeight, ...],
+    health: Mapping[Mount, Health],
     plan: Plan,
     found: tuple[problems.Problem, ...],
     notes: tuple[Message, ...],
@@ -107,6 +138,7 @@ def _view(
         floor=spec.floor,
         floor_percent=facts.floor_percent,
         after=[line for host in plan.hosts.values() for line in host.restore_to],
+        down=fleet_with(facts, weights, health).down,
     )
     during = {node.key: count for node, count in zip(running, room.during, strict=True)}
     return ReleasePreview(
@@ -114,7 +146,7 @@ def _view(
         version=spec.version,
         from_version=facts.current_version,
         nodes=tuple(_node_view(node) for node in plan.nodes),
-        beta_hosts=beta_hosts(spec, fleet_with(facts, weights)),
+        beta_hosts=beta_hosts(spec, fleet_with(facts, weights, health)),
         capacity=tuple(CapacityPoint(node.key, during.get(node.key, room.in_service)) for node in plan.nodes),
         in_service=room.in_service,
         floor=plan.floor,
@@ -146,6 +178,31 @@ def _node_view(node: PlanNode) -> NodeView:
         ended_at=None,
         confirmed_by="",
     )
+
+
+def _health_notes(
+    weights: tuple[MountWeight, ...], health: Mapping[Mount, Health], plan: Plan, by_weight: Plan
+) -> tuple[Message, ...]:
+    """Health is of the moment: what was seen last is shown and counted with, and only the order's check forbids for it."""
+    notes = []
+    silent, unsure = (
+        list(dict.fromkeys(line.mount.host for line in weights if line.weight > 0 and health.get(line.mount) is says))
+        for says in (Health.UNHEALTHY, Health.UNKNOWN)
+    )
+    if silent:
+        hosts = problems.named(silent)
+        notes.append(
+            message("did not answer when an order looked last, counted as out of service: {hosts}", hosts=hosts)
+        )
+    if unsure:
+        hosts = problems.named(unsure)
+        notes.append(message("nobody could tell whether these answer, counted as out of service: {hosts}", hosts=hosts))
+    if plan.breaks_floor and not by_weight.breaks_floor:
+        notes.append(
+            message("if they still do not answer, the order's check refuses it: {lowest} of {in_service} would stay, floor {floor}",
+                    lowest=plan.lowest_in_service, in_service=plan.in_service, floor=plan.floor)
+        )  # fmt: skip
+    return tuple(notes)
 
 
 def _notes(spec: ReleaseSpec, facts: InstanceFacts, plan: Plan, unread: tuple[str, ...]) -> tuple[Message, ...]:

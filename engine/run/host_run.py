@@ -27,7 +27,7 @@ from engine.domain.message import message
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
-from engine.domain.states import Direction, OrderState, RunState, StepName, StepState
+from engine.domain.states import Direction, Health, OrderState, RunState, StepName, StepState
 from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted, StopOutcome
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext, job_key
@@ -39,6 +39,7 @@ from engine.store import orders as rows
 
 BALANCER_STEPS = (StepName.CUT_TRAFFIC, StepName.RESTORE_TRAFFIC)
 DRAIN_GRACE_S = 20.0
+SERVES_WITHIN_S = 60.0
 DEFAULT_DRAIN_S = 10.0
 _NO_RECORD = ("job_vanished", "remote_deadline")
 
@@ -172,11 +173,24 @@ class HostRun:
             await self._cut(step, log)
         elif self.plan.restore_to or not self.plan.recorded:
             await self._move(step, log, self.plan.restore_to, owned=False)
+            await self._until_it_serves(log)
         else:
             log.heading("gray: this host's weight is given by hand", self._now())
             await self._finish(step, StepState.SKIPPED)
             return
         await self._finish(step, StepState.SUCCEEDED)
+
+    async def _until_it_serves(self, log: HostLog) -> None:
+        """The next group leaves only when this host takes traffic again, so its balancer is given time to see that it answers.
+        One that still says no after that keeps its weight and counts as out of service."""
+        mounts = [line.mount for line in self.plan.restore_to if line.weight > 0]
+        if not mounts:
+            return
+        silent = await self.context.ledger.until_healthy(
+            self.context.order_id, self.context.epoch, mounts, within_s=SERVES_WITHIN_S, enough=self.stopping.is_set
+        )
+        for mount in silent:
+            log.heading(f"the health check of {mount.server_group} does not pass yet: not in service", self._now())
 
     async def _cut(self, step: StepProgress, log: HostLog) -> None:
         zero = tuple(MountWeight(line.mount, 0) for line in self.plan.recorded)
@@ -528,6 +542,9 @@ class HostRun:
         )
         if self._touches(step, state):
             rows.touch_run(conn, order_id, self.direction, host)
+        if step.name is StepName.CHECK_HEALTH and state in (StepState.SUCCEEDED, StepState.FAILED, StepState.TIMED_OUT):
+            found = Health.HEALTHY if state is StepState.SUCCEEDED else Health.UNHEALTHY
+            rows.write_own_health(conn, order_id, host, found)
         if step.name is StepName.DEPLOY and state is StepState.SUCCEEDED:
             rows.set_host(conn, self.context.facts.workspace_id, host, version=self.plan.to_version)
 

@@ -6,16 +6,18 @@ It finds all problems, host by host, before it says no. It changes nothing on a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from engine.domain.fleet import Fleet, Host, MountWeight, ObjectRef, Package, ServerGroup
+from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ObjectRef, Package, ServerGroup
+from engine.domain.health import HealthSeen
 from engine.domain.message import message
 from engine.domain.orders import Plan, ReleaseSpec
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import StackStatus
 from engine.plan.release import plan_release
 from engine.ports import BalancerError, Balancers, Clock, ObjectFacts, Packages, PackagesError, Remote, RemoteError
+from engine.run import health as health_of_hosts
 from engine.run.archives import look_into_archives
 from engine.steps.host_check import host_check_script, host_problems, parse_host_check
 from engine.store.fleets import InstanceFacts
@@ -31,6 +33,7 @@ class Checked:
 
     plan: Plan | None
     problems: tuple[tuple[str, Problem], ...]
+    health: Mapping[Mount, HealthSeen] = field(default_factory=dict)
 
 
 # Told (at most, epoch seconds) what of ours will have expired by then.
@@ -64,19 +67,22 @@ async def initialise(
     recorded = await record(facts, package, packages=packages, balancers=balancers)
     problems += recorded.problems
     size = max(0, package.object.size) if package else 0
-    of_hosts, (of_archives, warnings) = await asyncio.gather(
-        _check_hosts(facts, remote, size, clock), look_into_archives(facts.stack, packages)
+    of_hosts, (of_archives, warnings), health = await asyncio.gather(
+        _check_hosts(facts, remote, size, clock),
+        look_into_archives(facts.stack, packages),
+        health_of_hosts.look(facts, recorded.weights, balancers, remote),
     )
     problems += of_hosts
     told = [problem for _, problem in problems]
     problems += [("", problem) for problem in of_archives if problem not in told]
     if problems:
         return Checked(None, tuple(problems))
-    plan = plan_release(spec, fleet_of(facts, recorded.weights, clock.now()), recorded.package_facts)
+    plan = plan_release(spec, fleet_of(facts, recorded.weights, clock.now(), health), recorded.package_facts)
+    warnings += health_of_hosts.warnings(recorded.weights, health)
     if plan.breaks_floor and not spec.override_reason:
-        return Checked(None, (("", _floor_broken(plan)),))
+        return Checked(None, tuple(("", problem) for problem in (floor_broken(plan), *warnings)))
     warnings += expiring(clock.now() + _longest_s(plan))
-    return Checked(plan, tuple(("", problem) for problem in warnings))
+    return Checked(plan, tuple(("", problem) for problem in warnings), health)
 
 
 def _longest_s(plan: Plan) -> float:
@@ -94,7 +100,10 @@ async def record(
     return Recorded(weights, package_facts, tuple(weight_problems + package_problems))
 
 
-def fleet_of(facts: InstanceFacts, weights: tuple[MountWeight, ...], now: float) -> Fleet:
+def fleet_of(
+    facts: InstanceFacts, weights: tuple[MountWeight, ...], now: float, health: Mapping[Mount, HealthSeen]
+) -> Fleet:
+    known = {mount: seen.health for mount, seen in health.items()}
     return Fleet(
         app=facts.app,
         current_version=facts.current_version,
@@ -103,6 +112,7 @@ def fleet_of(facts: InstanceFacts, weights: tuple[MountWeight, ...], now: float)
         weights=weights,
         default_floor_percent=facts.floor_percent,
         recorded_at=now,
+        health={mount: health for mount, health in known.items() if health is not None},
     )
 
 
@@ -155,7 +165,7 @@ def _order_problems(
     return found
 
 
-def _floor_broken(plan: Plan) -> Problem:
+def floor_broken(plan: Plan) -> Problem:
     return Problem(
         "floor_broken",
         message("This plan leaves {lowest} of {in_service} hosts in service, below the floor of {floor}.",

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.states import Verified
+from engine.domain.states import Health, Verified
 from engine.plan.outside import Seen, Verdict, Wish, mount_missing
 from engine.ports import (
     BalancerBusy,
@@ -35,6 +35,7 @@ from engine.ports import (
 from engine.run.journal import Journal
 from engine.run.pacing import Pace, Turns
 from engine.run.weight_rows import MoveResult, Opened, close_call, complete_lost_calls, lost_groups, open_call
+from engine.store.orders import write_health
 
 log = logging.getLogger(__name__)
 SERVERS_A_CALL = 20
@@ -43,6 +44,7 @@ GATHER_LIMIT = 5
 TRIES = 8
 READS = 3
 READ_BACKS = 4
+HEALTH_PAUSE_S = 1.0
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 10.0
 FRESH_S = 1.0  # so long an order that was seen to be ours is taken to be ours, far less than a lease
@@ -144,6 +146,46 @@ class Ledger:
                 future.cancel()
         return tuple(future.result() for future in futures)
 
+    async def health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health] | None:
+        """What the balancer's own health check says now; empty when we may not ask. None while its API is away: then what it said
+        last still counts."""
+        try:
+            return await self._balancers.read_health(group)
+        except BalancerRefused:
+            return {}
+        except BalancerError:
+            return None
+
+    async def until_healthy(
+        self, order_id: int, epoch: int, mounts: Sequence[Mount], *, within_s: float, enough: Callable[[], bool]
+    ) -> tuple[Mount, ...]:
+        """Wait until no balancer says of these mounts that nothing answers there: its check needs some good answers in a row
+        after a release. Returns those of which it still says so after `within_s`, or when it is `enough`. Raises StaleEpoch and
+        StoreError."""
+        until = self._clock.now() + within_s
+        groups = list(dict.fromkeys(mount.server_group for mount in mounts))
+        while True:
+            silent: list[Mount] = []
+            for group in groups:
+                found, now = await self.health(group), self._clock.now()
+                if found is not None:
+                    await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
+                    its = [mount for mount in mounts if mount.server_group == group]
+                    silent += [mount for mount in its if found.get(_key(mount)) is Health.UNHEALTHY]
+            if not silent or self._clock.now() >= until or enough():
+                return tuple(silent)
+            await self._clock.sleep(HEALTH_PAUSE_S)
+
+    async def look_at_health(self, order_id: int, epoch: int, groups: Sequence[ServerGroup]) -> bool:
+        """Write down what the balancers' health checks say of the order's hosts now. True when something is another than before.
+        Raises StaleEpoch and StoreError."""
+        changed = False
+        for group in groups:
+            found, now = await self.health(group), self._clock.now()
+            if found is not None:
+                changed |= await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
+        return changed
+
     def settle(self, order_id: int, epoch: int) -> None:
         """Soon complete the rows that an earlier engine of the order wrote before a call and never after it."""
         task = asyncio.create_task(self._settle(order_id, epoch), name=f"ledger settles order {order_id}")
@@ -222,12 +264,16 @@ class Ledger:
             call.error = error
             return True
         call.after = call.before
+        cuts = any(wish.weight == 0 and wish.floor > 0 for wish in call.wishes)
+        health = await self.health(group) if cuts else None
         busy = frozenset(ask.wish.mount for ask in [*call.asks, *self._asks[group]])
         now, call.ours_at = self._clock.now(), self._moment()
         call.opened = await self._journal.write(
             call.order_id,
             call.epoch,
-            lambda conn: open_call(conn, call.order_id, call.epoch, group, call.wishes, call.before, busy, now),
+            lambda conn: open_call(
+                conn, call.order_id, call.epoch, group, call.wishes, call.before, busy, now, health=health
+            ),
         )
         for mount in call.opened.cut_again:
             if any(ask.wish.mount == mount for ask in self._asks[group]):
@@ -378,6 +424,12 @@ def _still_ours(conn: sa.Connection) -> None:
 
 def _completing(order_id: int, group: ServerGroup, seen: Seen, now: float) -> Callable[[sa.Connection], None]:
     return lambda conn: complete_lost_calls(conn, order_id, group, seen, now)
+
+
+def _health_of(
+    order_id: int, group: ServerGroup, found: Mapping[tuple[str, int], Health], now: float
+) -> Callable[[sa.Connection], bool]:
+    return lambda conn: write_health(conn, order_id, group, found, now)
 
 
 def _nobody_waits(future: asyncio.Future[MoveResult]) -> None:

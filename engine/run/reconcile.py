@@ -18,20 +18,24 @@ import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import MountWeight, Package
+from engine.domain.health import HealthSeen
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState, RunState
 from engine.plan.back import plan_cancel, plan_rollback
-from engine.plan.in_service import floors_of
-from engine.plan.next import Decision, decide, weights_left_at_zero
+from engine.plan.in_service import floors_of, server_groups
+from engine.plan.next import MOVING, Decision, decide, weights_left_at_zero
 from engine.plan.release import plan_release
 from engine.plan.what_if import consequence
+from engine.plan.what_if_words import named
 from engine.ports import Balancers, Clock, Packages, Remote
 from engine.run import acts
 from engine.run.background import Background
+from engine.run.health import of_balancers
+from engine.run.health_watch import HealthWatch
 from engine.run.host_run import HostRun
-from engine.run.initialise import Checked, Expiring, fleet_of, initialise, record
+from engine.run.initialise import Checked, Expiring, fleet_of, floor_broken, initialise, record
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.order_context import OrderContext
@@ -87,6 +91,7 @@ class OrderReconciler:
         self._active: dict[tuple[Direction, str], HostRun] = {}
         self._breaks: dict[tuple[Direction, str], list[BaseException]] = defaultdict(list)
         self._checking: asyncio.Task[None] | None = None
+        self._health = HealthWatch(order_id, epoch, ports.ledger, self.wake)
         self._rest_s = 0.0
         self.quiet = False  # nothing runs and nothing will until a person acts on a draft, ready or init_failed order
 
@@ -109,6 +114,7 @@ class OrderReconciler:
             if self._checking is not None:
                 self._checking.cancel()
                 await asyncio.gather(self._checking, return_exceptions=True)
+            await self._health.close()
             await self._ports.dispatch.cancel([self._key(run) for run in self._active])
 
     async def _turn(self) -> bool:
@@ -137,6 +143,7 @@ class OrderReconciler:
             return False
         if decision.order.complete:
             return True
+        self._health.look_at(tuple(server_groups(progress)) if decision.order in MOVING else ())
         turning = _turning_back(progress)
         await self._hand_out(progress, advanced.start, stop=turning)
         return False
@@ -311,7 +318,7 @@ class OrderReconciler:
             rows.set_order_state(conn, progress, OrderState.INIT_FAILED, now, problem=checked.problems[0][1])
             return
         rows.insert_plan(conn, self.order_id, checked.plan, now)
-        rows.insert_weights(conn, self.order_id, checked.plan, now)
+        rows.insert_weights(conn, self.order_id, checked.plan, now, checked.health)
         rows.set_node_state(conn, progress, checked.plan, "initialise", NodeState.SUCCEEDED, now)
         rows.set_order_state(conn, progress, OrderState.READY, now)
         for _, problem in checked.problems:
@@ -375,10 +382,14 @@ class OrderReconciler:
         recorded = await record(facts, package, packages=self._ports.packages, balancers=self._ports.balancers)
         if recorded.problems:
             return recorded.problems[0][1]
-        fleet = fleet_of(facts, recorded.weights, self._now())
+        told = await of_balancers((line.mount for line in recorded.weights), self._ports.balancers)
+        ours = {line.mount: line.own_health for line in progress.weights}
+        health = {mount: HealthSeen(said, ours.get(mount)) for mount, said in told.items()}
+        fleet = fleet_of(facts, recorded.weights, self._now(), health)
         now_plan = plan_release(progress.spec, fleet, recorded.package_facts)
         if progress.plan is not None and now_plan.fleet_hash == progress.plan.fleet_hash:
-            return None
+            died = now_plan.breaks_floor and not progress.plan.breaks_floor and not progress.spec.override_reason
+            return floor_broken(now_plan) if died else None
         return Problem(
             "fleet_changed",
             message("Hosts, weights or the package of {app} changed since this order was checked.", app=facts.app),
@@ -444,6 +455,14 @@ def _asked_version(conn: sa.Connection, order_id: int) -> str | None:
 
 
 def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:
+    silent = tuple(dict.fromkeys(ln.mount.host for ln in progress.weights if ln.believed > 0 and not ln.serves))
+    if decision.held_by_floor and silent:
+        return Problem(
+            "floor_reached",
+            message("No further host of {app} may leave its balancer: these have a weight and do not answer: {hosts}.",
+                    app=progress.spec.app, hosts=named(silent)),
+            message("Bring them back into service (the order goes on by itself then), or roll back."),
+        )  # fmt: skip
     if decision.held_by_floor:
         return Problem(
             "floor_reached",

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from engine.domain.fleet import Mount, ServerGroup
 from engine.domain.problem import Problem
 from engine.domain.progress import WeightLine
-from engine.domain.states import OrderState, RunState, Verified
+from engine.domain.states import Health, OrderState, RunState, Verified
 from engine.plan.outside import Seen, Verdict, Wish, judge, notice, to_cut_again
 from engine.store import tables as t
-from engine.store.orders import add_event, load_weights
+from engine.store.orders import add_event, load_weights, write_health
 from engine.store.statements import update
 
 ENDED = tuple(str(state) for state in OrderState if state.complete)
@@ -79,10 +79,13 @@ def open_call(
     seen: Seen,
     busy: frozenset[Mount],
     now: float,
+    health: Mapping[tuple[str, int], Health] | None = None,
 ) -> Opened:
     """Before the call: notice what somebody else has changed in the group, decide what is to be asked, write the intent.
-    `busy` are mounts that are being asked for anyway."""
+    `busy` are mounts that are being asked for anyway; `health` is what the balancer's checks say now (None: not asked)."""
     complete_lost_calls(conn, order_id, group, seen, now)
+    if health is not None:
+        write_health(conn, order_id, group, health, now)
     lines = load_weights(conn, order_id, group)
     noticed = notice(lines, seen, now)
     again = [line for line in to_cut_again(noticed, _at_work(conn, order_id)) if line.mount not in busy]

@@ -9,12 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.domain.fleet import Mount, ServerGroup
+from engine.domain.health import HealthSeen, either
 from engine.domain.message import message
 from engine.domain.orders import Plan, ReleaseSpec
 from engine.domain.problem import Problem
 from engine.domain.progress import NodeProgress, OrderProgress, RunProgress, StepProgress, WeightLine
 from engine.domain.states import (
     Direction,
+    Health,
     NodeState,
     OrderKind,
     OrderState,
@@ -82,6 +84,8 @@ _WEIGHTS = (
             "outside",
             "outside_at",
             "cut_again",
+            "balancer_health",
+            "own_health",
         ),
         _text_of(t.weight.c.problem),
     )
@@ -183,7 +187,8 @@ def load_weights(conn: sa.Connection, order_id: int, group: ServerGroup | None =
 def _weight(
     host: str, server_id: str, region: str, balancer_id: str, vserver_group_id: str, port: int, recorded: int,
     intended: int | None, asked: int | None, confirmed: int | None, verified: str | None, confirmed_at: float | None,
-    owned: bool, outside: Any, outside_at: float | None, cut_again: Any, problem: str | None,
+    owned: bool, outside: Any, outside_at: float | None, cut_again: Any, balancer_health: str | None,
+    own_health: str | None, problem: str | None,
 ) -> WeightLine:  # fmt: skip
     return WeightLine(
         mount=Mount(host, server_id, _server_group(region, balancer_id, vserver_group_id), port),
@@ -198,6 +203,8 @@ def _weight(
         outside=outside,
         outside_at=outside_at,
         cut_again=cut_again,
+        balancer_health=None if balancer_health is None else Health(balancer_health),
+        own_health=None if own_health is None else Health(own_health),
     )
 
 
@@ -338,8 +345,12 @@ def insert_plan(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> N
         conn.execute(sa.insert(t.host_run), runs)
 
 
-def insert_weights(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> None:
-    """The ledger's lines of the order: every mount of its hosts with the weight recorded just before the plan was made."""
+def insert_weights(
+    conn: sa.Connection, order_id: int, plan: Plan, now: float, health: Mapping[Mount, HealthSeen] | None = None
+) -> None:
+    """The ledger's lines of the order: every mount of its hosts with the weight recorded just before the plan was made, and what
+    was found of its health then."""
+    seen = health or {}
     conn.execute(sa.delete(t.weight).where(t.weight.c.order_id == order_id))
     lines = [
         {
@@ -354,12 +365,62 @@ def insert_weights(conn: sa.Connection, order_id: int, plan: Plan, now: float) -
             "confirmed": line.weight,
             "confirmed_at": now,
             "verified": str(Verified.YES),
+            "balancer_health": _said(seen[line.mount].of_balancer) if line.mount in seen else None,
+            "own_health": _said(seen[line.mount].ours) if line.mount in seen else None,
         }
         for host in plan.hosts.values()
         for line in host.recorded
     ]
     if lines:
         conn.execute(sa.insert(t.weight), lines)
+
+
+def _said(health: Health | None) -> str | None:
+    return None if health is None else str(health)
+
+
+def write_health(
+    conn: sa.Connection, order_id: int, group: ServerGroup, found: Mapping[tuple[str, int], Health], now: float
+) -> bool:
+    """What the balancer says of the group's health now, and an event for each host in use of which it says something else than
+    before. True when something was written."""
+    changed = False
+    for line in load_weights(conn, order_id, group):
+        says = found.get((line.mount.server_id, line.mount.port), Health.UNKNOWN)
+        if says is line.balancer_health:
+            continue
+        changed = True
+        _set_health(conn, order_id, line.mount, {"balancer_health": str(says)})
+        now_is = either(says, line.own_health)
+        if now_is is not line.health and line.believed > 0:
+            data = {
+                "host": line.mount.host,
+                "server_group": str(group),
+                "health": _said(now_is),
+                "was": _said(line.health),
+            }
+            add_event(conn, order_id, now, "health", data)
+    return changed
+
+
+def write_own_health(conn: sa.Connection, order_id: int, host: str, health: Health) -> None:
+    """What our own check of the host has just found."""
+    conn.execute(
+        sa.update(t.weight)
+        .where(t.weight.c.order_id == order_id, t.weight.c.host == host)
+        .values(own_health=str(health))
+    )
+
+
+def _set_health(conn: sa.Connection, order_id: int, mount: Mount, values: Mapping[str, Any]) -> None:
+    key = {
+        "order_id": order_id,
+        "balancer_id": mount.server_group.balancer_id,
+        "vserver_group_id": mount.server_group.vserver_group_id,
+        "host": mount.host,
+        "port": mount.port,
+    }
+    update(conn, t.weight, key, values)
 
 
 def set_node_state(

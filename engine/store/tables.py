@@ -223,6 +223,8 @@ weight = sa.Table(  # the weight ledger's current line for each mount an order t
     sa.Column("outside_at", sa.Float, nullable=True),
     sa.Column("cut_again", sa.Boolean, nullable=False, default=False),  # raised by somebody else, cut once more
     sa.Column("problem", sa.JSON, nullable=True),
+    # What the balancer's health check said last, and ours.
+    sa.Column("balancer_health", sa.Text, nullable=True), sa.Column("own_health", sa.Text, nullable=True),
     sa.Index(None, "owned"),
 )  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from engine.domain.states import RunState
@@ -56,8 +58,19 @@ def _balancer(balancer: BalancerView, paint: Paint) -> Text:
         paint.tone(tone),
     )
     text.append("  ").append_text(service_bar(balancer.in_service, balancer.hosts, balancer.floor, paint))
+    if balancer.silent:
+        hosts = _some(balancer.silent)
+        text.append("  " + _("do not answer: {hosts}").format(hosts=hosts), paint.tone(Tone.FAIL))
+    if balancer.cannot_tell:
+        hosts = _some(balancer.cannot_tell)
+        text.append("  " + _("cannot tell whether they answer: {hosts}").format(hosts=hosts), paint.tone(Tone.WAIT))
     text.append(f"  {balancer.balancer} {balancer.server_group}".rstrip(), paint.dim)
     return text
+
+
+def _some(hosts: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(hosts[:most])
+    return shown if len(hosts) <= most else f"{shown}, +{len(hosts) - most}"
 
 
 def service_bar(in_service: int, hosts: int, floor: int, paint: Paint, most: int = _BAR_MOST) -> Text:

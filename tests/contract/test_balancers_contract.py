@@ -20,12 +20,14 @@ from aiohttp import web
 from aliyunsdkcore.acs_exception.exceptions import ServerException
 from aliyunsdkcore.client import AcsClient
 
+from cockpit.lab.health_checks import HealthChecks
 from cockpit.lab.slb import Listener, SlbEndpoint
 from engine.cloud import slb_errors
 from engine.cloud.cloud import AliyunCloud
 from engine.cloud.credentials import Credentials, CredentialsSource
 from engine.cloud.slb import SlbBalancers
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
+from engine.domain.states import Health
 from engine.ports import (
     BalancerBusy,
     BalancerError,
@@ -54,6 +56,8 @@ class World(Protocol):
     def weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]: ...
     def fault(self, name: str) -> None: ...
     def change_calls(self) -> int: ...
+    def listen(self, group: ServerGroup, *, checked: bool = True) -> None: ...
+    def health_is(self, server_id: str, port: int, says: str) -> None: ...
 
 
 @dataclass
@@ -72,6 +76,14 @@ class LabWorld:
 
     def change_calls(self) -> int:
         return len(self.endpoint.changes())
+
+    def listen(self, group: ServerGroup, *, checked: bool = True) -> None:
+        port = 8080 if group.vserver_group_id else 80
+        listener = Listener(port, "http", group.vserver_group_id, 0 if group.vserver_group_id else 9000, checked)
+        self.endpoint.state.add_listener(group.balancer_id, listener)
+
+    def health_is(self, server_id: str, port: int, says: str) -> None:
+        self.endpoint.state.set_health(server_id, port, says)
 
 
 def source(access_key_id: str = "lab-key", secret: str = SECRET) -> CredentialsSource:
@@ -263,7 +275,80 @@ async def test_a_group_of_another_balancer_is_not_taken_for_ours(world: World) -
     assert "lb-1" in str(error.problem.what)
 
 
+@BOTH
+async def test_health_is_what_the_balancers_own_check_says(world: World, group: ServerGroup) -> None:
+    for each in (DEFAULT, VSERVER):
+        world.listen(each)
+    ours, theirs = (80, 9000) if group.vserver_group_id else (9000, 80)
+    world.health_is("i-00", ours, "normal")
+    world.health_is("i-01", ours, "abnormal")
+    world.health_is("i-02", theirs, "abnormal")  # of the same server, by a listener of another group
+    found = await world.balancers.read_health(group)
+    port = 80 if group.vserver_group_id else 0
+    assert found["i-00", port] is Health.HEALTHY
+    assert found["i-01", port] is Health.UNHEALTHY
+    assert found["i-02", port] is found["i-03", port] is Health.UNKNOWN
+    assert {port for _, port in found} >= {port}
+
+
+@BOTH
+async def test_a_group_that_is_not_checked_is_told_of_nothing(world: World, group: ServerGroup) -> None:
+    assert await world.balancers.read_health(group) == {}
+    world.listen(group, checked=False)
+    assert await world.balancers.read_health(group) == {}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("throttled", BalancerThrottled),
+        ("no_answer", BalancerUnknown),
+        ("html", BalancerUnknown),
+        ("lie", BalancerUnknown),
+    ],
+)
+async def test_health_that_could_not_be_read_is_never_made_up(
+    world: World, group: ServerGroup, fault: str, kind: type[BalancerError]
+) -> None:
+    world.listen(group)
+    world.fault(fault)
+    assert type(await error_of(world.balancers.read_health(group))) is kind
+
+
 # ---- the SDK on the wire
+
+
+async def test_the_labs_balancer_really_checks_its_servers(endpoint: SlbEndpoint) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(status + b"\r\n\r\n")
+        writer.close()
+
+    async def until(health: Health) -> None:
+        async with asyncio.timeout(10):
+            while (await balancers.read_health(VSERVER)).get(("i-00", 80)) is not health:
+                await asyncio.sleep(0.05)
+
+    status = b"HTTP/1.0 200 OK"
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    balancers = adapter(endpoint.url)
+    endpoint.state.add_listener("lb-1", Listener(8080, "http", "rsp-1", check_path="/alive"))
+    checks = HealthChecks(endpoint.state, lambda _server: port, interval_s=0.05)
+    assert (await balancers.read_health(VSERVER))["i-00", 80] is Health.UNKNOWN
+    checks.start()
+    try:
+        await until(Health.HEALTHY)
+        status = b"HTTP/1.0 500 No"
+        await until(Health.UNHEALTHY)
+        status = b"HTTP/1.0 200 OK"
+        await until(Health.HEALTHY)
+        server.close()
+        await until(Health.UNHEALTHY)
+    finally:
+        await checks.stop()
+        server.close()
 
 
 async def test_a_group_stays_busy_for_a_while_after_each_change(endpoint: SlbEndpoint) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from engine.domain.archive import Member, MemberKind
 from engine.domain.fleet import MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.message import message
 from engine.domain.problem import Problem
+from engine.domain.states import Health
 from engine.ports import (
     BalancerBusy,
     BalancerError,
@@ -68,6 +69,8 @@ class SimBalancer:
         self.weights, self.faults, self.chance, self.trace, self.witness = weights, faults, chance, trace, witness
         self.pending: dict[ServerGroup, int] = dict.fromkeys(weights, 0)  # changes accepted and not yet made
         self.changes: deque[float] = deque()
+        self.answers: Callable[[str], bool] = lambda _host: True  # whether a host's service can be reached
+        self.checks = True  # whether it has a health check at all
 
     async def read_weights(self, group: ServerGroup) -> Mapping[Key, int]:
         await asyncio.sleep(self.chance.random() * self.faults.latency_s)
@@ -76,6 +79,17 @@ class SimBalancer:
         if self._hits(self.faults.unread):
             raise self.chance.choice((BalancerUnknown, BalancerThrottled))(problem("balancer_unknown"))
         return seen
+
+    async def read_health(self, group: ServerGroup) -> Mapping[Key, Health]:
+        await asyncio.sleep(self.chance.random() * self.faults.latency_s)
+        if self._hits(self.faults.unread):
+            raise self.chance.choice((BalancerUnknown, BalancerThrottled))(problem("balancer_unknown"))
+        if not self.checks:
+            return {}
+        return {key: self._health(key[0].removeprefix("i-")) for key in self.weights[group]}
+
+    def _health(self, host: str) -> Health:
+        return Health.HEALTHY if self.answers(host) else Health.UNHEALTHY
 
     async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:
         assert 1 <= len(weights) <= 20, "more servers than a call can take"

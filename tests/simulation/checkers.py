@@ -70,6 +70,7 @@ class OrderFacts:
     stages: list[tuple[str, tuple[str, ...]]]  # of the plan forward, in order: (key, hosts); gates have no hosts
     serving: dict[ServerGroup, set[str]]
     versions: dict[str, str]
+    created_at: float = 0.0
 
     def floor(self, group: ServerGroup) -> int:
         if self.spec["override_reason"]:
@@ -125,7 +126,7 @@ class Checkers:
         host = self.hosts[key[0].removeprefix("i-")]
         if after > 0:
             self.checks[HEALTH] += 1
-            if not host.up or host.passed != host.version:
+            if host.dead_since is None and (not host.up or host.passed != host.version):
                 state = "up" if host.up else "down"
                 self.violated(
                     HEALTH, f"{host.name} gets weight {after} running {host.version} ({state}, passed {host.passed})"
@@ -137,15 +138,34 @@ class Checkers:
         facts = self._facts(self._order_of(host))
         if facts is None:
             return
+        decided = self._decided(facts, group, host)
+        if self.hosts[host].was_dead_since(decided):
+            return  # it served nobody
         self.checks[FLOOR] += 1
         serving = {
-            server.removeprefix("i-")
+            name
             for (server, port), weight in self.balancer.weights[group].items()
-            if weight > 0 or (group, (server, port)) in self.outside
+            if (weight > 0 or (group, (server, port)) in self.outside)
+            and not self.hosts[name := server.removeprefix("i-")].was_dead_since(decided)
         }
         floor = facts.floor(group)
         if len(serving) < floor:
             self.violated(FLOOR, f"{len(serving)} hosts of {group} in service after {host} left, the floor is {floor}")
+
+    def _decided(self, facts: OrderFacts, group: ServerGroup, host: str) -> float:
+        """When the engine last looked at who answers before this cut. A balancer that checks nothing tells no death at all: only
+        our own check could, when the order was checked."""
+        if not self.balancer.checks:
+            return facts.created_at - self.epoch_s
+        call = t.weight_call.c
+        query = sa.select(sa.func.max(call.at)).where(
+            call.order_id == facts.id,
+            call.host == host,
+            call.vserver_group_id == group.vserver_group_id,
+            call.asked == 0,
+        )
+        with self.store.reading() as conn:
+            return float(conn.execute(query).scalar() or self.epoch_s) - self.epoch_s
 
     # --------------------------------------------------------------------------------------------------------------- hosts
 
@@ -307,7 +327,8 @@ class Checkers:
         for run in conn.execute(_of(t.host_run, order.id)):
             host = self.hosts[run.host]
             last = run.direction == order.direction and order.state != "cancelled"  # a cancel changes no version
-            if last and run.state == "succeeded" and (host.version != run.to_version or not host.up):
+            fell = host.dead_since is None and not host.up
+            if last and run.state == "succeeded" and (host.version != run.to_version or fell):
                 self.violated(
                     TRUTH,
                     f"#{order.id}: {run.host} should run {run.to_version}, it runs {host.version} (up: {host.up})",
@@ -353,11 +374,11 @@ class Checkers:
             app = next(app for app in self.fleet.apps if app.service_instance_id == row.service_instance_id)
             serving: dict[ServerGroup, set[str]] = {group: set() for group in app.groups}
             for line in lines:
-                if line.recorded > 0:
+                if line.recorded > 0 and self.hosts[line.host].answered_since(row.created_at - self.epoch_s):
                     serving[ServerGroup(line.region, line.balancer_id, line.vserver_group_id)].add(line.host)
             stages = list(_stages(row.plan))
             versions = {name: self.hosts[name].version for name in app.hosts}
-            self.orders[order_id] = OrderFacts(order_id, app, row.spec, stages, serving, versions)
+            self.orders[order_id] = OrderFacts(order_id, app, row.spec, stages, serving, versions, row.created_at)
         return self.orders[order_id]
 
     def _order_of(self, host: str) -> int | None:

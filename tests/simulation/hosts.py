@@ -100,8 +100,26 @@ class SimHost:
     up: bool = True
     passed: str | None = None  # the version whose health check passed since it was deployed
     away_until: float = 0.0
+    dead_since: float | None = None  # its service died by itself; a deploy brings it back
+    deaths: list[tuple[float, float]] = field(default_factory=list)  # earlier ones, with when it was back
     epochs: dict[int, int] = field(default_factory=dict)  # order → newest seen
     jobs: dict[tuple[int, str], SimJob] = field(default_factory=dict)
+
+    def die(self) -> None:
+        self.up, self.dead_since = False, running_loop().time()
+
+    def revive(self) -> None:
+        if self.dead_since is not None:
+            self.deaths.append((self.dead_since, running_loop().time()))
+            self.up, self.dead_since = True, None
+
+    def was_dead_since(self, at: float) -> bool:
+        """Whether it has been dead all the time from then to now."""
+        return self.dead_since is not None and self.dead_since <= at
+
+    def answered_since(self, at: float) -> bool:
+        """Whether it has been alive all the time from then to now."""
+        return self.dead_since is None and all(until <= at for _, until in self.deaths)
 
     @property
     def reachable(self) -> bool:
@@ -326,6 +344,8 @@ class SimRemote:
         if late:
             return 137, True
         if step.name is StepName.DEPLOY:
+            if host.dead_since is not None:
+                host.revive()
             host.up = not fails
         elif step.name is StepName.CHECK_HEALTH:
             passes = host.up and self.healthy(host) and not fails

@@ -113,6 +113,8 @@ class Run:
         self.owners = Owners(wanted.engines.lease_s)
         self.operators = Operators(self.store, self._chance("operators"), self.trace, EPOCH_S)
         self.faulty = True
+        self.balancer.answers = lambda host: self.hosts[host].up
+        self.balancer.checks = not wanted.unchecked
         self._failed_once: set[tuple[str, str]] = set()
 
     def _chance(self, part: str) -> random.Random:
@@ -265,6 +267,7 @@ class Run:
         wanted = self.scenario
         self._every(wanted.outside_every_s, "outside", self._change_from_outside)
         self._every(wanted.away_every_s, "away", self._take_away)
+        self._every(wanted.dies_every_s, "dies", self._die)
         self._every(wanted.store_away_every_s, "store-away", self._take_store_away)
         self._every(wanted.engines.rob_every_s, "rob", self._rob)
 
@@ -296,6 +299,23 @@ class Run:
             host.away_until = until
             self.remote.drop(host)
 
+    def _die(self, chance: random.Random) -> None:
+        """Often for good, sometimes until somebody starts it again."""
+        host = self.hosts[chance.choice(list(self.hosts))]
+        back_s = chance.choice((2.0, 15.0, 600.0, 600.0))
+        if not host.up or any(job.running is not None for job in host.jobs.values()):
+            return
+        self.trace.add(f"the service of {host.name} dies")
+        host.die()
+        running_loop().spawn(self._revive(host, back_s))
+
+    async def _revive(self, host: SimHost, after_s: float) -> None:
+        died = host.dead_since
+        await asyncio.sleep(after_s)
+        if host.dead_since == died and died is not None:
+            self.trace.add(f"the service of {host.name} is started again")
+            host.revive()
+
     def _take_store_away(self, chance: random.Random) -> None:
         self.trace.add("the store goes away")
         self.scenario.store.away_until = running_loop().time() + chance.choice((0.5, 3.0, 10.0))
@@ -315,6 +335,7 @@ class Run:
         self.store.faults = StoreFaults()
         for host in self.hosts.values():
             host.away_until = 0.0
+            host.revive()
             self.remote.drop(host)
 
 

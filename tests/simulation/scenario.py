@@ -58,6 +58,8 @@ class Scenario:
     away_every_s: float = 0.0  # a host cannot be reached for a while
     store_away_every_s: float = 0.0
     reboot: float = 0.0  # of those, how many restart
+    dies_every_s: float = 0.0  # the service of a host dies, its weight stays
+    unchecked: bool = False  # the balancer checks no health: only ours can tell, when the order is checked
     bad: dict[tuple[str, str], str] = field(default_factory=dict)  # (host or *, version) → always | once
 
     def __str__(self) -> str:
@@ -79,7 +81,14 @@ def scenario(seed: int, *, hosts: int | None = None) -> Scenario:
             choose(made, chance)
     if chance.random() < 0.15:
         made.outside_every_s = chance.uniform(5, 20)
+    _deaths(made, random.Random(f"{seed}/deaths"))
     return made
+
+
+def _deaths(made: Scenario, chance: random.Random) -> None:
+    made.unchecked = chance.random() < 0.15
+    if chance.random() < 0.35:
+        made.dies_every_s = chance.choice((3.0, 8.0, 20.0))
 
 
 def calm(seed: int, hosts: int) -> Scenario:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 import engine.plan.back
+import engine.plan.in_service
 import engine.plan.next
 import engine.plan.outside
 import engine.run.host_run
 import engine.run.reconcile
+from engine.domain.fleet import Fleet
 from engine.domain.orders import Plan
+from engine.domain.progress import WeightLine
 from engine.domain.states import NodeKind, NodeState, StepName
 from engine.plan.in_service import Traffic
 from engine.run.engine import Engine
@@ -21,6 +24,7 @@ from engine.run.host_run import HostRun
 from engine.run.reconcile import OrderReconciler
 from tests.simulation.checkers import BACK, END, FLOOR, GATE, HEALTH, OWNED, TRUTH, TWICE, TWO
 from tests.simulation.run import simulate
+from tests.simulation.scenario import Scenario, scenario
 
 WITHIN_SEEDS = 150
 pytestmark = pytest.mark.timeout(300)
@@ -47,6 +51,13 @@ def hosts_start_whatever_the_floor(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Traffic, "breaks_floor", False)
     patch.setattr(engine.plan.next, "may_leave", lambda _progress, hosts, besides=(): list(hosts))
     patch.setattr(engine.plan.outside, "_below_floor", lambda _wishes, _lines, _seen: {})
+
+
+def whatever_has_a_weight_is_in_service(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Fleet, "down", frozenset())
+    patch.setattr(WeightLine, "serves", property(lambda line: line.believed > 0))
+    for module in (engine.plan.outside, engine.plan.in_service, engine.plan.back):
+        patch.setattr(module, "answers", lambda _health: True)
 
 
 def gates_open_by_themselves(patch: pytest.MonkeyPatch) -> None:
@@ -113,10 +124,18 @@ def a_rollback_goes_forward(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(engine.run.reconcile, "plan_rollback", lambda progress, _version=None: real(progress, "3.0.0"))
 
 
+def _weather_for(broken: Break, seed: int) -> Scenario | None:
+    """Deaths for an engine that does not see them; else the seed's own."""
+    if broken is not whatever_has_a_weight_is_in_service:
+        return None
+    return replace(scenario(seed), dies_every_s=3.0, unchecked=False)
+
+
 BROKEN: list[tuple[str, Break]] = [
     (OWNED, a_cancel_gives_nothing_back),
     (HEALTH, a_way_back_checks_no_health),
     (FLOOR, hosts_start_whatever_the_floor),
+    (FLOOR, whatever_has_a_weight_is_in_service),
     (GATE, gates_open_by_themselves),
     (TWICE, a_successor_starts_a_job_of_its_own),
     (END, a_successor_leaves_running_hosts_alone),
@@ -130,7 +149,7 @@ BROKEN: list[tuple[str, Break]] = [
 def test_a_broken_engine_is_caught(checker: str, broken: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch)
     for seed in range(WITHIN_SEEDS):
-        if any(violation.checker == checker for violation in simulate(seed).violations):
+        if any(violation.checker == checker for violation in simulate(seed, _weather_for(broken, seed)).violations):
             print(f"caught with seed {seed}")
             return
     pytest.fail(f"{WITHIN_SEEDS} seeds and nobody noticed: {broken.__name__}")

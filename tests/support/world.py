@@ -14,7 +14,7 @@ from engine.domain.archive import Member, MemberKind
 from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import StepName
+from engine.domain.states import Health, StepName
 from engine.ports import (
     BalancerBusy,
     BalancerError,
@@ -73,12 +73,17 @@ class SimBalancer:
         default_factory=list
     )  # for the next set calls: busy, throttled, lost, done_but_lost, lie, refused, never, ok
     readable: bool = True
+    health: dict[tuple[str, int], Health] = field(default_factory=dict)  # what its checks say; the others are healthy
 
     async def read_weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]:
         await asyncio.sleep(0)
         if not self.readable:
             raise BalancerUnknown(problem("balancer_unknown"))
         return dict(self.weights[group])
+
+    async def read_health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health]:
+        await asyncio.sleep(0)
+        return {key: self.health.get(key, Health.HEALTHY) for key in self.weights[group]}
 
     async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:
         await asyncio.sleep(0)
@@ -131,6 +136,7 @@ class SimRemote:
     unreachable: set[str] = field(default_factory=set)
     unreadable: set[tuple[str, str]] = field(default_factory=set)  # (host, job) whose log lost its end
     hanging: set[tuple[str, StepName]] = field(default_factory=set)
+    silent_health: set[str] = field(default_factory=set)  # whose health check outside of a job loses its link
     vanishing: set[tuple[str, StepName]] = field(
         default_factory=set
     )  # the host is restarted in the middle of that step
@@ -155,6 +161,8 @@ class SimRemote:
             raise RemoteError(problem("host_unreachable"))
         self.scripts.append((host.name, script))
         if "ck_ask" in script:  # a health check outside of any job
+            if host.name in self.silent_health:
+                return RemoteResult(None, b"")
             failed = (host.name, StepName.CHECK_HEALTH) in self.failing
             return RemoteResult(int(failed), b"HEALTH CHECK NOT PASSED" if failed else b"health check passed")
         return RemoteResult(0, self.check)

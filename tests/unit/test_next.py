@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ServerGroup
 from engine.domain.orders import ReleaseSpec
 from engine.domain.progress import NodeProgress, OrderProgress, RunProgress, WeightLine
-from engine.domain.states import Direction, HostState, NodeState, OrderKind, OrderState, RunState, StepName, Verified
+from engine.domain.states import (
+    Direction,
+    Health,
+    HostState,
+    NodeState,
+    OrderKind,
+    OrderState,
+    RunState,
+    StepName,
+    Verified,
+)
 from engine.plan.back import plan_cancel
 from engine.plan.next import decide, may_leave
 from engine.plan.release import plan_release
@@ -114,3 +124,24 @@ def test_whatever_the_rows_say_no_decision_takes_the_service_below_its_floor(
         started = set(decide(progress).start)
         assert not started & serving or len(serving - started) >= 4
         assert len(started) <= max(0, parallelism - len(gone))
+
+
+def unwell(progress: OrderProgress, *hosts: str) -> OrderProgress:
+    lines = (
+        replace(line, balancer_health=Health.UNHEALTHY if line.mount.host in hosts else Health.HEALTHY)
+        for line in progress.weights
+    )
+    return replace(progress, weights=tuple(lines))
+
+
+def test_a_host_that_does_not_answer_is_taken_first_and_costs_nothing() -> None:
+    progress = unwell(order({}, {}, FIRST_RUNS, groups=2, parallelism=2), "h3")
+    assert decide(progress).start == ("h3", "h0")
+    assert may_leave(progress, ["h0", "h1", "h2", "h3"]) == ["h0", "h1", "h2", "h3"]
+
+
+def test_hosts_that_died_are_not_counted_for_those_that_are_to_leave() -> None:
+    progress = unwell(order({}, {}, FIRST_RUNS, groups=2), "h4", "h5", "h6")
+    assert may_leave(progress, ["h0", "h1"]) == ["h0"]
+    assert may_leave(unwell(progress, "h4", "h5", "h6", "h7"), ["h0", "h1"]) == []
+    assert may_leave(unwell(progress, "h4", "h5", "h6", "h7"), ["h4", "h0"]) == ["h4"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ServerGroup
 from engine.domain.orders import ReleaseSpec
-from engine.domain.states import HostState, NodeKind, Strategy, TrafficMode
+from engine.domain.states import Health, HostState, NodeKind, Strategy, TrafficMode
 from engine.plan.capacity import capacity
 from engine.plan.grouping import default_floor, pick_beta, split_evenly, split_into_groups
 from engine.plan.release import plan_release
@@ -131,3 +133,17 @@ def test_a_changed_weight_changes_the_hash(weight: int) -> None:
     assert before.fleet_hash != after.fleet_hash
     assert before.fleet_hash == plan_release(spec, fleet(eight_hosts())).fleet_hash
     assert before.fleet_hash != plan_release(spec, fleet(eight_hosts()), "another package").fleet_hash
+
+
+def test_what_does_not_answer_is_in_service_neither_before_nor_while_others_are_out() -> None:
+    hosts = eight_hosts()
+    fresh = fleet(hosts)
+    down = {line.mount: Health.UNHEALTHY for line in fresh.weights if line.mount.host.startswith("hz-b")}
+    unsure = {line.mount: Health.UNKNOWN for line in fresh.weights if line.mount.host == "hz-a-0"}
+    plan = plan_release(ReleaseSpec("shop", "2.0.0", groups=2), replace(fresh, health=down | unsure))
+    assert (plan.in_service, plan.floor, plan.lowest_in_service) == (3, 2, 0)
+    assert plan_release(ReleaseSpec("shop", "2.0.0", groups=2), fresh).lowest_in_service == 4
+
+
+def test_beta_takes_a_host_that_answers() -> None:
+    assert pick_beta(eight_hosts(), 1, ill={"hz-a-0", "hz-a-1", "hz-a-2"})[0] == "hz-a-3"
