@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.domain.fleet import Host
 from engine.domain.message import message
-from engine.domain.orders import ReleaseSpec
+from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, CommandState
 from engine.views import (
@@ -25,11 +25,11 @@ from engine.views import (
     Consequence,
     EventView,
     HostView,
+    OrderPreview,
     OrderRow,
     OrderView,
     OrphanView,
     PromptView,
-    ReleasePreview,
     WorkspaceView,
 )
 
@@ -46,11 +46,11 @@ LOOK_AGAIN_S = 0.5  # a lost change notice costs a waiting command this much at 
 
 class ApiError(ProblemError):
     """What was asked for can't be answered: codes `store_unreachable`, `store_too_old`, `no_such_order`, `no_such_app`,
-    `no_such_workspace`, `release_refused`, `no_engine`, …"""
+    `no_such_workspace`, `order_refused`, `no_engine`, …"""
 
 
-class ReleaseRefused(ApiError):
-    """`release_refused`: `problems` names everything that forbids the release, as the preview does."""
+class OrderRefused(ApiError):
+    """`order_refused`: `problems` names everything that forbids the order, as the preview does."""
 
     def __init__(self, problem: Problem, problems: tuple[Problem, ...]) -> None:
         super().__init__(problem)
@@ -227,25 +227,26 @@ class Api:
                 target=login,
             )
 
-    # ---- releasing
+    # ---- creating
 
-    def preview(self, tenant: str, workspace: str, spec: ReleaseSpec) -> ReleasePreview:
-        """What the release would be. Weights are counted as recorded last; nothing is written. Raises ApiError `no_such_app`."""
+    def preview(self, tenant: str, workspace: str, spec: OrderSpec) -> OrderPreview:
+        """What the order would be. Weights are counted as recorded last; nothing is written. Raises ApiError `no_such_app`,
+        `kind_unknown`."""
         from engine.reading.preview import read_preview
         from engine.reading.scope import find_scope
 
         with self._reading() as conn:
             return read_preview(conn, find_scope(conn, tenant, workspace), spec).view
 
-    def create_release(self, tenant: str, workspace: str, spec: ReleaseSpec) -> int:
-        """Create the order (state `initialising`; the engine checks it next) and return its id. Raises ApiError `release_refused`
+    def create_order(self, tenant: str, workspace: str, spec: OrderSpec) -> int:
+        """Create the order (state `initialising`; the engine checks it next) and return its id. Raises ApiError `order_refused`
         with every problem named; nothing is written then."""
         from engine.reading.preview import read_preview
-        from engine.reading.scope import find_scope, lock_instance
+        from engine.reading.scope import find_scope
 
         with self._writing() as conn:
             scope = find_scope(conn, tenant, workspace)
-            lock_instance(conn, scope, spec.app)  # two releases of one app are decided one after the other
+            self._lock_hosts(conn, scope, spec)
             return self._insert_order(conn, scope, spec, read_preview(conn, scope, spec))
 
     def create_rollback(
@@ -253,10 +254,10 @@ class Api:
     ) -> int:
         """Create the order that rolls an ended order back (state `initialising`) and return its id. `version` empty: the one that
         succeeded before it. Raises ApiError: `no_such_order`; `order_open` (such an order is rolled back with `send`);
-        `reason_missing`; `rollback_never_succeeded`; `release_refused`. Nothing is written then."""
+        `reason_missing`; `rollback_never_succeeded`; `order_refused`. Nothing is written then."""
         from engine.reading.orders import read_consequence
         from engine.reading.rolling_back import read_rollback_order
-        from engine.reading.scope import find_scope, lock_instance
+        from engine.reading.scope import find_scope
         from engine.store.orders import load_progress
 
         params = {"version": version}
@@ -270,24 +271,31 @@ class Api:
                 raise ApiError(_reason_missing(Act.ROLL_BACK))
             if meaning.refusal is not None:
                 raise ApiError(meaning.refusal)
-            lock_instance(conn, scope, ended.spec.app)
+            self._lock_hosts(conn, scope, ended.spec)
             order = read_rollback_order(conn, scope, ended, meaning, reason=reason, override_reason=override_reason)
             return self._insert_order(conn, scope, order.spec, order.preview)
 
-    def _insert_order(self, conn: sa.Connection, scope: Scope, spec: ReleaseSpec, found: Preview) -> int:
+    def _lock_hosts(self, conn: sa.Connection, scope: Scope, spec: OrderSpec) -> None:
+        """Two orders of one host are decided one after the other."""
+        from engine.kinds.registry import kind_of
+        from engine.reading.scope import lock_hosts
+
+        lock_hosts(conn, scope, [app.app for app in kind_of(spec.kind).apps(spec)])
+
+    def _insert_order(self, conn: sa.Connection, scope: Scope, spec: OrderSpec, found: Preview) -> int:
         from engine.store.commands import write_audit
         from engine.store.encoding import encode_spec
         from engine.store.orders import insert_order
 
         now = self._now()
-        if found.service_instance_id is None or found.view.problems:
-            raise _refused(spec, found.view.problems)
+        if not found.apps or found.view.problems:
+            raise _refused(found.view)
         order_id = insert_order(
             conn,
             workspace_id=scope.workspace_id,
-            service_instance_id=found.service_instance_id,
             spec=spec,
-            title=spec.title,
+            apps=found.apps,
+            hosts=found.hosts,
             created_by=self.operator,
             now=now,
         )
@@ -421,18 +429,16 @@ def _as_api_errors() -> Iterator[None]:
         raise ApiError(error.problem) from error
 
 
-def _refused(spec: ReleaseSpec, problems: tuple[Problem, ...]) -> ReleaseRefused:
-    named = " ".join(str(problem.what) for problem in problems)
-    remedies = " ".join(dict.fromkeys(str(problem.remedy) for problem in problems))
-    return ReleaseRefused(
+def _refused(view: OrderPreview) -> OrderRefused:
+    named = " ".join(str(problem.what) for problem in view.problems)
+    remedies = " ".join(dict.fromkeys(str(problem.remedy) for problem in view.problems))
+    return OrderRefused(
         Problem(
-            "release_refused",
-            message(
-                "{app} {version} can't be released: {problems}", app=spec.app, version=spec.version, problems=named
-            ),
+            "order_refused",
+            message("The order ({kind}) is refused: {problems}", kind=view.kind, problems=named),
             message("{remedies}", remedies=remedies),
         ),
-        problems,
+        view.problems,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from engine.domain.archive import Member
 from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.states import Health, StepName
+from engine.domain.states import Health
 
 # ---------------------------------------------------------------------------------------------------------------- clock
 
@@ -55,7 +55,7 @@ class RemoteStep:
     launch and are never written to the host's disk, to an argument list or to a log.
     """
 
-    name: StepName
+    name: str
     body: str
     deadline_s: float
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -66,8 +66,8 @@ class Job:
     """The consecutive remote steps of one host in one attempt. It lives on the host in
     `~/.cockpit/jobs/<order>-<when it was created>-<host>/`: an order of another store with the same number is another order.
 
-    `key` names the attempt within that folder (`forward-1`). `epoch` grows with every takeover of the order: the host refuses
-    an older one. `variables` are exported to every step.
+    `key` names the attempt within that folder (`forward-group-2-1`). `epoch` grows with every takeover of the order: the host
+    refuses an older one. `variables` are exported to every step.
     """
 
     order_id: int
@@ -81,14 +81,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    step: StepName
+    step: str
     at: float  # the host's clock, epoch seconds
     offset: int  # of the host's log, bytes, just behind this record
 
 
 @dataclass(frozen=True, slots=True)
 class StepEnded:
-    step: StepName
+    step: str
     exit_status: int
     timed_out: bool
     at: float

@@ -7,7 +7,7 @@ Nothing here is coloured, padded or translated: a `Message` is translated by who
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,8 @@ from engine.domain.states import (
     HostState,
     NodeKind,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
-    StepName,
     StepState,
     Strategy,
     TrafficMode,
@@ -101,12 +99,20 @@ class HostView:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderedApp:
+    """An app of an order: what it ran when the order was made, and what it is to run (the same, where no version changes)."""
+
+    app: str
+    from_version: str
+    to_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRow:
     id: int
-    kind: OrderKind
+    kind: str
     title: str
-    app: str
-    version: str
+    apps: tuple[OrderedApp, ...]
     state: OrderState
     done_hosts: int
     failed_hosts: int
@@ -117,10 +123,32 @@ class OrderRow:
     ended_at: float | None
     changed_at: float
 
+    @property
+    def subject(self) -> str:
+        return subject(self.apps)
+
+    @property
+    def versions(self) -> str:
+        return versions(self.apps)
+
+
+def subject(apps: Sequence[OrderedApp]) -> str:
+    """The apps of an order in a word."""
+    return ", ".join(app.app for app in apps)
+
+
+def versions(apps: Sequence[OrderedApp]) -> str:
+    """What they are to run, each once; `-` where nothing is known."""
+    return ", ".join(dict.fromkeys(app.to_version or "-" for app in apps))
+
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    name: StepName
+    """`name` is its key in the list, `does` what it does; `title` is what it is called when it has a name of its own."""
+
+    name: str
+    does: str
+    title: str
     state: StepState
     started_at: float | None
     ended_at: float | None
@@ -161,7 +189,7 @@ class HostRunView:
     version: str  # it runs now
     from_version: str
     to_version: str
-    step: StepName | None  # the running or failed one, else the last one that ended
+    step: str | None  # the running or failed one, else the last one that ended
     step_started_at: float | None
     steps: tuple[StepView, ...]
     weights: tuple[WeightView, ...]
@@ -194,7 +222,7 @@ class NodeView:
 
     key: str
     kind: NodeKind
-    number: int
+    label: Message
     direction: Direction
     state: NodeState
     needs: tuple[str, ...]
@@ -252,12 +280,11 @@ class OrderView:
     tenant: str
     workspace: str
     production: bool
-    kind: OrderKind
+    kind: str
     title: str
-    app: str
-    version: str
+    apps: tuple[OrderedApp, ...]
     strategy: Strategy
-    traffic: TrafficMode
+    traffic: TrafficMode | None  # of a kind that gives weights; None: it does not choose
     beta: bool
     state: OrderState
     direction: Direction
@@ -280,6 +307,14 @@ class OrderView:
     engine_alive: bool
     last_event: int
 
+    @property
+    def subject(self) -> str:
+        return subject(self.apps)
+
+    @property
+    def versions(self) -> str:
+        return versions(self.apps)
+
 
 @dataclass(frozen=True, slots=True)
 class OrphanView:
@@ -287,8 +322,8 @@ class OrphanView:
     was read last."""
 
     order: int
-    kind: OrderKind
-    app: str
+    kind: str
+    apps: tuple[str, ...]
     state: OrderState
     ended_at: float | None
     host: str
@@ -346,12 +381,12 @@ class CapacityPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleasePreview:
-    """What a release would be, before anything is created. `problems` name everything that forbids it, all at once."""
+class OrderPreview:
+    """What an order would be, before anything is created. `problems` name everything that forbids it, all at once."""
 
-    app: str
-    version: str
-    from_version: str
+    kind: str
+    apps: tuple[OrderedApp, ...]
+    hosts: tuple[str, ...]
     nodes: tuple[NodeView, ...]
     beta_hosts: tuple[str, ...]
     capacity: tuple[CapacityPoint, ...]

@@ -12,10 +12,11 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Input, Label, Select
 
 from engine.api import Api
-from engine.domain.orders import ReleaseSpec
+from engine.domain.orders import OrderSpec
 from engine.domain.problem import ProblemError
 from engine.domain.states import Strategy, TrafficMode
-from engine.views import AppView, HostView, ReleasePreview
+from engine.kinds.release import release_spec
+from engine.views import AppView, HostView, OrderPreview
 from screens import words
 from screens.asking import WRITE_DEADLINE_S, ask
 from screens.order import OrderScreen
@@ -47,7 +48,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         super().__init__()
         self._app = app
         self._seed = 1
-        self._preview: ReleasePreview | None = None
+        self._preview: OrderPreview | None = None
         self._asked = 0
         self._filled = False
         self._submitting = False
@@ -146,7 +147,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
 
     # ---- what it would be
 
-    def spec(self) -> ReleaseSpec | None:
+    def spec(self) -> OrderSpec | None:
         """The release as the form has it; None while no app or version is chosen."""
         version = _chosen(self.query_one("#version", Select))
         if not self._app or not version:
@@ -154,9 +155,9 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         traffic = TrafficMode(_chosen(self.query_one("#traffic", Select)))
         weight = max(1, min(100, _number(self.query_one("#preset", Input), 100)))
         hosts = self.data.hosts if self.data and traffic is TrafficMode.PRESET else ()
-        return ReleaseSpec(
-            app=self._app,
-            version=version,
+        return release_spec(
+            self._app,
+            version,
             title=self.query_one("#title", Input).value.strip(),
             strategy=Strategy(_chosen(self.query_one("#strategy", Select))),
             groups=max(1, _number(self.query_one("#group-count", Input), 2)),
@@ -175,7 +176,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         self._asked += 1
         self.run_worker(self._fetch_preview(spec, self._asked), group="preview", exclusive=True)
 
-    async def _fetch_preview(self, spec: ReleaseSpec, asked: int) -> None:
+    async def _fetch_preview(self, spec: OrderSpec, asked: int) -> None:
         tenant, workspace = self.cockpit.here()
         try:
             preview = await ask(self, lambda api: api.preview(tenant, workspace, spec))
@@ -200,10 +201,10 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         self.query_one(Notice).clear()
         self.run_worker(self._create(spec), group="create")
 
-    async def _create(self, spec: ReleaseSpec) -> None:
+    async def _create(self, spec: OrderSpec) -> None:
         tenant, workspace = self.cockpit.here()
         try:
-            order_id = await ask(self, lambda api: api.create_release(tenant, workspace, spec), WRITE_DEADLINE_S)
+            order_id = await ask(self, lambda api: api.create_order(tenant, workspace, spec), WRITE_DEADLINE_S)
         except ProblemError as error:
             self.query_one(Notice).refuse(error.problem)
             return

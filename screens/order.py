@@ -77,7 +77,7 @@ class OrderScreen(WatchingScreen[OrderView]):
     def trail(self) -> tuple[str, ...]:
         if self.data is None:
             return (f"#{self.order_id}",)
-        return (self.data.app, f"#{self.order_id} {words.kind_word(self.data.kind)} {self.data.version}")
+        return (self.data.subject, f"#{self.order_id} {words.kind_word(self.data.kind)} {self.data.versions}")
 
     def fetch(self, api: Api) -> OrderView:
         return api.order(*self.cockpit.here(), self.order_id)

@@ -59,7 +59,7 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
     def fetch(self, api: Api) -> tuple[OrderRow, ...]:
         rows = api.orders(*self.cockpit.here())
         if self._of_app:
-            rows = tuple(row for row in rows if row.app == self._of_app)
+            rows = tuple(row for row in rows if self._of_app in {app.app for app in row.apps})
         return tuple(sorted(rows, key=_urgency))
 
     def show(self, data: tuple[OrderRow, ...]) -> None:
@@ -99,13 +99,13 @@ def _urgency(row: OrderRow) -> tuple[int, int]:
 def _texts(row: OrderRow) -> tuple[str, ...]:
     return (
         f"#{row.id}",
-        row.app,
-        row.version,
+        row.subject,
+        row.versions,
         row.title,
         row.created_by,
         words.word(row.state),
         str(row.state),
-        str(row.kind),
+        row.kind,
     )
 
 
@@ -119,8 +119,8 @@ def _row(row: OrderRow, paint: Paint, now: float) -> Row:
         {
             "id": Text(f"#{row.id}", style=paint.strong),
             "state": paint.glyph_and_word(row.state),
-            "app": Text(row.app),
-            "version": Text(row.version),
+            "app": Text(row.subject),
+            "version": Text(row.versions),
             "hosts": hosts,
             "kind": Text(words.kind_word(row.kind), style=paint.dim),
             "title": Text(row.title, style=paint.dim),

@@ -91,7 +91,7 @@ def _row(each: OrphanView, paint: Paint) -> Row:
             "host": Text(each.host, style=paint.strong),
             "weight": Text().append(now, paint.tone(Tone.FAIL)).append(f" → {each.due}"),
             "order": Text(f"#{each.order} {words.word(each.state)}"),
-            "app": Text(each.app),
+            "app": Text(", ".join(each.apps)),
             "group": Text(group, style=paint.dim),
         },
     )

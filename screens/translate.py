@@ -59,7 +59,9 @@ def _in_words(message: Message) -> dict[str, object]:
     """The fields of a message, those that hold a word of the vocabulary (`rolling_back`) as that word. A field that is a part
     of a name (`{step}_deadline_s`) stays as it is."""
     return {
-        name: _(_vocabulary[value])
+        name: tr(value)
+        if isinstance(value, Message)
+        else _(_vocabulary[value])
         if name in _VOCABULARY_FIELDS and value in _vocabulary and f"{{{name}}}_" not in message.text
         else visible(value)
         if isinstance(value, str)

@@ -9,24 +9,23 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from engine.domain import step_names
 from engine.domain.states import (
     Act,
     AppStatus,
     HostState,
-    NodeKind,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
-    StepName,
     StepState,
     Strategy,
     TrafficMode,
 )
-from screens.translate import N_, _, learn
+from engine.kinds.registry import KINDS, word_of
+from screens.translate import N_, _, learn, tr
 
 if TYPE_CHECKING:
-    from engine.views import NodeView
+    from engine.views import NodeView, StepView
 
 
 class Tone(StrEnum):
@@ -42,7 +41,6 @@ class Tone(StrEnum):
 
 # state → (glyph, tone, word); order, node, run and step states share one vocabulary
 _STATES: dict[str, tuple[str, Tone, str]] = {
-    "draft": ("·", Tone.IDLE, N_("draft")),
     "initialising": ("▶", Tone.RUN, N_("initialising")),
     "init_failed": ("✗", Tone.FAIL, N_("initialisation failed")),
     "ready": ("○", Tone.WAIT, N_("ready")),
@@ -79,27 +77,17 @@ _APP_STATUS: dict[AppStatus, tuple[str, Tone, str]] = {
     AppStatus.DELETE_FAILED: ("✗", Tone.FAIL, N_("delete failed")),
 }
 
-_STEPS: dict[StepName, str] = {
-    StepName.CUT_TRAFFIC: N_("cut traffic"),
-    StepName.CHECK_AGENT: N_("check agent"),
-    StepName.DOWNLOAD_SCRIPTS: N_("download scripts"),
-    StepName.INSTALL_SOFTWARE: N_("install software"),
-    StepName.CONFIGURE_ENVIRONMENT: N_("configure environment"),
-    StepName.DOWNLOAD_PACKAGE: N_("download package"),
-    StepName.DEPLOY: N_("deploy"),
-    StepName.CHECK_HEALTH: N_("check health"),
-    StepName.RESTORE_TRAFFIC: N_("restore traffic"),
-}
-
-_KINDS: dict[OrderKind, str] = {
-    OrderKind.RELEASE: N_("release"),
-    OrderKind.ROLLBACK: N_("rollback"),
-    OrderKind.RESTART: N_("restart"),
-    OrderKind.ONLINE: N_("online"),
-    OrderKind.OFFLINE: N_("take offline"),
-    OrderKind.INITIALISE: N_("initialise hosts"),
-    OrderKind.COMMAND: N_("host command"),
-    OrderKind.BLUE_GREEN: N_("blue-green"),
+# what a built-in step does; one with a title of its own is called by that
+_STEPS: dict[str, str] = {
+    step_names.CUT_TRAFFIC: N_("cut traffic"),
+    step_names.CHECK_AGENT: N_("check agent"),
+    step_names.DOWNLOAD_SCRIPTS: N_("download scripts"),
+    step_names.INSTALL_SOFTWARE: N_("install software"),
+    step_names.CONFIGURE_ENVIRONMENT: N_("configure environment"),
+    step_names.DOWNLOAD_PACKAGE: N_("download package"),
+    step_names.DEPLOY: N_("deploy"),
+    step_names.CHECK_HEALTH: N_("check health"),
+    step_names.RESTORE_TRAFFIC: N_("restore traffic"),
 }
 
 _ACTS: dict[Act, str] = {
@@ -146,7 +134,7 @@ ACT_KEYS: dict[Act, str] = {
 learn({value: look[2] for value, look in _STATES.items()})
 learn({str(step): word for step, word in _STEPS.items()})
 learn({str(act): word for act, word in _ACTS.items()})
-learn({str(kind): word for kind, word in _KINDS.items() if kind not in (OrderKind.INITIALISE,)})
+learn({name: kind.word.text for name, kind in KINDS.items()})
 learn({"published": N_("published"), "deprecated": N_("deprecated")})
 
 AnyState = OrderState | NodeState | RunState | StepState | HostState | AppStatus
@@ -172,12 +160,12 @@ def word(state: AnyState) -> str:
     return _(_look(state)[2])
 
 
-def step_word(name: StepName) -> str:
-    return _(_STEPS[name])
+def step_word(step: StepView) -> str:
+    return step.title or _(_STEPS.get(step.does, step.name))
 
 
-def kind_word(kind: OrderKind) -> str:
-    return _(_KINDS[kind])
+def kind_word(kind: str) -> str:
+    return tr(word_of(kind))
 
 
 def act_word(act: Act) -> str:
@@ -194,21 +182,7 @@ def traffic_word(mode: TrafficMode) -> str:
 
 def node_word(node: NodeView) -> str:
     """`Beta confirm`, `group 2`: the name of a node of the flowchart."""
-    return node_name(node.kind, node.number, back=node.key.startswith("back-"))
-
-
-def node_name(kind: NodeKind, number: int, *, back: bool = False) -> str:
-    if kind is NodeKind.INITIALISE:
-        return _("initialise")
-    if kind is NodeKind.BETA:
-        return _("Beta group")
-    if kind is NodeKind.FINISH:
-        return _("finish")
-    if kind is NodeKind.GATE:
-        return _("confirm group {number}").format(number=number) if number else _("Beta confirm")
-    if back:
-        return _("way back {number}").format(number=number)
-    return _("group {number}").format(number=number)
+    return tr(node.label)
 
 
 def elapsed(started_at: float | None, until: float) -> str:

@@ -29,7 +29,7 @@ def wait_checked(api: Api, place: Place, order_id: int, *, timeout_s: float = CH
     while True:
         token = api.change_token()
         view = api.order(*place, order_id)
-        if view.state not in (OrderState.DRAFT, OrderState.INITIALISING):
+        if view.state is not OrderState.INITIALISING:
             return view
         if time.monotonic() >= deadline:
             raise StillWaiting(

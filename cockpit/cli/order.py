@@ -75,8 +75,8 @@ def list_orders(
             (
                 f"#{row.id}",
                 row.kind,
-                row.app,
-                row.version,
+                row.subject,
+                row.versions,
                 row.state,
                 f"{row.done_hosts}/{row.hosts}",
                 row.failed_hosts or "",
@@ -347,7 +347,7 @@ def _start_rollback(session: Session, api: Api, place: tuple[str, str], order_id
 
 
 def _show(view: OrderView) -> None:
-    say(f"{view.tenant} / {view.workspace} / {view.app} / #{view.id} {view.kind} {view.version}  {view.state}")
+    say(f"{view.tenant} / {view.workspace} / {view.subject} / #{view.id} {view.kind} {view.versions}  {view.state}")
     nodes = [
         (node.key, node.state, f"{node.done}/{len(node.hosts)}" if node.kind.runs_hosts else "", " ".join(node.hosts))
         for node in view.nodes

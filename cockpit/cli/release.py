@@ -15,9 +15,10 @@ from cockpit.cli.output import note, print_json, print_problem, print_table, sai
 from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
 from engine.domain.message import Message, message
-from engine.domain.orders import ReleaseSpec
+from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.states import OrderState, Strategy, TrafficMode
+from engine.kinds.release import release_spec
 from screens.translate import N_, _, tr
 
 app = group("release", "Create or preview a release.")
@@ -58,13 +59,13 @@ def spec_of(
     max_failures: MaxFailures = 0,
     override_reason: Override = "",
     title: Title = "",
-) -> ReleaseSpec:
+) -> OrderSpec:
     """The options of a release. Raises WrongUse."""
     if weight and traffic is not TrafficMode.PRESET:
         raise _wrong(message("Weights are given with --traffic preset only."))
-    return ReleaseSpec(
-        app=app,
-        version=version,
+    return release_spec(
+        app,
+        version,
         title=title,
         strategy=strategy,
         groups=groups,
@@ -111,20 +112,20 @@ def _with_spec(function: Callable[..., int]) -> Callable[..., int]:
 @_with_spec
 def create(
     session: Session,
-    spec: ReleaseSpec,
+    spec: OrderSpec,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has been checked.")] = False,
 ) -> int:
     """Create a release order and print its id; nothing starts before `cockpit order start`.
 
     With --wait: 0 when it can be started, 1 when the check found problems."""
     from cockpit.cli.following import wait_checked
-    from engine.api import ReleaseRefused
+    from engine.api import OrderRefused
 
     with session.api() as api:
         place = session.place(api)
         try:
-            order_id = api.create_release(*place, spec)
-        except ReleaseRefused as error:
+            order_id = api.create_order(*place, spec)
+        except OrderRefused as error:
             return _refused(session, error.problem, error.problems)
         session.ensure_engine()
         view = wait_checked(api, place, order_id) if wait else api.order(*place, order_id)
@@ -141,14 +142,15 @@ def create(
 
 @command(app, "preview")
 @_with_spec
-def preview(session: Session, spec: ReleaseSpec) -> int:
+def preview(session: Session, spec: OrderSpec) -> int:
     """What the release would be; nothing is created. 1 when it would be refused."""
     with session.api() as api:
         view = api.preview(*session.place(api), spec)
     if session.json:
         print_json(view)
         return FAILED if view.problems else DONE
-    say(f"{view.app}  {view.from_version or '-'} → {view.version}")
+    for app in view.apps:
+        say(f"{app.app}  {app.from_version or '-'} → {app.to_version or '-'}")
     capacity = {point.node: point.in_service for point in view.capacity}
     rows = [(node.key, " ".join(node.hosts), capacity.get(node.key)) for node in view.nodes]
     print_table((N_("node"), N_("hosts"), N_("in service")), rows)

@@ -109,4 +109,4 @@ def _send(api: Api, place: tuple[str, str], order: int, params: dict[str, object
 def _row(each: OrphanView) -> tuple[object, ...]:
     group = f"{each.balancer}/{each.server_group or 'default'}" + (f":{each.port}" if each.port else "")
     now = "?" if each.now is None else str(each.now)
-    return f"#{each.order}", each.app, at(each.ended_at), each.host, group, each.recorded, each.due, now
+    return f"#{each.order}", ", ".join(each.apps), at(each.ended_at), each.host, group, each.recorded, each.due, now

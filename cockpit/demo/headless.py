@@ -25,9 +25,9 @@ from cockpit.practice import apply_catalogue, settings_of
 from cockpit.terminal import TerminalWatch
 from engine.api import Api
 from engine.domain.message import message
-from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, CommandState, NodeKind, NodeState, OrderState, TrafficMode
+from engine.kinds.release import release_spec
 from engine.views import NodeView, OrderView
 from screens.translate import _, tr
 
@@ -91,8 +91,8 @@ class Walk:
 
     def release(self, app: str, version: str) -> OrderView:
         """The order as it ended. Raises DemoError, ApiError."""
-        spec = ReleaseSpec(app=app, version=version, beta=True, traffic=TrafficMode.GRAY, title="demo", seed=1)
-        order_id = self._api.create_release(*self._place, spec)
+        spec = release_spec(app, version, beta=True, traffic=TrafficMode.GRAY, title="demo", seed=1)
+        order_id = self._api.create_order(*self._place, spec)
         deadline = time.monotonic() + DEADLINE_S
         while True:
             token = self._api.change_token()
@@ -181,8 +181,8 @@ def _outcome(view: OrderView, load: lab.LabLoad) -> dict[str, Any]:
     ]
     return {
         "order": view.id,
-        "app": view.app,
-        "version": view.version,
+        "app": view.subject,
+        "version": view.versions,
         "state": view.state,
         "problem": view.problem or next((problem for _host_name, problem in view.problems), None),
         "groups": groups,

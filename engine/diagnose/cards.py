@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.domain import step_names
 from engine.domain.message import Message, message
-from engine.domain.states import StepName
 
-ANY: frozenset[StepName] = frozenset(StepName) - {
-    StepName.CHECK_HEALTH
-}  # its log holds old lines of the app's own logs
-_DOWNLOADS = frozenset({StepName.DOWNLOAD_SCRIPTS, StepName.DOWNLOAD_PACKAGE})
-_SCRIPTS = frozenset({StepName.INSTALL_SOFTWARE, StepName.CONFIGURE_ENVIRONMENT, StepName.DEPLOY})
+# Every step but the health check, whose log holds old lines of the app's own logs.
+ANY: frozenset[str] | None = None
+_DOWNLOADS = frozenset({step_names.DOWNLOAD_SCRIPTS, step_names.DOWNLOAD_PACKAGE})
+_SCRIPTS = frozenset({step_names.INSTALL_SOFTWARE, step_names.CONFIGURE_ENVIRONMENT, step_names.DEPLOY})
 
 # A host's scripts speak its locale's language. The sentences are those of the C library (simplified and traditional Chinese,
 # Japanese), of Java, Node, Go and the usual servers; the names of the errors stand beside them in many logs.
@@ -31,10 +30,11 @@ _PORT_IN_USE = (
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`pattern` is a regular expression tried on every line of the step's log; `what` takes {step}, {host} and {app}."""
+    """`steps` are those it explains, by what they do (None: any). `pattern` is a regular expression tried on every line of the
+    step's log; `what` takes {step}, {host} and {app}."""
 
     code: str
-    steps: frozenset[StepName]
+    steps: frozenset[str] | None
     pattern: str
     what: Message
     remedy: Message
@@ -52,14 +52,14 @@ CARDS: tuple[Card, ...] = (
     ),
     Card(
         "stack_missing",
-        frozenset({StepName.DOWNLOAD_SCRIPTS}),
+        frozenset({step_names.DOWNLOAD_SCRIPTS}),
         r"ERROR 404: Not Found",
         message("The scripts of the tech stack of {app} are not in OSS."),
         message("Correct the stack's archive in the catalogue or upload it, then retry the host."),
     ),
     Card(
         "package_missing",
-        frozenset({StepName.DOWNLOAD_PACKAGE}),
+        frozenset({step_names.DOWNLOAD_PACKAGE}),
         r"ERROR 404: Not Found",
         message("The release package of {app} is not in OSS."),
         message("Upload the package again, then retry the host."),
@@ -131,7 +131,7 @@ CARDS: tuple[Card, ...] = (
     ),
     Card(
         "home_not_writable",
-        frozenset({StepName.CHECK_AGENT}),
+        frozenset({step_names.CHECK_AGENT}),
         r"HOME NOT WRITABLE",
         message("The login user cannot write to its home on {host}."),
         message("Look at the folder's owner, its mode and the disk, then retry the host."),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from engine.diagnose.cards import CARDS, Card
+from engine.domain import step_names
 from engine.domain.clean import clean_text
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 
 EVIDENCE_LINES = 5
 LAST_LINES = 3
@@ -22,17 +23,17 @@ _HEALTH_LOGS = message(
 _NO_ANSWER = re.compile(r"HEALTH CHECK NOT PASSED.*no answer: .*(timed out|timeout)", re.IGNORECASE)
 
 
-def explain(step: StepName, exit_status: int | None, timed_out: bool, log_tail: str, *, host: str, app: str) -> Problem:
+def explain(step: StepPlan, exit_status: int | None, timed_out: bool, log_tail: str, *, host: str, app: str) -> Problem:
     """The first card that fits, else `script_failed`, `step_timed_out`, `health_check_failed` or `health_check_timed_out`.
 
     `exit_status` None: unknown. `evidence` holds at most five cleaned lines of the log.
     """
-    lines = _lines_of(step, log_tail)
-    values = {"step": str(step), "host": host, "app": app}
-    if step is StepName.CHECK_HEALTH:
+    lines = _lines_of(step.key, log_tail)
+    values = {"step": step.title or step.key, "host": host, "app": app}
+    if step.does == step_names.CHECK_HEALTH:
         return _health(timed_out, lines, values)
     for card in CARDS:
-        if step in card.steps and (card.when_late or not timed_out):
+        if (card.steps is None or step.does in card.steps) and (card.when_late or not timed_out):
             seen = [line for line in lines if re.search(card.pattern, line)]
             if seen:
                 return Problem(card.code, _filled(card.what, values), _remedy(card, values), _evidence(seen))
@@ -41,7 +42,7 @@ def explain(step: StepName, exit_status: int | None, timed_out: bool, log_tail: 
     return _script_failed(exit_status, lines, values)
 
 
-def _lines_of(step: StepName, log_tail: str) -> list[str]:
+def _lines_of(step: str, log_tail: str) -> list[str]:
     """The lines behind the step's own heading, cleaned: an earlier step's words explain nothing."""
     lines = [line.strip()[:LINE_LIMIT] for line in clean_text(log_tail).splitlines()]
     heading = re.compile(rf"── \d\d:\d\d:\d\d {re.escape(step)}\Z")

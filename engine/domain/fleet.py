@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.domain.health import answers
-from engine.domain.states import Health, HostState
+from engine.domain.states import Health, HostState, StackStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +128,55 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """An app's service instance as planning sees it: its hosts and the weights recorded at `recorded_at` (epoch seconds).
+class InstanceFacts:
+    """A service instance with everything an order of it needs, as the catalogue has it (no weights: those are the balancer's)."""
 
-    `health`: what is known of the hosts behind the mounts; a mount that is not in it was never asked for.
+    service_instance_id: int
+    workspace_id: int
+    app_id: int
+    app: str
+    production: bool
+    floor_percent: int
+    requires_staragent: bool
+    current_version: str
+    succeeded_versions: tuple[str, ...]
+    regions: tuple[Region, ...]
+    hosts: tuple[Host, ...]
+    host_regions: dict[str, str]
+    mounts: tuple[Mount, ...]
+    stack: TechStack
+    stack_status: StackStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything an order is planned from, as it was at one moment.
+
+    `packages` are those of the versions asked for that are there, by (app, version). `weights` are those of every mount of the
+    apps; `given` the last weight above 0 that an order has recorded of a mount. `open_orders` are others that act on one of the
+    apps or hosts. `objects` tells size and checksum of what is in OSS: it enters the plan's hash. `unread` are hosts of whose
+    weight nothing is known yet. `health` is what is known of the hosts behind the mounts; a mount that is not in it was never asked
+    for.
     """
 
-    app: str
-    current_version: str
-    succeeded_versions: tuple[str, ...]  # newest first
-    hosts: tuple[Host, ...]
-    weights: tuple[MountWeight, ...]
-    default_floor_percent: int = 0  # of the hosts in service at the start, rounded up; 50 in production
-    recorded_at: float = 0.0
+    apps: tuple[InstanceFacts, ...]
+    packages: Mapping[tuple[str, str], Package] = field(default_factory=dict)
+    weights: tuple[MountWeight, ...] = ()
+    given: Mapping[Mount, int] = field(default_factory=dict)
+    open_orders: tuple[int, ...] = ()
+    objects: str = ""
+    unread: tuple[str, ...] = ()
     health: Mapping[Mount, Health] = field(default_factory=dict)
 
     @property
     def down(self) -> frozenset[Mount]:
         """Mounts that are out of service whatever their weight."""
         return frozenset(mount for mount, health in self.health.items() if not answers(health))
+
+    @property
+    def floor_percent(self) -> int:
+        """Of the hosts in service at the start, those that must stay: the apps of an order are of one workspace."""
+        return max((app.floor_percent for app in self.apps), default=0)
+
+    def app(self, name: str) -> InstanceFacts:
+        return next(app for app in self.apps if app.app == name)

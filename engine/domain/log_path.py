@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.domain.states import Direction
+
+def log_path(log_dir: Path, order_id: int, host: str, job: str, attempt: int) -> Path:
+    """`<log_dir>/<order>/<host>.<job>-<attempt>.log`. Names of hosts and nodes hold no path separator (the catalogue and the plan's
+    check see to it)."""
+    return log_dir / str(order_id) / f"{host}.{job_key(job, attempt)}.log"
 
 
-def log_path(log_dir: Path, order_id: int, host: str, direction: Direction, attempt: int) -> Path:
-    """`<log_dir>/<order>/<host>.<direction>-<attempt>.log`; host names hold no path separator (the catalogue checks them)."""
-    return log_dir / str(order_id) / f"{host}.{direction}-{attempt}.log"
+def job_key(job: str, attempt: int) -> str:
+    """The name of an attempt: its folder on the host, and the end of its log's name."""
+    return f"{job}-{attempt}"

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One translatable sentence. `params` holds str, int, float or None only, so that it survives JSON."""
+    """One translatable sentence. `params` holds str, int, float, None or another `Message`, so that it survives JSON."""
 
     text: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -22,11 +22,16 @@ class Message:
         return self.text.format(**self.params)
 
     def to_json(self) -> dict[str, Any]:
-        return {"text": self.text, "params": dict(self.params)}
+        values = {name: value.to_json() if isinstance(value, Message) else value for name, value in self.params.items()}
+        return {"text": self.text, "params": values}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Message:
-        return Message(str(data["text"]), dict(data["params"]))
+        values = {
+            name: Message.from_json(value) if isinstance(value, Mapping) else value
+            for name, value in data["params"].items()
+        }
+        return Message(str(data["text"]), values)
 
 
 def message(text: str, /, **params: Any) -> Message:

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 
 from engine.domain.fleet import Mount
 from engine.domain.health import answers, either
-from engine.domain.orders import Plan, ReleaseSpec
+from engine.domain.orders import HostPlan, OrderApp, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.states import (
     Direction,
     Health,
     HostState,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
-    StepName,
     StepState,
     Verified,
 )
@@ -25,7 +23,7 @@ from engine.domain.states import (
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    name: StepName
+    key: str
     position: int
     state: StepState
     started_at: float | None = None
@@ -42,12 +40,17 @@ class NodeProgress:
     confirmed_by: str = ""
 
 
+RunKey = tuple[Direction, str, str]  # direction, node, host
+
+
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """One host in one direction. `touched`: its version may have changed, so a rollback returns it."""
+    """One host in one node. `touched`: it may no longer be what it was before, so a way back returns it. `job` begins the names
+    of its attempts' folders and logs."""
 
-    host: str
+    direction: Direction
     node: str
+    host: str
     state: RunState
     attempt: int
     from_version: str
@@ -56,19 +59,16 @@ class RunProgress:
     problem: Problem | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    job: str = ""
+
+    @property
+    def key(self) -> RunKey:
+        return self.direction, self.node, self.host
 
     @property
     def held(self) -> bool:
         """It has begun and stands between two of its steps, because the order was paused."""
         return self.state is RunState.PENDING and self.started_at is not None
-
-    def leaves_host(self, ended: RunState) -> HostState:
-        """The state of the host when the run ends so."""
-        if ended is RunState.SUCCEEDED:
-            return HostState.DEPLOYED
-        if ended is RunState.CANCELLED and not self.touched:
-            return HostState.DEPLOYED if self.from_version else HostState.READY
-        return HostState.DEPLOY_FAILED
 
     @property
     def begun(self) -> bool:
@@ -76,9 +76,23 @@ class RunProgress:
         return self.state is not RunState.PENDING or self.held or self.attempt > 1
 
 
+def job_of(direction: Direction, node: str) -> str:
+    """What the jobs and logs of a node's hosts are called, without their attempt."""
+    return f"{direction}-{node}"
+
+
+def leaves_host(plan: HostPlan, ended: RunState, *, touched: bool) -> HostState:
+    """The state of the host when its run ends so."""
+    if ended is RunState.SUCCEEDED:
+        return plan.after.state
+    if ended is RunState.CANCELLED and not touched:
+        return plan.before.state
+    return plan.on_failure
+
+
 @dataclass(frozen=True, slots=True)
 class WeightLine:
-    """A mount's weight within an order: recorded → intended → asked → confirmed, and whether reading back agreed.
+    """A mount's weight within an order: recorded → asked → confirmed, and whether reading back agreed.
 
     `owned`: the order has moved it and has not given it back; no ended order may own a weight. `outside`: what somebody else
     set it to meanwhile, as noticed last (None: nobody did); `cut_again`: it was raised so during a cut, and cut once more.
@@ -87,7 +101,6 @@ class WeightLine:
 
     mount: Mount
     recorded: int
-    intended: int | None = None
     asked: int | None = None
     confirmed: int | None = None
     verified: Verified | None = None
@@ -134,16 +147,16 @@ class WeightLine:
 class OrderProgress:
     id: int
     workspace_id: int
-    service_instance_id: int
-    kind: OrderKind
+    apps: tuple[OrderApp, ...]
+    kind: str
     title: str
     state: OrderState
     direction: Direction
-    spec: ReleaseSpec
+    spec: OrderSpec
     plan: Plan | None
     back_plan: Plan | None
     nodes: Mapping[tuple[Direction, str], NodeProgress]
-    runs: Mapping[tuple[Direction, str], RunProgress]
+    runs: Mapping[RunKey, RunProgress]
     weights: tuple[WeightLine, ...]
     paused: bool
     parallelism: int
@@ -157,5 +170,27 @@ class OrderProgress:
     ended_at: float | None
 
     @property
+    def named(self) -> str:
+        """Its apps, as they are called in a sentence."""
+        return ", ".join(app.app for app in self.apps)
+
+    @property
     def current_plan(self) -> Plan | None:
         return self.back_plan if self.direction is Direction.BACK else self.plan
+
+    def plan_towards(self, direction: Direction) -> Plan:
+        plan = self.back_plan if direction is Direction.BACK else self.plan
+        assert plan is not None, "a run stands in a plan"
+        return plan
+
+    def host_plan(self, run: RunProgress) -> HostPlan:
+        return self.plan_towards(run.direction).run_of[run.node, run.host]
+
+    def towards(self, direction: Direction) -> tuple[RunProgress, ...]:
+        """The runs of one direction, in plan order."""
+        return tuple(run for run in self.runs.values() if run.direction is direction)
+
+    @property
+    def current_runs(self) -> tuple[RunProgress, ...]:
+        """The runs of the present direction, in plan order."""
+        return self.towards(self.direction)

@@ -9,19 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class OrderKind(StrEnum):
-    RELEASE = "release"
-    ROLLBACK = "rollback"
-    RESTART = "restart"
-    ONLINE = "online"
-    OFFLINE = "offline"
-    INITIALISE = "initialise"
-    COMMAND = "command"
-    BLUE_GREEN = "blue_green"
-
-
 class OrderState(StrEnum):
-    DRAFT = "draft"
     INITIALISING = "initialising"
     INIT_FAILED = "init_failed"
     READY = "ready"
@@ -41,7 +29,7 @@ class OrderState(StrEnum):
 
     @property
     def halts(self) -> bool:
-        return self in (self.DRAFT, self.INIT_FAILED, self.READY, self.WAITING, self.HALTED)
+        return self in (self.INIT_FAILED, self.READY, self.WAITING, self.HALTED)
 
 
 class NodeKind(StrEnum):
@@ -111,23 +99,6 @@ class StepState(StrEnum):
     @property
     def halts(self) -> bool:
         return self in (self.FAILED, self.TIMED_OUT)
-
-
-class StepName(StrEnum):
-    """The steps of a host, in the order a release runs them."""
-
-    CUT_TRAFFIC = "cut_traffic"
-    CHECK_AGENT = "check_agent"
-    DOWNLOAD_SCRIPTS = "download_scripts"
-    INSTALL_SOFTWARE = "install_software"
-    CONFIGURE_ENVIRONMENT = "configure_environment"
-    DOWNLOAD_PACKAGE = "download_package"
-    DEPLOY = "deploy"
-    CHECK_HEALTH = "check_health"
-    RESTORE_TRAFFIC = "restore_traffic"
-
-
-RELEASE_STEPS: tuple[StepName, ...] = tuple(StepName)
 
 
 class Direction(StrEnum):

@@ -1,12 +1,14 @@
-"""How many hosts of each server group stay in service while a plan runs."""
+"""How many hosts of each server group stay in service while a plan runs, whichever of its nodes run at once."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from engine.domain.fleet import Mount, MountWeight, ServerGroup
+from engine.domain.orders import PlanNode
 from engine.plan.grouping import default_floor
 
 
@@ -14,13 +16,14 @@ from engine.plan.grouping import default_floor
 class Capacity:
     """Of the server group with the least to spare: hosts in service now, the fewest while the plan runs, and its floor.
 
-    `during` is the number in service while each group of hosts runs, in the plan's order."""
+    `during` is the number in service while each node runs, by its key."""
 
     in_service: int
     lowest: int
     floor: int
-    during: tuple[int, ...]
-    floors: Mapping[str, int]  # of every server group, by its name
+    during: Mapping[str, int]
+    # of every server group, by its name
+    floors: Mapping[str, int]
 
 
 def serving_hosts(
@@ -30,7 +33,8 @@ def serving_hosts(
     serving: dict[ServerGroup, set[str]] = defaultdict(set)
     group, hosts = None, set[str]()
     for line in weights:
-        if line.mount.server_group is not group:  # most lines follow one of the same group
+        # most lines follow one of the same group
+        if line.mount.server_group is not group:
             group = line.mount.server_group
             hosts = serving[group]
         if line.weight > 0 and line.mount not in down:
@@ -40,20 +44,20 @@ def serving_hosts(
 
 def capacity(
     weights: Sequence[MountWeight],
-    groups: Sequence[Sequence[str]],
+    nodes: Sequence[PlanNode],
     *,
     floor: int | None,
     floor_percent: int,
-    after: Sequence[MountWeight] = (),
     down: Collection[Mount] = frozenset(),
 ) -> Capacity:
-    """Groups run one after another, and every one is back in service before the next starts: with the weights `after` names,
-    else with those it had. Hosts behind a mount that is `down` are out until their group has run."""
+    """A node runs when all it needs are done, beside every node that is neither before nor behind it. Its hosts are back in
+    service when it is done, with the weights their plan names; where a person gives them, with those they had. Hosts behind a
+    mount that is `down` are out until their node has run."""
     serving = serving_hosts(weights, down)
-    returning = {**serving, **serving_hosts(after)}
     floors = {str(at): _floor(len(hosts), floor, floor_percent) for at, hosts in serving.items()}
-    found = [_of_group(hosts, returning[at], groups, floors, floors[str(at)]) for at, hosts in serving.items()]
-    nothing = Capacity(0, 0, 0, tuple(0 for _ in groups), floors)
+    order = _order(nodes)
+    found = [_of_group(group, hosts, order, floors) for group, hosts in serving.items()]
+    nothing = Capacity(0, 0, 0, {node.key: 0 for node in nodes if node.runs}, floors)
     return min(found, key=lambda one: one.lowest - one.floor, default=nothing)
 
 
@@ -61,16 +65,86 @@ def _floor(in_service: int, floor: int | None, floor_percent: int) -> int:
     return default_floor(in_service, floor_percent) if floor is None else floor
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A node that runs hosts, those that are done before it, and those that may run beside it in chains: of each chain one."""
+
+    node: PlanNode
+    before: tuple[PlanNode, ...]
+    beside: tuple[tuple[PlanNode, ...], ...]
+
+
+def _order(nodes: Sequence[PlanNode]) -> list[_Place]:
+    before: dict[str, set[str]] = {}
+    for node in nodes:
+        needs = [need for need in node.needs if need in before]
+        before[node.key] = set(needs).union(*(before[need] for need in needs))
+    running = [node for node in nodes if node.runs]
+    in_line = all(one.key in before[other.key] for one, other in pairwise(running))
+    return [
+        _Place(
+            node,
+            tuple(running[:at]) if in_line else tuple(o for o in running if o.key in before[node.key]),
+            () if in_line else _chains([o for o in running if o is not node and _apart(o, node, before)], before),
+        )
+        for at, node in enumerate(running)
+    ]
+
+
+def _apart(one: PlanNode, other: PlanNode, before: Mapping[str, set[str]]) -> bool:
+    return one.key not in before[other.key] and other.key not in before[one.key]
+
+
+def _chains(nodes: Sequence[PlanNode], before: Mapping[str, set[str]]) -> tuple[tuple[PlanNode, ...], ...]:
+    """As few lists as can be found quickly in which each node comes after the one before it: of each list one runs at a time."""
+    chains: list[list[PlanNode]] = []
+    for node in nodes:
+        chain = next((chain for chain in chains if chain[-1].key in before[node.key]), None)
+        if chain is None:
+            chains.append([node])
+        else:
+            chain.append(node)
+    return tuple(tuple(chain) for chain in chains)
+
+
 def _of_group(
-    serving: frozenset[str],
-    returning: frozenset[str],
-    groups: Sequence[Sequence[str]],
-    floors: Mapping[str, int],
-    floor: int,
+    group: ServerGroup, serving: frozenset[str], order: Sequence[_Place], floors: Mapping[str, int]
 ) -> Capacity:
-    during, now = [], serving
-    for group in groups:
-        now -= frozenset(group)
-        during.append(len(now))
-        now |= returning.intersection(group)
-    return Capacity(len(serving), min(during, default=len(serving)), floor, tuple(during), floors)
+    during: dict[str, int] = {}
+    comes_back = {place.node.key: _comes_back(place.node, group) for place in order}
+    now, done = set(serving), set[str]()
+    for place in order:
+        if not done.issubset(node.key for node in place.before):
+            now, done = set(serving), set()
+        for node in place.before:
+            if node.key not in done:
+                _pass(now, node, serving, comes_back[node.key])
+                done.add(node.key)
+        leaving = now & _leaving(place.node)
+        beside = sum(max(len((now - leaving) & _leaving(node)) for node in chain) for chain in place.beside)
+        during[place.node.key] = max(0, len(now) - len(leaving) - beside)
+    floor = floors[str(group)]
+    return Capacity(len(serving), min(during.values(), default=len(serving)), floor, during, floors)
+
+
+def _pass(now: set[str], node: PlanNode, serving: frozenset[str], comes_back: Mapping[str, bool]) -> None:
+    for run in node.runs:
+        if not run.leaves:
+            continue
+        now.discard(run.host)
+        if comes_back.get(run.host, run.host in serving):
+            now.add(run.host)
+
+
+def _leaving(node: PlanNode) -> set[str]:
+    return {run.host for run in node.runs if run.leaves}
+
+
+def _comes_back(node: PlanNode, group: ServerGroup) -> Mapping[str, bool]:
+    """Host → whether its plan gives it a weight in this server group; those of which it says nothing get what they had."""
+    found: dict[str, bool] = {}
+    for run in node.runs:
+        for line in run.restore_to:
+            if line.mount.server_group == group:
+                found[run.host] = found.get(run.host, False) or line.weight > 0
+    return found

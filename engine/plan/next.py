@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState, StepName
+from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
 from engine.plan.in_service import floor_of, server_groups, serving
 
 MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED, OrderState.CANCELLING, OrderState.ROLLING_BACK)
@@ -18,14 +18,13 @@ MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED, OrderState.
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`order` is the state the order should have, `nodes` those whose state changes, `start` the hosts to be started now."""
+    """`order` is the state the order should have, `nodes` those whose state changes, `start` the runs to be started now.
+    `held_by_floor`: hosts are due, but none may leave the balancer and none is running that could come back."""
 
     order: OrderState
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
-    start: tuple[str, ...] = ()
-    held_by_floor: bool = (
-        False  # hosts are due, but none may leave the balancer and none is running that could come back
-    )
+    start: tuple[RunProgress, ...] = ()
+    held_by_floor: bool = False
 
 
 def decide(progress: OrderProgress) -> Decision:
@@ -37,9 +36,15 @@ def decide(progress: OrderProgress) -> Decision:
     changed = {key: state for key, state in wanted.items() if state is not node_state(progress, plan, key)}
     start = _to_start(progress, plan, wanted)
     due = any(node.kind.runs_hosts and wanted[node.key] is NodeState.RUNNING for node in plan.nodes)
-    held = due and not start and not progress.paused and not _running(progress)
+    held = due and not start and not progress.paused and not running(progress)
     state = OrderState.HALTED if held else _order_state(progress, plan, wanted)
     return Decision(state, changed, start, held)
+
+
+def turning_back(progress: OrderProgress) -> bool:
+    """A cancel or rollback was accepted and the way back is not planned yet: first everything that runs is stopped."""
+    back = (OrderState.CANCELLING, OrderState.ROLLING_BACK)
+    return progress.state in back and progress.direction is Direction.FORWARD
 
 
 def node_state(progress: OrderProgress, plan: Plan, key: str) -> NodeState:
@@ -48,7 +53,9 @@ def node_state(progress: OrderProgress, plan: Plan, key: str) -> NodeState:
 
 
 def runs_of(progress: OrderProgress, plan: Plan, node: PlanNode) -> list[RunProgress]:
-    rows = (progress.runs.get((plan.direction, host)) for host in node.hosts)
+    if not node.runs:
+        return []
+    rows = (progress.runs.get((plan.direction, node.key, run.host)) for run in node.runs)
     return [row for row in rows if row is not None]
 
 
@@ -86,6 +93,10 @@ def weights_left_at_zero(progress: OrderProgress) -> tuple[str, ...]:
     return tuple(dict.fromkeys(left))
 
 
+def running(progress: OrderProgress) -> list[RunProgress]:
+    return [run for run in progress.runs.values() if run.state is RunState.RUNNING]
+
+
 def _group_state(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeState:
     runs = runs_of(progress, plan, node)
     if any(run.state is RunState.RUNNING for run in runs):
@@ -110,11 +121,11 @@ def _tried_again(run: RunProgress) -> bool:
     return run.state is RunState.PENDING and run.attempt > 1
 
 
-def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> tuple[str, ...]:
+def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> tuple[RunProgress, ...]:
     if progress.paused:
         return ()
-    free = progress.parallelism - len(_running(progress))
-    start: list[str] = []
+    free = progress.parallelism - len(running(progress))
+    start: list[RunProgress] = []
     for node in plan.nodes:
         if not node.kind.runs_hosts or wanted[node.key] is not NodeState.RUNNING:
             continue
@@ -126,8 +137,7 @@ def _to_start(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeStat
         # Those that were held in the middle come back first, then those that serve nobody: nothing is lost while they are out.
         in_use = _in_use(progress)
         waiting = sorted(due, key=lambda run: (not run.held, run.host in in_use))
-        pending = [run.host for run in waiting]
-        start += may_leave(progress, pending, besides=start)[: max(0, free - len(start))]
+        start += may_leave(progress, waiting, besides=start)[: max(0, free - len(start))]
     return tuple(start)
 
 
@@ -136,49 +146,44 @@ def _in_use(progress: OrderProgress) -> set[str]:
     return {line.mount.host for line in progress.weights if line.serves}
 
 
-def _running(progress: OrderProgress) -> list[str]:
-    return [run.host for run in progress.runs.values() if run.state is RunState.RUNNING]
-
-
-def may_leave(progress: OrderProgress, hosts: Sequence[str], besides: Sequence[str] = ()) -> list[str]:
-    """Those of the hosts that may begin now without the balancer going below its floor, in their order. Hosts that are running,
+def may_leave(
+    progress: OrderProgress, runs: Sequence[RunProgress], besides: Sequence[RunProgress] = ()
+) -> list[RunProgress]:
+    """Those of the runs that may begin now without the balancer going below its floor, in their order. Hosts that are running,
     and those that begin `besides`, count as gone already: their cut may not be written down yet. A host that is not cut stays."""
     if progress.spec.override_reason:
-        return list(hosts)
-    gone = {host for host in [*_running(progress), *besides] if leaves(progress, host)}
+        return list(runs)
+    gone = {run.host for run in [*running(progress), *besides] if leaves(progress, run)}
     staying = {group: serving(lines) - gone for group, lines in server_groups(progress).items()}
-    start: list[str] = []
-    for host in hosts:
-        left = [group for group, there in staying.items() if host in there and leaves(progress, host)]
+    start: list[RunProgress] = []
+    for run in runs:
+        left = [group for group, there in staying.items() if run.host in there and leaves(progress, run)]
         if all(len(staying[group]) > floor_of(progress, group) for group in left):
-            start.append(host)
+            start.append(run)
             for group in left:
-                staying[group].discard(host)
+                staying[group].discard(run.host)
     return start
 
 
-def leaves(progress: OrderProgress, host: str) -> bool:
-    """Whether the host's steps take it out of the balancer; giving a weight back does not."""
-    plan = progress.current_plan
-    if plan is None or host not in plan.hosts:
-        return True
-    return StepName.CUT_TRAFFIC in plan.hosts[host].steps
+def leaves(progress: OrderProgress, run: RunProgress) -> bool:
+    """Whether the run's steps take its host out of the balancer; giving a weight back does not."""
+    return progress.host_plan(run).leaves
 
 
 def _order_state(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> OrderState:
     states = wanted.values()
     if all(state is NodeState.SUCCEEDED for state in states):
         return _end_state(progress)
-    running = bool(_running(progress))
-    if not running and any(state is NodeState.HALTED for state in states):
+    at_work = bool(running(progress))
+    if not at_work and any(state is NodeState.HALTED for state in states):
         return OrderState.HALTED
-    if not running and progress.paused:
+    if not at_work and progress.paused:
         return OrderState.HALTED
     if progress.state is OrderState.CANCELLING:
         return OrderState.CANCELLING
     if plan.direction is Direction.BACK:
         return OrderState.ROLLING_BACK
-    if not running and any(state is NodeState.WAITING for state in states):
+    if not at_work and any(state is NodeState.WAITING for state in states):
         return OrderState.WAITING
     return OrderState.RUNNING
 

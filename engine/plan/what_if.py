@@ -6,7 +6,7 @@ question before it obeys, so the two agree by construction. Pure: no clock, no I
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,16 +16,35 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, Direction, NodeKind, NodeState, OrderState, RunState
 from engine.plan import what_if_words as words
-from engine.plan.back import plan_cancel, plan_rollback, started_runs
+from engine.plan.back import plan_cancel, started_runs
 from engine.plan.in_service import crossing
 from engine.plan.next import leaves, may_leave, node_state
-from engine.plan.rollback_order import versions_to_go_back_to
+from engine.plan.problems import floor_broken, rollback_never_succeeded
 from engine.plan.what_if_words import named
 from engine.views import Consequence
 
 MAX_WEIGHT = 100
 # What takes an order's way away asks why, whatever state the order is in; in production it asks for the app's name as well.
 ASKS_REASON = frozenset({Act.CANCEL, Act.ROLL_BACK, Act.GIVE_BACK})
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """A way back from the middle of an order: its plan, what forbids it, and what hosts may be returned to ("": each to what it was
+    before)."""
+
+    plan: Plan
+    refusal: Problem | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """How a kind's orders are undone. `undo` is given the version that was asked for, if one was, and those that succeeded here;
+    `afterwards`: once the order has ended, an order of its own brings the apps back to an earlier version."""
+
+    undo: Callable[[OrderProgress, str | None, tuple[str, ...]], Back]
+    afterwards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +57,11 @@ class Asked:
     succeeded_versions: tuple[str, ...]
     production: bool
     now: float
+    way_back: WayBack | None
 
     @property
     def app(self) -> str:
-        return self.progress.spec.app
+        return self.progress.named
 
 
 def consequence(
@@ -52,6 +72,7 @@ def consequence(
     succeeded_versions: tuple[str, ...],
     production: bool,
     now: float,
+    way_back: WayBack | None,
 ) -> Consequence:
     """What `act` would do to the order now. `allowed` false: the engine refuses it for `refusal`.
 
@@ -59,22 +80,41 @@ def consequence(
     seconds. params as in `Api.send`: set_weights {"weights": {host: 0–100}} (left out: which hosts could be set), retry
     {"hosts": [...]} (empty or left out: all failed), confirm {"node": key} (left out: the gate that waits), roll_back
     {"version": v} (left out: the earlier version of each host), give_back {"hosts": [...], "force": bool} (left out: all).
+    `way_back` is the order's kind's; None: it has none.
 
     A rollback of an ended order is an order of its own: it is allowed here, and no command of the ended one.
     """
-    return _ANSWERS[act](Asked(progress, act, params, succeeded_versions, production, now))
+    return _ANSWERS[act](Asked(progress, act, params, succeeded_versions, production, now, way_back))
 
 
 def sensible_acts(
-    progress: OrderProgress, *, succeeded_versions: tuple[str, ...], production: bool, now: float
+    progress: OrderProgress,
+    *,
+    succeeded_versions: tuple[str, ...],
+    production: bool,
+    now: float,
+    way_back: WayBack | None,
 ) -> tuple[Consequence, ...]:
     """The consequence of every act that makes sense now, the expected one first. An act that would make sense but is refused
     (a gate whose host takes no traffic yet) is among them, behind those that are allowed."""
     answers = [
-        consequence(progress, act, {}, succeeded_versions=succeeded_versions, production=production, now=now)
+        consequence(
+            progress,
+            act,
+            {},
+            succeeded_versions=succeeded_versions,
+            production=production,
+            now=now,
+            way_back=way_back,
+        )
         for act in _worth_showing(progress)
+        if act is not Act.ROLL_BACK or _can_go_back(progress, way_back)
     ]
     return tuple(sorted(answers, key=lambda answer: not answer.allowed))
+
+
+def _can_go_back(progress: OrderProgress, way_back: WayBack | None) -> bool:
+    return way_back is not None and (way_back.afterwards or not progress.state.complete)
 
 
 def healthy(progress: OrderProgress, host: str) -> bool:
@@ -84,30 +124,26 @@ def healthy(progress: OrderProgress, host: str) -> bool:
 
 
 def latest_run(progress: OrderProgress, host: str) -> RunProgress | None:
-    """The host's run in the present direction once it has begun, else its run forward."""
-    run = progress.runs.get((progress.direction, host))
-    if run is None or (run.state is RunState.PENDING and not run.held):
-        return progress.runs.get((Direction.FORWARD, host), run)
-    return run
+    """The host's last run in the present direction that has begun, else its last one forward that has, else its first."""
+    here = [run for run in progress.runs.values() if run.host == host]
+    begun = [run for run in here if run.state is not RunState.PENDING or run.held]
+    back = [run for run in begun if run.direction is progress.direction]
+    return next(reversed(back or begun), next(iter(here), None))
 
 
 def failed_hosts(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts that failed in the present direction."""
-    return tuple(
-        run.host
-        for (direction, _), run in progress.runs.items()
-        if direction is progress.direction and run.state is RunState.FAILED
-    )
+    return _hosts_in(progress, RunState.FAILED)
 
 
 def started_hosts(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts the order has begun with, those it would return in a rollback, in plan order."""
-    return tuple(run.host for run in started_runs(progress)) if progress.plan is not None else ()
+    return _hosts(started_runs(progress)) if progress.plan is not None else ()
 
 
 def touched_hosts(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts whose version the order may have changed, in plan order."""
-    return tuple(run.host for run in started_runs(progress) if run.touched) if progress.plan is not None else ()
+    return _hosts(run for run in started_runs(progress) if run.touched) if progress.plan is not None else ()
 
 
 def settable_hosts(progress: OrderProgress) -> tuple[str, ...]:
@@ -159,12 +195,12 @@ def _start(asked: Asked) -> Consequence:
     progress, plan = asked.progress, asked.progress.plan
     if progress.state is not OrderState.READY or plan is None:
         return _refused(asked, message("starts the order"), words.wrong_state(asked.act, progress.state))
-    opened = _opened_by(plan, {node.key for node in plan.nodes if node.kind is NodeKind.INITIALISE})
+    opened = _opened_by(progress, plan, {node.key for node in plan.nodes if node.kind is NodeKind.INITIALISE})
     hosts = _hosts_of(opened)
     traffic = crossing(progress, leaving=hosts)
     summary = words.starts(opened, traffic)
     if plan.breaks_floor and not progress.spec.override_reason:
-        return _refused(asked, summary, words.floor_broken(plan.lowest_in_service, plan.floor), hosts)
+        return _refused(asked, summary, floor_broken(plan.lowest_in_service, plan.in_service, plan.floor), hosts)
     return _allowed(asked, summary, [*words.starting(opened), *words.traffic_lines(traffic, progress)], hosts)
 
 
@@ -173,10 +209,10 @@ def _confirm(asked: Asked) -> Consequence:
     gate = waiting_gate(progress, asked.params.get("node"))
     if plan is None or gate is None or progress.state not in _MOVING:
         return _refused(asked, message("confirms the gate"), words.nothing_to_confirm(asked.params.get("node")))
-    opened = _opened_by(plan, {gate.key})
+    opened = _opened_by(progress, plan, {gate.key})
     hosts = _hosts_of(opened)
     traffic = crossing(progress, leaving=hosts)
-    summary = words.confirms(gate, opened, traffic)
+    summary = words.confirms(_confirmed(plan, gate), opened, traffic)
     idle = _without_traffic(progress, gate) if gate.sliders else ()
     if idle:
         return _refused(asked, summary, words.gate_without_traffic(idle), hosts)
@@ -189,6 +225,11 @@ def _confirm(asked: Asked) -> Consequence:
     if progress.paused:
         lines.append(words.still_paused())
     return _allowed(asked, summary, lines, hosts)
+
+
+def _confirmed(plan: Plan, gate: PlanNode) -> Message:
+    """What the gate stands behind."""
+    return plan.node(gate.needs[0]).label if gate.needs else gate.label
 
 
 def _set_weights(asked: Asked) -> Consequence:
@@ -236,11 +277,12 @@ def _resume(asked: Asked) -> Consequence:
         return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
     if not progress.paused:
         return _refused(asked, summary, words.not_paused())
-    hosts = _pending_in_open_groups(progress)
-    starting = tuple(may_leave(progress, hosts))
-    traffic = crossing(progress, leaving=[host for host in starting if leaves(progress, host)])
-    lines = [message("hosts that may start now: {hosts}", hosts=named(starting))] if starting else []
-    lines += words.held_back(len(hosts) - len(starting))
+    pending = _pending_in_open_groups(progress)
+    hosts = _hosts(pending)
+    starting = may_leave(progress, pending)
+    traffic = crossing(progress, leaving=[run.host for run in starting if leaves(progress, run)])
+    lines = [message("hosts that may start now: {hosts}", hosts=named(_hosts(starting)))] if starting else []
+    lines += words.held_back(len(pending) - len(starting))
     failed = failed_hosts(progress)
     if failed:
         lines.append(message("failed hosts still have to be decided: {hosts}", hosts=named(failed)))
@@ -257,19 +299,16 @@ def _retry(asked: Asked) -> Consequence:
     others = tuple(host for host in hosts if host not in failed)
     if others or not hosts:
         return _refused(asked, summary, words.not_failed(others), hosts)
-    starting = may_leave(progress, hosts)
-    traffic = crossing(progress, leaving=[host for host in starting if leaves(progress, host)])
+    again = [run for run in progress.current_runs if run.state is RunState.FAILED and run.host in hosts]
+    starting = may_leave(progress, again)
+    traffic = crossing(progress, leaving=[run.host for run in starting if leaves(progress, run)])
     if not starting and not _hosts_in(progress, RunState.RUNNING):
         return _refused(asked, summary, words.floor_broken_now(crossing(progress, leaving=hosts[:1])), hosts)
     lines = [
-        message(
-            "{host}: attempt {attempt}, from its first step",
-            host=host,
-            attempt=progress.runs[progress.direction, host].attempt + 1,
-        )
-        for host in hosts[: words.SHOWN_HOSTS]
+        message("{host}: attempt {attempt}, from its first step", host=run.host, attempt=run.attempt + 1)
+        for run in again[: words.SHOWN_HOSTS]
     ]
-    lines += words.held_back(len(hosts) - len(starting))
+    lines += words.held_back(len(again) - len(starting))
     if progress.paused:
         lines.append(words.still_paused())
     lines += [*words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
@@ -278,7 +317,7 @@ def _retry(asked: Asked) -> Consequence:
 
 def _cancel(asked: Asked) -> Consequence:
     progress, summary = asked.progress, message("cancels the order")
-    if progress.state.complete or progress.state in (OrderState.CANCELLING, OrderState.ROLLING_BACK, OrderState.DRAFT):
+    if progress.state.complete or progress.state in (OrderState.CANCELLING, OrderState.ROLLING_BACK):
         return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
     if progress.direction is Direction.BACK:
         return _give_up_rollback(asked)
@@ -286,7 +325,7 @@ def _cancel(asked: Asked) -> Consequence:
         lines = [message("nothing was changed yet: no host and no weight is touched, the order ends at once")]
         return _allowed(asked, summary, lines, ())
     back = plan_cancel(progress)
-    hosts = tuple(back.hosts)
+    hosts = back.hosts
     lines = words.cancelling(progress, hosts, _hosts_in(progress, RunState.RUNNING))
     return _allowed(asked, summary, lines, hosts)
 
@@ -308,50 +347,38 @@ def _roll_back(asked: Asked) -> Consequence:
         return _roll_back_afterwards(asked)
     hosts = started_hosts(progress)
     summary = words.rolls_back(hosts)
-    if progress.direction is Direction.BACK or progress.state in (OrderState.CANCELLING, OrderState.DRAFT):
+    if progress.direction is Direction.BACK or progress.state is OrderState.CANCELLING:
         return _refused(asked, summary, words.wrong_state(asked.act, progress.state), hosts)
-    if not asked.succeeded_versions:
-        return _refused(asked, summary, words.never_succeeded(asked.app), hosts)
+    if asked.way_back is None:
+        return _refused(asked, summary, words.no_way_back())
     if not hosts:
         return _refused(asked, summary, words.nothing_to_roll_back())
     version = str(asked.params.get("version") or "")
-    back = plan_rollback(progress, version or None)
-    touched = touched_hosts(progress)
-    choices, unknown = _versions_to_choose(asked, version)
-    if unknown:
-        problem = words.version_never_succeeded(asked.app, unknown, [choice for choice in choices if choice])
-        return replace(_refused(asked, summary, problem, hosts), choices=choices)
+    answer = asked.way_back.undo(progress, version or None, asked.succeeded_versions)
+    if answer.refusal is not None:
+        return replace(_refused(asked, summary, answer.refusal, hosts), choices=answer.choices)
+    back, touched = answer.plan, touched_hosts(progress)
     # What is below the floor already is no reason against going back; taking more away is.
     if back.lowest_in_service < min(back.floor, back.in_service) and not progress.spec.override_reason:
-        return _refused(asked, summary, words.rollback_breaks_floor(back), hosts)
+        return _refused(asked, summary, floor_broken(back.lowest_in_service, back.in_service, back.floor), hosts)
     lines = words.rolling_back(progress, back, touched)
     lines += _time_line(asked, len(hosts), len([n for n in back.nodes if n.kind.runs_hosts]))
     allowed = _allowed(asked, summary, lines, hosts)
-    return replace(allowed, choices=choices, chosen=version)
-
-
-def _versions_to_choose(asked: Asked, version: str) -> tuple[tuple[str, ...], str]:
-    """What the touched hosts may be returned to ("": each to the version it ran), and why `version` is not among it: a version
-    that never succeeded, or empty. A host that runs counts as touched: what it has done by the time it is stopped is not known."""
-    progress, succeeded = asked.progress, asked.succeeded_versions
-    never = _versions_not_in(plan_rollback(progress), succeeded, _may_be_touched(progress))
-    others = tuple(choice for choice in succeeded if choice != progress.spec.version)
-    choices = others if never else ("", *others)
-    if not version:
-        return choices, never
-    return choices, "" if version in succeeded else version
+    return replace(allowed, choices=answer.choices, chosen=version)
 
 
 def _roll_back_afterwards(asked: Asked) -> Consequence:
     progress = asked.progress
     hosts = _all_hosts(progress)
+    if not _can_go_back(progress, asked.way_back):
+        return _refused(asked, words.rolls_back(hosts), words.no_way_back())
     choices = versions_to_go_back_to(progress, asked.succeeded_versions)
     version = str(asked.params.get("version") or (choices[0] if choices else ""))
     summary = message("makes a rollback order to {version}", version=version or "-")
     if not choices:
-        return _refused(asked, summary, words.never_succeeded(asked.app), hosts)
+        return _refused(asked, summary, rollback_never_succeeded(asked.app, "", ()), hosts)
     if version not in choices:
-        problem = words.version_never_succeeded(asked.app, version, choices)
+        problem = rollback_never_succeeded(asked.app, version, choices)
         return replace(_refused(asked, summary, problem, hosts), choices=choices)
     lines = [message("this order has ended: the rollback is an order of its own, checked before it starts")]
     allowed = _allowed(asked, summary, lines, hosts)
@@ -413,7 +440,7 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
     if state.complete:
         left = [Act.GIVE_BACK] if hosts_left_behind(progress) else []
         return [*left, Act.ROLL_BACK] if _changed_something(progress) else left
-    if state in (OrderState.DRAFT, OrderState.CANCELLING):
+    if state is OrderState.CANCELLING:
         return []
     acts = [Act.CONFIRM] if waiting_gate(progress) else []
     acts += [Act.RETRY] if failed_hosts(progress) else []
@@ -434,9 +461,16 @@ def _changed_something(ended: OrderProgress) -> bool:
     return ended.state in (OrderState.SUCCEEDED, OrderState.FAILED)
 
 
-def _opened_by(plan: Plan, done: set[str]) -> tuple[PlanNode, ...]:
-    """The nodes that come right after `done`."""
-    return tuple(node for node in plan.nodes if done.intersection(node.needs))
+def versions_to_go_back_to(ended: OrderProgress, succeeded: Sequence[str]) -> tuple[str, ...]:
+    """Versions that succeeded here, other than those this order was to bring; newest first, as `succeeded` is."""
+    brought = {app.to_version for app in ended.apps}
+    return tuple(version for version in succeeded if version not in brought)
+
+
+def _opened_by(progress: OrderProgress, plan: Plan, passed: set[str]) -> tuple[PlanNode, ...]:
+    """The nodes that open when these are done: all that they need is done then."""
+    done = {node.key for node in plan.nodes if node_state(progress, plan, node.key) is NodeState.SUCCEEDED} | passed
+    return tuple(node for node in plan.nodes if passed.intersection(node.needs) and done.issuperset(node.needs))
 
 
 def _hosts_of(nodes: Sequence[PlanNode]) -> tuple[str, ...]:
@@ -444,28 +478,25 @@ def _hosts_of(nodes: Sequence[PlanNode]) -> tuple[str, ...]:
 
 
 def _all_hosts(progress: OrderProgress) -> tuple[str, ...]:
-    return () if progress.plan is None else tuple(progress.plan.hosts)
+    return () if progress.plan is None else progress.plan.hosts
+
+
+def _hosts(runs: Iterable[RunProgress]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run.host for run in runs))
 
 
 def _hosts_in(progress: OrderProgress, state: RunState) -> tuple[str, ...]:
-    return tuple(
-        run.host
-        for (direction, _), run in progress.runs.items()
-        if direction is progress.direction and run.state is state
-    )
+    return _hosts(run for run in progress.current_runs if run.state is state)
 
 
-def _pending_in_open_groups(progress: OrderProgress) -> tuple[str, ...]:
-    """Hosts that have not begun in groups whose turn it is: everything before them succeeded."""
+def _pending_in_open_groups(progress: OrderProgress) -> tuple[RunProgress, ...]:
+    """Runs that have not begun in groups whose turn it is: everything before them succeeded."""
     plan = progress.current_plan
     if plan is None:
         return ()
     done = {node.key for node in plan.nodes if node_state(progress, plan, node.key) is NodeState.SUCCEEDED}
-    turn = (
-        node for node in plan.nodes if node.kind.runs_hosts and node.key not in done and done.issuperset(node.needs)
-    )
-    pending = set(_hosts_in(progress, RunState.PENDING))
-    return tuple(host for node in turn for host in node.hosts if host in pending)
+    turn = {node.key for node in plan.nodes if node.key not in done and done.issuperset(node.needs)}
+    return tuple(run for run in progress.current_runs if run.node in turn and run.state is RunState.PENDING)
 
 
 def _without_traffic(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
@@ -494,16 +525,10 @@ def _is_weight(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_WEIGHT
 
 
-def _may_be_touched(progress: OrderProgress) -> tuple[str, ...]:
+def may_be_touched(progress: OrderProgress) -> tuple[str, ...]:
     """Those touched, and those that run: what they have done by the time they are stopped is not known yet."""
     running = _hosts_in(progress, RunState.RUNNING)
     return tuple(dict.fromkeys([*touched_hosts(progress), *running]))
-
-
-def _versions_not_in(plan: Plan, succeeded: tuple[str, ...], touched: tuple[str, ...]) -> str:
-    """The first version the way back would deploy that never succeeded here, or empty."""
-    wanted = (plan.hosts[host].to_version for host in touched if host in plan.hosts)
-    return next((version or "-" for version in wanted if version not in succeeded), "")
 
 
 def _time_line(asked: Asked, hosts: int, waves: int = 1) -> list[Message]:

@@ -11,6 +11,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, WeightLine
 from engine.domain.states import Act, NodeKind, OrderState, RunState
 from engine.plan.in_service import Traffic, server_groups
+from engine.plan.problems import floor_broken
 
 SHOWN_HOSTS = 6  # a sentence names this many hosts and counts the others
 
@@ -32,58 +33,34 @@ def duration(seconds: float) -> str:
 
 
 def starts(opened: Sequence[PlanNode], traffic: Traffic) -> Message:
-    node = opened[0] if opened else None
-    what = {"number": node.number if node else 0, **_counts(traffic)}
-    if node is None or not node.kind.runs_hosts:
+    first = next((node for node in opened if node.kind.runs_hosts), None)
+    if first is None:
         return message("starts the order")
-    if node.kind is NodeKind.BETA:
-        if traffic.leaving == 1:
-            return message("starts Beta (1 host leaves the balancer, {staying} of {mounted} stay)", **what)
-        if traffic.leaving:
-            return message("starts Beta ({leaving} hosts leave the balancer, {staying} of {mounted} stay)", **what)
-        return message("starts Beta (no traffic moves)")
+    what = {"node": first.label, **_counts(traffic)}
     if traffic.leaving == 1:
-        return message("starts group {number} (1 host leaves the balancer, {staying} of {mounted} stay)", **what)
+        return message("starts {node} (1 host leaves the balancer, {staying} of {mounted} stay)", **what)
     if traffic.leaving:
-        return message(
-            "starts group {number} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)", **what
-        )
-    return message("starts group {number} (no traffic moves)", number=node.number)
+        return message("starts {node} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)", **what)
+    return message("starts {node} (no traffic moves)", node=first.label)
 
 
-def confirms(gate: PlanNode, opened: Sequence[PlanNode], traffic: Traffic) -> Message:
+def confirms(done: Message, opened: Sequence[PlanNode], traffic: Traffic) -> Message:
     following = next((node for node in opened if node.kind.runs_hosts), None)
-    what = {"gate": gate.number, "number": following.number if following else 0, **_counts(traffic)}
-    if gate.number == 0:
-        return _confirms_beta(following, traffic, what)
+    what = {"done": done, "node": following.label if following else "", **_counts(traffic)}
+    if following is None and any(node.kind is NodeKind.FINISH for node in opened):
+        return message("confirms {done} and ends the order", done=done)
     if following is None:
-        return message("confirms group {gate} and ends the order", **what)
+        return message("confirms {done}", done=done)
     if traffic.leaving == 1:
         return message(
-            "confirms group {gate} and starts group {number} (1 host leaves the balancer, {staying} of {mounted} stay)",
-            **what,
+            "confirms {done} and starts {node} (1 host leaves the balancer, {staying} of {mounted} stay)", **what
         )
     if traffic.leaving:
         return message(
-            "confirms group {gate} and starts group {number} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)",
+            "confirms {done} and starts {node} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)",
             **what,
         )
-    return message("confirms group {gate} and starts group {number} (no traffic moves)", **what)
-
-
-def _confirms_beta(following: PlanNode | None, traffic: Traffic, what: Mapping[str, int]) -> Message:
-    if following is None:
-        return message("confirms Beta and ends the order")
-    if traffic.leaving == 1:
-        return message(
-            "confirms Beta and starts group {number} (1 host leaves the balancer, {staying} of {mounted} stay)", **what
-        )
-    if traffic.leaving:
-        return message(
-            "confirms Beta and starts group {number} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)",
-            **what,
-        )
-    return message("confirms Beta and starts group {number} (no traffic moves)", **what)
+    return message("confirms {done} and starts {node} (no traffic moves)", done=done, node=following.label)
 
 
 def _counts(traffic: Traffic) -> dict[str, int]:
@@ -102,10 +79,8 @@ def rolls_back(hosts: Sequence[str]) -> Message:
 def starting(opened: Sequence[PlanNode]) -> list[Message]:
     lines = []
     for node in opened:
-        if node.kind is NodeKind.BETA:
-            lines.append(message("Beta: {hosts}", hosts=named(node.hosts)))
-        elif node.kind is NodeKind.GROUP:
-            lines.append(message("group {number}: {hosts}", number=node.number, hosts=named(node.hosts)))
+        if node.kind.runs_hosts:
+            lines.append(message("{node}: {hosts}", node=node.label, hosts=named(node.hosts)))
         elif node.kind is NodeKind.FINISH:
             lines.append(message("the order succeeds: nothing is left to do"))
     return lines
@@ -199,7 +174,7 @@ def cancelling(progress: OrderProgress, hosts: Sequence[str], running: Sequence[
             message("get their recorded weight back once their health check passes: {hosts}", hosts=named(hosts))
         )
         lines.append(message("a host whose health check fails keeps weight 0 and is shown"))
-    changed = [run.host for run in progress.runs.values() if run.touched]
+    changed = list(dict.fromkeys(run.host for run in progress.runs.values() if run.touched))
     if changed:
         lines.append(message("keep the version they run now, cancel is not rollback: {hosts}", hosts=named(changed)))
     return lines
@@ -209,7 +184,7 @@ def giving_up(progress: OrderProgress, left: Sequence[str]) -> list[Message]:
     lines = [message("every host stays as it is now; nothing more is undone")]
     if left:
         lines.append(message("keep the weight they have now, not the recorded one: {hosts}", hosts=named(left)))
-    failed = [run.host for run in progress.runs.values() if run.state is RunState.FAILED]
+    failed = list(dict.fromkeys(run.host for run in progress.runs.values() if run.state is RunState.FAILED))
     if failed:
         lines.append(message("failed and left behind: {hosts}", hosts=named(failed)))
     return lines
@@ -235,11 +210,14 @@ def giving_back(progress: OrderProgress, hosts: Sequence[str], *, forced: bool) 
 def rolling_back(progress: OrderProgress, back: Plan, touched: Sequence[str]) -> list[Message]:
     lines = []
     by_version: dict[tuple[str, str], list[str]] = {}
-    for host in touched:
-        plan = back.hosts[host]
-        by_version.setdefault((plan.from_version, plan.to_version), []).append(host)
+    undone = {run.host: run for run in back.run_of.values() if run.host in touched}
+    for host, plan in ((host, undone[host]) for host in touched if host in undone):
+        by_version.setdefault((plan.before.version, plan.after.version), []).append(host)
     for (was, version), hosts in by_version.items():
-        lines.append(message("{was} → {version} on {hosts}", was=was, version=version, hosts=named(hosts)))
+        if was == version:
+            lines.append(message("undone on {hosts}", hosts=named(hosts)))
+        else:
+            lines.append(message("{was} → {version} on {hosts}", was=was, version=version, hosts=named(hosts)))
     others = [host for host in back.hosts if host not in touched]
     if others:
         lines.append(message("only checked and given their traffic back: {hosts}", hosts=named(others)))
@@ -268,33 +246,8 @@ def wrong_state(act: Act, state: OrderState) -> Problem:
     )
 
 
-def floor_broken(lowest: int, floor: int) -> Problem:
-    return Problem(
-        "floor_broken",
-        message("The plan leaves {lowest} hosts in service, below the floor of {floor}.", lowest=lowest, floor=floor),
-        message("Cancel it and create the release with smaller groups, or with a reason for breaking the floor."),
-    )
-
-
 def floor_broken_now(traffic: Traffic) -> Problem:
-    return Problem(
-        "floor_broken",
-        message("It would leave {staying} of {mounted} hosts in service, below the floor of {floor}.",
-                staying=traffic.staying, mounted=traffic.mounted, floor=traffic.floor),
-        message("Bring failed hosts back or give other hosts their weight first."),
-    )  # fmt: skip
-
-
-def rollback_breaks_floor(back: Plan) -> Problem:
-    return Problem(
-        "floor_broken",
-        message(
-            "The way back would leave {lowest} hosts in service, below the floor of {floor}.",
-            lowest=back.lowest_in_service,
-            floor=back.floor,
-        ),
-        message("Retry failed hosts or give healthy ones their weight first."),
-    )
+    return floor_broken(traffic.staying, traffic.mounted, traffic.floor)
 
 
 def nothing_to_confirm(key: str | None) -> Problem:
@@ -386,19 +339,11 @@ def nothing_left_behind(others: Sequence[str]) -> Problem:
     return Problem("nothing_left_behind", what, message("`cockpit weights orphans` lists what is left."))
 
 
-def never_succeeded(app: str) -> Problem:
+def no_way_back() -> Problem:
     return Problem(
-        "rollback_never_succeeded",
-        message("{app} has no earlier version that succeeded in this workspace.", app=app),
-        message("Release a version that works, or cancel: hosts that fail their check keep weight 0."),
-    )
-
-
-def version_never_succeeded(app: str, version: str, choices: Sequence[str]) -> Problem:
-    return Problem(
-        "rollback_never_succeeded",
-        message("{app} {version} never succeeded in this workspace, or its package is gone.", app=app, version=version),
-        message("Choose one of: {versions}.", versions=", ".join(choices)),
+        "no_way_back",
+        message("An order of this kind changes nothing that could be undone: it has no way back."),
+        message("Cancel it instead: hosts that it took out get their traffic back where their health allows."),
     )
 
 

@@ -22,7 +22,7 @@ def read_attempts(conn: sa.Connection, order_id: int, log_dir: Path, host: str |
     found = []
     for run in _runs(conn, order_id, host):
         for number in range(1, run.attempt + 1):
-            of_attempt = steps.get((run.direction, run.host, number), [])
+            of_attempt = steps.get((run.direction, run.node, run.host, number), [])
             present = number == run.attempt
             if present and run.state == RunState.PENDING and not of_attempt:
                 continue
@@ -37,13 +37,13 @@ def _runs(conn: sa.Connection, order_id: int, host: str | None) -> Iterator[Any]
     return iter(conn.execute(query).all())
 
 
-def _steps(conn: sa.Connection, order_id: int, host: str | None) -> dict[tuple[str, str, int], list[Any]]:
+def _steps(conn: sa.Connection, order_id: int, host: str | None) -> dict[tuple[str, str, str, int], list[Any]]:
     query = sa.select(t.step).where(t.step.c.order_id == order_id).order_by(t.step.c.position)
     if host is not None:
         query = query.where(t.step.c.host == host)
-    found: dict[tuple[str, str, int], list[Any]] = {}
+    found: dict[tuple[str, str, str, int], list[Any]] = {}
     for row in conn.execute(query):
-        found.setdefault((row.direction, row.host, row.attempt), []).append(row)
+        found.setdefault((row.direction, row.node, row.host, row.attempt), []).append(row)
     return found
 
 
@@ -60,7 +60,7 @@ def _view(run: Any, number: int, steps: list[Any], present: bool, log_dir: Path,
         problem=decode_problem(run.problem) if present else _problem(steps),
         started_at=min(began, default=run.started_at if present else None),
         ended_at=run.ended_at if present else max(ended, default=None),
-        log_path=str(log_path(log_dir, order_id, run.host, direction, number)),
+        log_path=str(log_path(log_dir, order_id, run.host, run.job, number)),
     )
 
 

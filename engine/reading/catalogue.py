@@ -134,7 +134,8 @@ def _host_counts(conn: sa.Connection, scope: Scope) -> dict[int, Any]:
 
 def _open_orders(conn: sa.Connection, scope: Scope) -> Sequence[Any]:
     return conn.execute(
-        sa.select(t.order.c.id, t.order.c.state, t.order.c.service_instance_id)
+        sa.select(t.order.c.id, t.order.c.state, t.order_app.c.service_instance_id)
+        .join(t.order_app, t.order_app.c.order_id == t.order.c.id)
         .where(t.order.c.workspace_id == scope.workspace_id, t.order.c.state.in_(OPEN_STATES))
         .order_by(t.order.c.id)
     ).all()

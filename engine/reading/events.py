@@ -77,16 +77,10 @@ _ORDER = {
 
 
 def _node(data: Data) -> Message:
-    state, number = data["state"], data.get("number", 0)
-    if data["kind"] == "gate":
-        if state == "succeeded":
-            return message("{gate}: confirmed by {by}", gate=data["key"], by=data.get("by") or "-")
-        return message("{gate}: {state}", gate=data["key"], state=state)
-    if data["kind"] == "group":
-        return message("group {number}: {state}", number=number, state=state)
-    if data["kind"] == "beta":
-        return message("Beta: {state}", state=state)
-    return message("{node}: {state}", node=data["key"], state=state)
+    label = Message.from_json(data["label"])
+    if data.get("by"):
+        return message("{node}: confirmed by {by}", node=label, by=data["by"])
+    return message("{node}: {state}", node=label, state=data["state"])
 
 
 def _host(data: Data) -> Message:

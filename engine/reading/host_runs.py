@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from engine.domain.log_path import log_path
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress, RunProgress, WeightLine
-from engine.domain.states import Direction, RunState, StepName, StepState
+from engine.domain.progress import OrderProgress, RunKey, RunProgress, WeightLine
+from engine.domain.states import Direction, RunState, StepState
+from engine.domain.steps import StepPlan
 from engine.store import tables as t
 from engine.store.encoding import decode_stored_problem
 from engine.views import HostRunView, StepView, WeightView
@@ -29,8 +30,8 @@ _PLACES = (
     sa.select(t.host.c.name, t.data_centre.c.name, t.cell.c.name, t.host.c.version)
     .join(t.cell, t.cell.c.id == t.host.c.cell_id)
     .join(t.data_centre, t.data_centre.c.id == t.cell.c.data_centre_id)
-    .join(t.service_instance_host, t.service_instance_host.c.host_id == t.host.c.id)
-    .where(t.service_instance_host.c.service_instance_id == sa.bindparam("id"))
+    .join(t.order_host, t.order_host.c.host == t.host.c.name)
+    .where(t.order_host.c.order_id == sa.bindparam("id"), t.host.c.workspace_id == sa.bindparam("workspace_id"))
     .order_by(t.data_centre.c.name, t.cell.c.name, t.host.c.name)
 )
 HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all steps are read: cheaper, and no database limits its parameters
@@ -40,8 +41,8 @@ HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all steps are read: cheaper, and no 
 class _Seen:
     """Everything a host's view is made of but its steps; they change only while it runs."""
 
-    direction: Direction
     run: RunProgress
+    plans: tuple[StepPlan, ...]
     data_centre: str
     cell: str
     version: str
@@ -53,19 +54,19 @@ class HostRuns:
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
-        self._remembered: dict[int, dict[str, tuple[_Seen, HostRunView]]] = {}
+        self._remembered: dict[int, dict[RunKey, tuple[_Seen, HostRunView]]] = {}
 
     def read(self, conn: sa.Connection, progress: OrderProgress) -> tuple[HostRunView, ...]:
         """In plan order; before there is a plan, the hosts of the service instance."""
         known = self._remembered.get(progress.id, {})
         seen = _seen(conn, progress)
-        changed = {host: now for host, now in seen.items() if not _same(known.get(host), now)}
+        changed = {key: now for key, now in seen.items() if not _same(known.get(key), now)}
         steps = _steps(conn, progress.id, [now for now in changed.values() if now.run.state is not RunState.PENDING])
         views = {
-            host: (now, known[host][1])
-            if host not in changed
-            else (now, self._view_again(progress.id, now, steps.get((now.direction, host), ()), known.get(host)))
-            for host, now in seen.items()
+            key: (now, known[key][1])
+            if key not in changed
+            else (now, self._view_again(progress.id, now, steps.get(key, ()), known.get(key)))
+            for key, now in seen.items()
         }
         self._remember(progress.id, views)
         return tuple(view for _, view in views.values())
@@ -78,37 +79,50 @@ class HostRuns:
             return known[1]
         return _view(seen, steps, self._log(order_id, seen))
 
-    def _remember(self, order_id: int, views: dict[str, tuple[_Seen, HostRunView]]) -> None:
+    def _remember(self, order_id: int, views: dict[RunKey, tuple[_Seen, HostRunView]]) -> None:
         others = {key: value for key, value in self._remembered.items() if key != order_id}
         self._remembered = dict([*others.items(), (order_id, views)][-ORDERS_REMEMBERED:])
 
     def _log(self, order_id: int, seen: _Seen) -> str:
-        return str(log_path(self._log_dir, order_id, seen.run.host, seen.direction, seen.run.attempt))
+        return str(log_path(self._log_dir, order_id, seen.run.host, seen.run.job, seen.run.attempt))
 
 
 def _same(known: tuple[_Seen, HostRunView] | None, now: _Seen) -> bool:
     return known is not None and now.run.state is not RunState.RUNNING and known[0] == now
 
 
-def _seen(conn: sa.Connection, progress: OrderProgress) -> dict[str, _Seen]:
-    places = _places(conn, progress.service_instance_id)
+def _seen(conn: sa.Connection, progress: OrderProgress) -> dict[RunKey, _Seen]:
+    places = _places(conn, progress)
     weights = _by_host(progress.weights)
     found = {}
-    for host in places if progress.plan is None else _planned(progress):
-        direction, run = _present_run(progress, host)
-        data_centre, cell, version = places.get(host, ("", "", ""))
-        found[host] = _Seen(direction, run, data_centre, cell, version, weights.get(host, ()))
+    for run in _present_runs(progress) if progress.plan is not None else _not_planned(progress, places):
+        data_centre, cell, version = places.get(run.host, ("", "", ""))
+        plans = progress.host_plan(run).steps if progress.plan is not None else ()
+        found[run.key] = _Seen(run, plans, data_centre, cell, version, weights.get(run.host, ()))
     return found
 
 
-def _planned(progress: OrderProgress) -> list[str]:
-    assert progress.plan is not None, "an order without a plan has no planned hosts"
-    return [name for node in progress.plan.nodes if node.kind.runs_hosts for name in node.hosts]
+def _present_runs(progress: OrderProgress) -> list[RunProgress]:
+    """In plan order. On the way back the runs of that direction, and those forward of hosts that it leaves out."""
+    if progress.direction is Direction.FORWARD:
+        return list(progress.towards(Direction.FORWARD))
+    back: dict[str, list[RunProgress]] = defaultdict(list)
+    for run in progress.towards(Direction.BACK):
+        back[run.host].append(run)
+    forward = progress.towards(Direction.FORWARD)
+    shown = {each.key: each for run in forward for each in back.get(run.host, [run])}
+    return list(shown.values())
 
 
-def _places(conn: sa.Connection, service_instance_id: int) -> dict[str, tuple[str, str, str]]:
-    """Host → (data centre, cell, the version it runs now). A host that has left the instance since has none."""
-    rows = conn.execute(_PLACES, {"id": service_instance_id}).all()
+def _not_planned(progress: OrderProgress, places: Mapping[str, tuple[str, str, str]]) -> list[RunProgress]:
+    """Before there is a plan: the hosts it will act on."""
+    to_version = progress.apps[0].to_version if len(progress.apps) == 1 else ""
+    return [RunProgress(Direction.FORWARD, "", host, RunState.PENDING, 1, "", to_version) for host in places]
+
+
+def _places(conn: sa.Connection, progress: OrderProgress) -> dict[str, tuple[str, str, str]]:
+    """Host → (data centre, cell, the version it runs now). A host that has left the catalogue since has none."""
+    rows = conn.execute(_PLACES, {"id": progress.id, "workspace_id": progress.workspace_id}).all()
     return {name: (centre, cell, version) for name, centre, cell, version in rows}
 
 
@@ -119,38 +133,32 @@ def _by_host(weights: Iterable[WeightLine]) -> Mapping[str, tuple[WeightLine, ..
     return {host: tuple(lines) for host, lines in found.items()}
 
 
-def _present_run(progress: OrderProgress, host: str) -> tuple[Direction, RunProgress]:
-    """The host's run in the present direction, or the one forward when the way back leaves it out."""
-    back = progress.runs.get((Direction.BACK, host))
-    if progress.direction is Direction.BACK and back is not None:
-        return Direction.BACK, back
-    forward = progress.runs.get((Direction.FORWARD, host))
-    return Direction.FORWARD, forward or RunProgress(host, "", RunState.PENDING, 1, "", progress.spec.version)
-
-
-def _steps(
-    conn: sa.Connection, order_id: int, wanted: Collection[_Seen]
-) -> Mapping[tuple[Direction, str], tuple[StepView, ...]]:
-    """Of the present attempt of each wanted host, in order."""
-    found: dict[tuple[Direction, str], list[StepView]] = defaultdict(list)
-    for direction in {one.direction for one in wanted}:
-        attempts = {one.run.host: one.run.attempt for one in wanted if one.direction is direction}
-        for host, attempt, name, state, started_at, ended_at, problem in _step_rows(
-            conn, order_id, direction, list(attempts)
+def _steps(conn: sa.Connection, order_id: int, wanted: Collection[_Seen]) -> Mapping[RunKey, tuple[StepView, ...]]:
+    """Of the present attempt of each wanted run, in order."""
+    found: dict[RunKey, list[StepView]] = defaultdict(list)
+    runs = {one.run.key: one for one in wanted}
+    for direction in {one.run.direction for one in wanted}:
+        hosts = list(dict.fromkeys(one.run.host for one in wanted if one.run.direction is direction))
+        for node, host, attempt, position, name, state, started_at, ended_at, problem in _step_rows(
+            conn, order_id, direction, hosts
         ):
-            if attempts.get(host) == attempt:
-                found[direction, host].append(_step_view(name, state, started_at, ended_at, problem))
-    return {key: tuple(views) for key, views in found.items()}
+            one = runs.get((direction, node, host))
+            if one is not None and one.run.attempt == attempt:
+                plan = one.plans[position] if position < len(one.plans) else None
+                does, title = (plan.does, plan.title) if plan is not None else (name, "")
+                found[one.run.key].append(_step_view(name, does, title, state, started_at, ended_at, problem))
+    return {key: tuple(steps) for key, steps in found.items()}
 
 
 def _step_rows(conn: sa.Connection, order_id: int, direction: Direction, hosts: list[str]) -> Iterable[Any]:
-    """(host, attempt, name, state, started_at, ended_at, problem) by host, attempt and position."""
     step = t.step.c
     query = (
         sa.select(
+            step.node,
             step.host,
             step.attempt,
-            step.name,
+            step.position,
+            step.key,
             step.state,
             step.started_at,
             step.ended_at,
@@ -166,9 +174,9 @@ def _step_rows(conn: sa.Connection, order_id: int, direction: Direction, hosts: 
 
 @lru_cache(maxsize=16_384)
 def _step_view(
-    name: str, state: str, started_at: float | None, ended_at: float | None, problem: str | None
+    name: str, does: str, title: str, state: str, started_at: float | None, ended_at: float | None, problem: str | None
 ) -> StepView:
-    return StepView(StepName(name), StepState(state), started_at, ended_at, decode_stored_problem(problem))
+    return StepView(name, does, title, StepState(state), started_at, ended_at, decode_stored_problem(problem))
 
 
 def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:
@@ -178,7 +186,7 @@ def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:
         data_centre=seen.data_centre,
         cell=seen.cell,
         node=run.node,
-        direction=seen.direction,
+        direction=run.direction,
         state=run.state,
         attempt=run.attempt,
         version=seen.version,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from engine.domain.message import Message, message
 from engine.domain.orders import PlanNode
-from engine.domain.progress import OrderProgress
-from engine.domain.states import Direction, NodeKind, OrderState, RunState
-from engine.plan.next import node_state
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress, RunProgress
+from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
+from engine.plan.next import node_state, runs_of
 from engine.plan.what_if import failed_hosts, waiting_gate
 from engine.plan.what_if_words import named
 
@@ -20,11 +22,16 @@ _ENDED = {
 }
 
 
-def next_line(progress: OrderProgress, *, engine_alive: bool, changed_at: float) -> Message:
-    """`changed_at`: when the order's row changed last, the time its state is counted from where nothing nearer is known."""
+def next_line(
+    progress: OrderProgress, *, engine_alive: bool, changed_at: float, left_alone: Problem | None = None
+) -> Message:
+    """`left_alone`: why this version does not touch it. `changed_at`: when the order's row changed last, the time its state is
+    counted from where nothing nearer is known."""
     state = progress.state
     if state in _ENDED:
         return _ENDED[state]
+    if left_alone is not None:
+        return left_alone.what
     if not state.halts and not engine_alive:
         return message("nothing happens: no engine is running; start one with `cockpit engine`")
     if state in (OrderState.RUNNING, OrderState.ROLLING_BACK, OrderState.CANCELLING):
@@ -43,9 +50,7 @@ def next_line(progress: OrderProgress, *, engine_alive: bool, changed_at: float)
         return message(
             "waits since {since}: {count} problems found; solve them and initialise again", since=since, count=count
         )
-    if state is OrderState.READY:
-        return message("checked; waits since {since} for a person to start it", since=since)
-    return message("a draft: waits for a person to submit it")
+    return message("checked; waits since {since} for a person to start it", since=since)
 
 
 def at(time: float) -> str:
@@ -68,9 +73,7 @@ def _waiting(progress: OrderProgress, since: str) -> Message:
     gate = waiting_gate(progress)
     if gate is None:
         return message("waits since {since} for a person", since=since)
-    if gate.number == 0:
-        return message("waits since {since} for a person to confirm Beta", since=since)
-    return message("waits since {since} for a person to confirm group {number}", since=since, number=gate.number)
+    return message("waits since {since} for a person: {gate}", since=since, gate=gate.label)
 
 
 def _halted(progress: OrderProgress, since: str) -> Message:
@@ -79,7 +82,7 @@ def _halted(progress: OrderProgress, since: str) -> Message:
         return message(
             "halted since {since}: {hosts} failed; retry, roll back or cancel", since=since, hosts=named(failed)
         )
-    held = tuple(run.host for run in progress.runs.values() if run.held)
+    held = _hosts(run for run in progress.runs.values() if run.held)
     if progress.paused and held:
         return message(
             "paused since {since}: {hosts} stand between two steps; nothing goes on before it is resumed",
@@ -92,7 +95,7 @@ def _halted(progress: OrderProgress, since: str) -> Message:
 
 
 def _running(progress: OrderProgress) -> Message:
-    running = tuple(run.host for run in progress.runs.values() if run.state is RunState.RUNNING)
+    running = _hosts(run for run in progress.runs.values() if run.state is RunState.RUNNING)
     if progress.state is OrderState.CANCELLING:
         if running:
             return message("cancelling: {hosts} come to an end, then weights are given back", hosts=named(running))
@@ -102,37 +105,43 @@ def _running(progress: OrderProgress) -> Message:
             "paused: {hosts} stop before their next move on the balancer; nothing starts before it is resumed",
             hosts=named(running),
         )
-    group, following = _current_and_following(progress)
-    if group is None:
+    groups = _current(progress)
+    if not groups:
         return message("the order comes to its end by itself")
-    return _then(progress, group, following)
+    return _then(progress, groups)
 
 
-def _then(progress: OrderProgress, group: PlanNode, following: PlanNode | None) -> Message:
-    runs = [progress.runs[progress.direction, host] for host in group.hosts]
-    counts = {"number": group.number, "done": sum(run.state is RunState.SUCCEEDED for run in runs), "hosts": len(runs)}
-    if group.kind is NodeKind.BETA:
-        return message("Beta runs ({done} of {hosts} hosts done), then waits for a confirmation", **counts)
+def _hosts(runs: Iterable[RunProgress]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run.host for run in runs))
+
+
+def _then(progress: OrderProgress, groups: Sequence[PlanNode]) -> Message:
+    group, plan = groups[0], progress.current_plan
+    assert plan is not None, "a group stands in a plan"
+    runs = [run for node in groups for run in runs_of(progress, plan, node)]
+    counts = {"node": group.label, "done": sum(run.state is RunState.SUCCEEDED for run in runs), "hosts": len(runs)}
+    if len(groups) > 1:
+        named_nodes = message("{node} and {count} more", node=group.label, count=len(groups) - 1)
+        return message("{node} run ({done} of {hosts} hosts done)", **{**counts, "node": named_nodes})
     if progress.direction is Direction.BACK:
-        return message("rolling back, group {number} runs ({done} of {hosts} hosts done)", **counts)
+        return message("rolling back: {node} runs ({done} of {hosts} hosts done)", **counts)
+    following = next((other for other in plan.nodes if group.key in other.needs), None)
     if following is not None and following.kind is NodeKind.GATE:
-        return message("group {number} runs ({done} of {hosts} hosts done), then waits for a confirmation", **counts)
+        return message("{node} runs ({done} of {hosts} hosts done), then waits for a confirmation", **counts)
     if following is not None and following.kind is NodeKind.GROUP:
-        following_number = following.number
         return message(
-            "group {number} runs ({done} of {hosts} hosts done), then group {following} starts by itself",
-            following=following_number,
+            "{node} runs ({done} of {hosts} hosts done), then {following} starts by itself",
+            following=following.label,
             **counts,
         )
-    return message("group {number} runs ({done} of {hosts} hosts done), then the order ends", **counts)
+    return message("{node} runs ({done} of {hosts} hosts done), then the order ends", **counts)
 
 
-def _current_and_following(progress: OrderProgress) -> tuple[PlanNode | None, PlanNode | None]:
-    """The first group that is not complete, and the node after it."""
+def _current(progress: OrderProgress) -> tuple[PlanNode, ...]:
+    """The groups that run, else the first one that is not complete."""
     plan = progress.current_plan
     if plan is None:
-        return None, None
-    for node in plan.nodes:
-        if node.kind.runs_hosts and not node_state(progress, plan, node.key).complete:
-            return node, next((other for other in plan.nodes if node.key in other.needs), None)
-    return None, None
+        return ()
+    groups = [node for node in plan.nodes if node.kind.runs_hosts]
+    running = tuple(node for node in groups if node_state(progress, plan, node.key) is NodeState.RUNNING)
+    return running or tuple(node for node in groups if not node_state(progress, plan, node.key).complete)[:1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,12 +20,12 @@ from engine.domain.states import (
     Health,
     NodeKind,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
 )
+from engine.kinds.registry import not_understood, traffic_of, way_back_of
 from engine.plan.in_service import floor_of, in_service, server_groups, with_health
-from engine.plan.next import node_state
+from engine.plan.next import node_state, runs_of
 from engine.plan.what_if import consequence, sensible_acts
 from engine.reading.host_runs import HostRuns
 from engine.reading.next_line import next_line
@@ -41,6 +41,7 @@ from engine.views import (
     CommandView,
     Consequence,
     NodeView,
+    OrderedApp,
     OrderRow,
     OrderView,
 )
@@ -54,8 +55,6 @@ def read_orders(conn: sa.Connection, scope: Scope, *, open_only: bool, limit: in
             t.order.c.title,
             t.order.c.state,
             t.order.c.direction,
-            t.order.c.spec,
-            t.order.c.service_instance_id,
             t.order.c.created_by,
             t.order.c.created_at,
             t.order.c.started_at,
@@ -69,8 +68,25 @@ def read_orders(conn: sa.Connection, scope: Scope, *, open_only: bool, limit: in
     if open_only:
         query = query.where(t.order.c.state.in_(OPEN_STATES))
     rows = conn.execute(query).all()
-    counts = _run_counts(conn, [row.id for row in rows])
-    return tuple(_order_row(row, counts[row.id, row.direction]) for row in rows)
+    ids = [row.id for row in rows]
+    counts, apps = _run_counts(conn, ids), read_apps_of(conn, ids)
+    return tuple(_order_row(row, apps[row.id], counts[row.id, row.direction]) for row in rows)
+
+
+def read_apps_of(conn: sa.Connection, order_ids: Collection[int]) -> Mapping[int, tuple[OrderedApp, ...]]:
+    """Order → its apps, in its order."""
+    app = t.order_app.c
+    rows = conn.execute(
+        sa.select(app.order_id, t.app.c.name, app.from_version, app.to_version)
+        .join(t.service_instance, t.service_instance.c.id == app.service_instance_id)
+        .join(t.app, t.app.c.id == t.service_instance.c.app_id)
+        .where(app.order_id.in_(order_ids))
+        .order_by(app.order_id, app.position)
+    )
+    found: dict[int, list[OrderedApp]] = {order_id: [] for order_id in order_ids}
+    for order_id, name, from_version, to_version in rows:
+        found[order_id].append(OrderedApp(name, from_version, to_version))
+    return {order_id: tuple(apps) for order_id, apps in found.items()}
 
 
 def _run_counts(conn: sa.Connection, order_ids: list[int]) -> Mapping[tuple[int, str], dict[str, int]]:
@@ -86,13 +102,12 @@ def _run_counts(conn: sa.Connection, order_ids: list[int]) -> Mapping[tuple[int,
     return counts
 
 
-def _order_row(row: Any, counts: Mapping[str, int]) -> OrderRow:
+def _order_row(row: Any, apps: tuple[OrderedApp, ...], counts: Mapping[str, int]) -> OrderRow:
     return OrderRow(
         id=row.id,
-        kind=OrderKind(row.kind),
+        kind=row.kind,
         title=visible(row.title),
-        app=row.spec["app"],
-        version=row.spec["version"],
+        apps=apps,
         state=OrderState(row.state),
         done_hosts=counts.get(RunState.SUCCEEDED, 0),
         failed_hosts=counts.get(RunState.FAILED, 0),
@@ -111,7 +126,7 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
     progress = load_progress(conn, order_id)
     alive = any_alive(conn, now)
     changed_at, last_event = _last(conn, order_id)
-    spec = progress.spec
+    spec, left_alone = progress.spec, not_understood(progress)
     return OrderView(
         id=order_id,
         tenant=scope.tenant,
@@ -119,11 +134,10 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         production=scope.production,
         kind=progress.kind,
         title=visible(progress.title),
-        app=spec.app,
-        version=spec.version,
-        strategy=spec.strategy,
-        traffic=spec.traffic,
-        beta=spec.beta,
+        apps=tuple(OrderedApp(app.app, app.from_version, app.to_version) for app in progress.apps),
+        strategy=spec.grouping.strategy,
+        traffic=traffic_of(spec),
+        beta=spec.grouping.beta,
         state=progress.state,
         direction=progress.direction,
         paused=progress.paused,
@@ -139,13 +153,16 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         floor=progress.plan.floor if progress.plan else 0,
         in_service=min((in_service(lines) for lines in server_groups(progress).values()), default=0),
         problems=progress.problems,
-        problem=progress.problem,
-        next=next_line(progress, engine_alive=alive, changed_at=changed_at),
-        acts=sensible_acts(
+        problem=progress.problem or left_alone,
+        next=next_line(progress, engine_alive=alive, changed_at=changed_at, left_alone=left_alone),
+        acts=()
+        if left_alone is not None
+        else sensible_acts(
             progress,
-            succeeded_versions=deployable_versions(conn, progress.service_instance_id),
+            succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
             production=scope.production,
             now=now,
+            way_back=way_back_of(progress.kind),
         ),
         engine_alive=alive,
         last_event=last_event,
@@ -165,7 +182,7 @@ def _last(conn: sa.Connection, order_id: int) -> tuple[float, int]:
 def _nodes(progress: OrderProgress) -> tuple[NodeView, ...]:
     """Those of the present direction, then those of the other one."""
     if progress.plan is None:
-        return (_initialise_node(progress, PlanNode("initialise", NodeKind.INITIALISE, ())),)
+        return (_initialise_node(progress, PlanNode("initialise", NodeKind.INITIALISE, (), message("initialise"))),)
     plans = [progress.current_plan, progress.plan if progress.direction is Direction.BACK else None]
     return tuple(_node_view(progress, plan, node) for plan in plans if plan is not None for node in plan.nodes)
 
@@ -174,11 +191,11 @@ def _node_view(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeView:
     if node.kind is NodeKind.INITIALISE:
         return _initialise_node(progress, node)
     row = progress.nodes.get((plan.direction, node.key))
-    states = [run.state for host in node.hosts if (run := progress.runs.get((plan.direction, host)))]
+    states = [run.state for run in runs_of(progress, plan, node)]
     return NodeView(
         key=node.key,
         kind=node.kind,
-        number=node.number,
+        label=node.label,
         direction=plan.direction,
         state=node_state(progress, plan, node.key),
         needs=node.needs,
@@ -198,7 +215,7 @@ def _initialise_node(progress: OrderProgress, node: PlanNode) -> NodeView:
     return NodeView(
         key=node.key,
         kind=node.kind,
-        number=0,
+        label=node.label,
         direction=Direction.FORWARD,
         state=_initialise_state(progress),
         needs=node.needs,
@@ -213,8 +230,6 @@ def _initialise_node(progress: OrderProgress, node: PlanNode) -> NodeView:
 
 
 def _initialise_state(progress: OrderProgress) -> NodeState:
-    if progress.state is OrderState.DRAFT:
-        return NodeState.PENDING
     if progress.state is OrderState.INITIALISING:
         return NodeState.RUNNING
     if progress.state is OrderState.INIT_FAILED:
@@ -261,9 +276,10 @@ def read_consequence(
         progress,
         act,
         params,
-        succeeded_versions=deployable_versions(conn, progress.service_instance_id),
+        succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
         production=scope.production,
         now=now,
+        way_back=way_back_of(progress.kind),
     )
     if not meaning.makes_order:
         return meaning

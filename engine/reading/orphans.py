@@ -5,19 +5,20 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from engine.domain.progress import WeightLine
-from engine.domain.states import OrderKind, OrderState
+from engine.domain.states import OrderState
 from engine.reading.scope import Scope
 from engine.store import tables as t
-from engine.store.orders import OPEN_STATES, load_weights
+from engine.store.orders import OPEN_STATES, load_apps, load_weights
 from engine.views import OrphanView
 
 
 def read_orphans(conn: sa.Connection, scope: Scope) -> tuple[OrphanView, ...]:
     """Of the workspace, the oldest order first."""
     found = []
-    for order in conn.execute(_orders(scope).order_by(t.order.c.id)):
+    for order in conn.execute(_orders(scope).order_by(t.order.c.id)).all():
         lines = (line for line in load_weights(conn, order.id) if line.left_behind)
-        found += [_view(order, line) for line in lines]
+        apps = tuple(app.app for app in load_apps(conn, order.id))
+        found += [_view(order, apps, line) for line in lines]
     return tuple(found)
 
 
@@ -25,20 +26,20 @@ def count_orphans(conn: sa.Connection, scope: Scope) -> int:
     return len(read_orphans(conn, scope)) if conn.execute(_orders(scope).limit(1)).first() is not None else 0
 
 
-def _orders(scope: Scope) -> sa.Select[tuple[int, str, str, dict[str, object], float | None]]:
+def _orders(scope: Scope) -> sa.Select[tuple[int, str, str, float | None]]:
     """Orders that have ended and own a weight: seldom any."""
     order = t.order.c
     owning = sa.select(t.weight.c.order_id).where(t.weight.c.owned)
-    return sa.select(order.id, order.kind, order.state, order.spec, order.ended_at).where(
+    return sa.select(order.id, order.kind, order.state, order.ended_at).where(
         order.id.in_(owning), order.workspace_id == scope.workspace_id, order.state.not_in(OPEN_STATES)
     )
 
 
-def _view(order: sa.Row[tuple[int, str, str, dict[str, object], float | None]], line: WeightLine) -> OrphanView:
+def _view(order: sa.Row[tuple[int, str, str, float | None]], apps: tuple[str, ...], line: WeightLine) -> OrphanView:
     return OrphanView(
         order=order.id,
-        kind=OrderKind(order.kind),
-        app=str(order.spec["app"]),
+        kind=order.kind,
+        apps=apps,
         state=OrderState(order.state),
         ended_at=order.ended_at,
         host=line.mount.host,

@@ -1,4 +1,4 @@
-"""What a release would be before anything exists: its plan from the catalogue and the weights known last, and all that forbids it.
+"""What an order would be before anything exists: its plan from the catalogue and the weights known last, and all that forbids it.
 
 The same answer decides whether an order is created, so the preview never promises what the creation refuses.
 """
@@ -10,67 +10,67 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from engine.domain.fleet import Fleet, Mount, MountWeight
+from engine.domain.fleet import Facts, Mount, MountWeight
 from engine.domain.health import either
 from engine.domain.message import Message, message
-from engine.domain.orders import Plan, PlanNode, ReleaseSpec
-from engine.domain.states import Direction, Health, NodeKind, NodeState, OrderKind
+from engine.domain.orders import AppAsked, OrderApp, OrderSpec, Plan, PlanNode
+from engine.domain.problem import Problem
+from engine.domain.states import Direction, Health, NodeKind, NodeState
+from engine.kinds import forbidden
+from engine.kinds.kind import Kind
+from engine.kinds.registry import kind_of
 from engine.plan.capacity import capacity
-from engine.plan.release import beta_hosts, plan_release
-from engine.reading import release_problems as problems
-from engine.reading.scope import Scope, find_app, find_instance
+from engine.plan.faults import checked
+from engine.plan.what_if_words import named
+from engine.reading.scope import Scope, find_app
 from engine.store import tables as t
-from engine.store.fleets import InstanceFacts, load_instance, load_package
-from engine.store.orders import open_orders_of_instance
-from engine.views import CapacityPoint, NodeView, ReleasePreview
+from engine.store.facts import load_facts
+from engine.views import CapacityPoint, NodeView, OrderedApp, OrderPreview
 
-ASSUMED_WEIGHT = 100  # of a mount whose weight no order has read yet: the host is counted as in service
+ASSUMED_WEIGHT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    view: ReleasePreview
-    service_instance_id: int | None
+    """The view, and what the order would be stored with."""
+
+    view: OrderPreview
+    apps: tuple[OrderApp, ...]
+    hosts: tuple[str, ...]
 
 
-def read_preview(conn: sa.Connection, scope: Scope, spec: ReleaseSpec) -> Preview:
-    """Raises NotThere `no_such_app`."""
-    app_id = find_app(conn, scope, spec.app)
-    instance = find_instance(conn, scope, app_id)
-    package = load_package(conn, app_id, spec.version)
-    if instance is None:
-        found = [problems.no_service_instance(spec.app, scope.workspace)]
-        found += [] if package else [problems.package_unknown(spec.app, spec.version)]
-        return Preview(_nothing(spec, tuple(found)), None)
-    facts = load_instance(conn, instance)
-    weights, unread = known_weights(conn, scope, facts.mounts)
-    asked = _usable(spec, facts)
-    health = known_health(conn, scope, facts.mounts)
-    plan = plan_release(asked, fleet_with(facts, weights, health))
-    by_weight = plan_release(asked, fleet_with(facts, weights))
-    found = problems.of_release(spec, facts, package, open_orders_of_instance(conn, instance), by_weight)
-    notes = _notes(spec, facts, plan, unread) + _health_notes(weights, health, plan, by_weight)
-    return Preview(_view(asked, facts, weights, health, plan, tuple(found), notes), instance)
+def read_preview(conn: sa.Connection, scope: Scope, spec: OrderSpec) -> Preview:
+    """Raises NotThere `no_such_app`, KindUnknown."""
+    kind = kind_of(spec.kind)
+    asked = tuple(kind.apps(spec))
+    for app in asked:
+        find_app(conn, scope, app.app)
+    facts = load_facts(conn, scope.workspace_id, asked)
+    mounts = [mount for app in facts.apps for mount in app.mounts]
+    weights, unread = known_weights(conn, scope, mounts)
+    by_weight = replace(facts, weights=weights, unread=unread)
+    found = tuple(kind.forbids(spec, by_weight)) if asked else (forbidden.no_app_named(),)
+    if not facts.apps:
+        return Preview(_nothing(spec, asked, found), (), ())
+    facts = replace(by_weight, health=known_health(conn, scope, mounts))
+    plan = checked(kind.plan(spec, facts))
+    hosts = tuple(kind.hosts(spec, facts))
+    notes = _health_notes(facts, plan, kind.plan(spec, by_weight))
+    return Preview(_view(spec, kind, asked, facts, plan, found, notes), order_apps(asked, facts), hosts)
 
 
-def _usable(spec: ReleaseSpec, facts: InstanceFacts) -> ReleaseSpec:
-    """The spec without what can't be planned; what was wrong with it is among the problems."""
-    names = {host.name for host in facts.hosts}
-    chosen = tuple(dict.fromkeys(host for host in spec.beta_hosts if host in names))
-    return replace(spec, beta_hosts=chosen, groups=max(1, spec.groups))
-
-
-def fleet_with(
-    facts: InstanceFacts, weights: tuple[MountWeight, ...], health: Mapping[Mount, Health] | None = None
-) -> Fleet:
-    return Fleet(
-        app=facts.app,
-        current_version=facts.current_version,
-        succeeded_versions=facts.succeeded_versions,
-        hosts=facts.hosts,
-        weights=weights,
-        default_floor_percent=facts.floor_percent,
-        health=health or {},
+def order_apps(asked: Iterable[AppAsked], facts: Facts) -> tuple[OrderApp, ...]:
+    here = {app.app: app for app in facts.apps}
+    return tuple(
+        OrderApp(
+            here[app.app].service_instance_id,
+            app.app,
+            here[app.app].current_version,
+            app.version or here[app.app].current_version,
+            app.needs,
+        )
+        for app in asked
+        if app.app in here
     )
 
 
@@ -123,50 +123,43 @@ def known_weights(
 
 
 def _view(
-    spec: ReleaseSpec,
-    facts: InstanceFacts,
-    weights: tuple[MountWeight, ...],
-    health: Mapping[Mount, Health],
+    spec: OrderSpec,
+    kind: Kind,
+    asked: tuple[AppAsked, ...],
+    facts: Facts,
     plan: Plan,
-    found: tuple[problems.Problem, ...],
-    notes: tuple[Message, ...],
-) -> ReleasePreview:
-    running = [node for node in plan.nodes if node.kind.runs_hosts]
-    room = capacity(
-        weights,
-        [node.hosts for node in running],
-        floor=spec.floor,
-        floor_percent=facts.floor_percent,
-        after=[line for host in plan.hosts.values() for line in host.restore_to],
-        down=fleet_with(facts, weights, health).down,
-    )
-    during = {node.key: count for node, count in zip(running, room.during, strict=True)}
-    return ReleasePreview(
-        app=spec.app,
-        version=spec.version,
-        from_version=facts.current_version,
+    found: tuple[Problem, ...],
+    health_notes: tuple[Message, ...],
+) -> OrderPreview:
+    room = capacity(facts.weights, plan.nodes, floor=spec.floor, floor_percent=facts.floor_percent, down=facts.down)
+    betas = (host for node in plan.nodes if node.kind is NodeKind.BETA for host in node.hosts)
+    return OrderPreview(
+        kind=spec.kind,
+        apps=tuple(OrderedApp(app.app, app.from_version, app.to_version) for app in order_apps(asked, facts)),
+        hosts=plan.hosts,
         nodes=tuple(_node_view(node) for node in plan.nodes),
-        beta_hosts=beta_hosts(spec, fleet_with(facts, weights, health)),
-        capacity=tuple(CapacityPoint(node.key, during.get(node.key, room.in_service)) for node in plan.nodes),
+        beta_hosts=tuple(betas),
+        capacity=tuple(CapacityPoint(node.key, room.during.get(node.key, room.in_service)) for node in plan.nodes),
         in_service=room.in_service,
         floor=plan.floor,
         lowest_in_service=plan.lowest_in_service,
         breaks_floor=plan.breaks_floor,
-        notes=notes,
+        notes=(*kind.notes(spec, facts, plan), *_notes(spec, facts, plan), *health_notes),
         problems=found,
     )
 
 
-def _nothing(spec: ReleaseSpec, found: tuple[problems.Problem, ...]) -> ReleasePreview:
-    """Of an app that has no place in the workspace."""
-    return ReleasePreview(spec.app, spec.version, "", (), (), (), 0, 0, 0, False, (), found)
+def _nothing(spec: OrderSpec, asked: Iterable[AppAsked], found: tuple[Problem, ...]) -> OrderPreview:
+    """Of apps that have no place in the workspace."""
+    apps = tuple(OrderedApp(app.app, "", app.version) for app in asked)
+    return OrderPreview(spec.kind, apps, (), (), (), (), 0, 0, 0, False, (), found)
 
 
 def _node_view(node: PlanNode) -> NodeView:
     return NodeView(
         key=node.key,
         kind=node.kind,
-        number=node.number,
+        label=node.label,
         direction=Direction.FORWARD,
         state=NodeState.PENDING,
         needs=node.needs,
@@ -180,23 +173,25 @@ def _node_view(node: PlanNode) -> NodeView:
     )
 
 
-def _health_notes(
-    weights: tuple[MountWeight, ...], health: Mapping[Mount, Health], plan: Plan, by_weight: Plan
-) -> tuple[Message, ...]:
+def _health_notes(facts: Facts, plan: Plan, by_weight: Plan) -> tuple[Message, ...]:
     """Health is of the moment: what was seen last is shown and counted with, and only the order's check forbids for it."""
     notes = []
     silent, unsure = (
-        list(dict.fromkeys(line.mount.host for line in weights if line.weight > 0 and health.get(line.mount) is says))
+        list(
+            dict.fromkeys(
+                line.mount.host for line in facts.weights if line.weight > 0 and facts.health.get(line.mount) is says
+            )
+        )
         for says in (Health.UNHEALTHY, Health.UNKNOWN)
     )
     if silent:
-        hosts = problems.named(silent)
         notes.append(
-            message("did not answer when an order looked last, counted as out of service: {hosts}", hosts=hosts)
+            message("did not answer when an order looked last, counted as out of service: {hosts}", hosts=named(silent))
         )
     if unsure:
-        hosts = problems.named(unsure)
-        notes.append(message("nobody could tell whether these answer, counted as out of service: {hosts}", hosts=hosts))
+        notes.append(
+            message("nobody could tell whether these answer, counted as out of service: {hosts}", hosts=named(unsure))
+        )
     if plan.breaks_floor and not by_weight.breaks_floor:
         notes.append(
             message("if they still do not answer, the order's check refuses it: {lowest} of {in_service} would stay, floor {floor}",
@@ -205,25 +200,20 @@ def _health_notes(
     return tuple(notes)
 
 
-def _notes(spec: ReleaseSpec, facts: InstanceFacts, plan: Plan, unread: tuple[str, ...]) -> tuple[Message, ...]:
+def _notes(spec: OrderSpec, facts: Facts, plan: Plan) -> tuple[Message, ...]:
+    """What is worth knowing of every order that moves traffic."""
     notes = []
-    if spec.version == facts.current_version and spec.kind is OrderKind.RELEASE:
-        notes.append(
-            message("{app} runs {version} here already: it is deployed again", app=spec.app, version=spec.version)
-        )
-    if facts.mounts:
+    leaving = {run.host for run in plan.run_of.values() if run.leaves}
+    mounted = {line.mount.host for line in facts.weights}
+    if leaving & mounted:
         notes.append(message("cutting traffic stops only external web traffic; RPC and messages go on"))
-    mounted = {mount.host for mount in facts.mounts}
-    without = [host.name for host in facts.hosts if host.name not in mounted]
+    without = [host for host in plan.hosts if host in leaving and host not in mounted]
     if without:
-        notes.append(message("not behind a balancer, no traffic to cut: {hosts}", hosts=problems.named(without)))
-    if unread:
+        notes.append(message("not behind a balancer, no traffic to cut: {hosts}", hosts=named(without)))
+    if facts.unread:
         notes.append(
-            message("no order has read these weights yet, counted as in service: {hosts}", hosts=problems.named(unread))
+            message("no order has read these weights yet, counted as in service: {hosts}", hosts=named(facts.unread))
         )
-    kinds = {node.kind for node in plan.nodes}
-    if NodeKind.BETA in kinds and NodeKind.GROUP not in kinds:
-        notes.append(message("Beta takes all hosts: the release ends with it"))
     if plan.breaks_floor and spec.override_reason:
         notes.append(message("goes below the floor, overridden: {reason}", reason=spec.override_reason))
     return tuple(notes)

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from engine.domain.message import Message, message
-from engine.domain.orders import ReleaseSpec
+from engine.domain.orders import OrderSpec
 from engine.domain.progress import OrderProgress
-from engine.plan.rollback_order import rollback_of, wider
+from engine.kinds.rollback import rollback_of, wider
 from engine.plan.what_if_words import named
 from engine.reading.preview import Preview, read_preview
 from engine.reading.scope import Scope
 from engine.store.fleets import load_instance
-from engine.views import Consequence, ReleasePreview
+from engine.views import Consequence, OrderPreview
 
 FLOOR = "floor_broken"
 ANY_REASON = "-"  # stands for the one that is still to be typed
@@ -27,7 +27,7 @@ ANY_REASON = "-"  # stands for the one that is still to be typed
 class RollbackOrder:
     """What would be asked for, what it would be, and what both mean."""
 
-    spec: ReleaseSpec
+    spec: OrderSpec
     preview: Preview
     meaning: Consequence
 
@@ -42,7 +42,7 @@ def read_rollback_order(
     override_reason: str = "",
 ) -> RollbackOrder:
     """`meaning` is `what_if`'s answer for the ended order, with the version that was chosen. Raises NotThere `no_such_app`."""
-    hosts = len(load_instance(conn, ended.service_instance_id).hosts)
+    hosts = sum(len(load_instance(conn, app.service_instance_id).hosts) for app in ended.apps)
     spec = rollback_of(
         ended, meaning.chosen, hosts, reason=reason.strip() or ANY_REASON, override_reason=override_reason.strip()
     )
@@ -54,7 +54,7 @@ def read_rollback_order(
     return RollbackOrder(spec, preview, _with_plan(meaning, preview.view))
 
 
-def _with_plan(meaning: Consequence, view: ReleasePreview) -> Consequence:
+def _with_plan(meaning: Consequence, view: OrderPreview) -> Consequence:
     asks_override = view.breaks_floor
     others = [problem for problem in view.problems if problem.code != FLOOR]
     if others:
@@ -65,9 +65,9 @@ def _with_plan(meaning: Consequence, view: ReleasePreview) -> Consequence:
     return replace(meaning, lines=lines, hosts=hosts, asks_override=asks_override)
 
 
-def _lines(view: ReleasePreview) -> list[Message]:
+def _lines(view: OrderPreview) -> list[Message]:
     groups = [node for node in view.nodes if node.kind.runs_hosts]
-    lines = [message("group {number}: {hosts}", number=node.number, hosts=named(node.hosts)) for node in groups]
+    lines = [message("{node}: {hosts}", node=node.label, hosts=named(node.hosts)) for node in groups]
     if view.in_service or view.floor:
         lines.append(
             message(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -100,15 +101,15 @@ def check_order(conn: sa.Connection, scope: Scope, order_id: int) -> None:
         )  # fmt: skip
 
 
-def lock_instance(conn: sa.Connection, scope: Scope, app: str) -> None:
-    """Hold the hosts of the app until the transaction ends, so that no other order of them is created meanwhile."""
+def lock_hosts(conn: sa.Connection, scope: Scope, apps: Sequence[str]) -> None:
+    """Hold the hosts of the apps until the transaction ends, so that no other order of them is created meanwhile."""
     link = t.service_instance_host
     hosts = (
         sa.select(t.host.c.id)
         .join(link, link.c.host_id == t.host.c.id)
         .join(t.service_instance, t.service_instance.c.id == link.c.service_instance_id)
         .join(t.app, t.app.c.id == t.service_instance.c.app_id)
-        .where(t.service_instance.c.workspace_id == scope.workspace_id, t.app.c.name == app)
+        .where(t.service_instance.c.workspace_id == scope.workspace_id, t.app.c.name.in_(apps))
         .order_by(t.host.c.id)
     )
     conn.execute(hosts.with_for_update(of=t.host)).all()

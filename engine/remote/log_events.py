@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.domain.states import StepName
 from engine.ports import JobEvent, LogBytes, StepEnded, StepStarted
 
 _RECORD_LIMIT = 512  # bytes; a record is about 80
@@ -64,9 +63,9 @@ class LogEvents:
         try:
             match words:
                 case ["start", step, at]:
-                    return StepStarted(StepName(step), float(at), offset)
+                    return StepStarted(step, float(at), offset)
                 case ["done", step, status, late, at]:
-                    return StepEnded(StepName(step), int(status), late == "1", float(at), offset)
+                    return StepEnded(step, int(status), late == "1", float(at), offset)
                 case ["end", word, at]:
                     float(at)
                     return LastWord(word, offset)

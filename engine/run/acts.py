@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress
+from engine.domain.progress import OrderProgress, leaves_host
 from engine.domain.states import Act, CommandState, Direction, NodeKind, NodeState, OrderState, RunState
 from engine.plan.what_if import healthy, waiting_gate
 from engine.store import orders as rows
@@ -84,9 +84,9 @@ def _confirm(
 
 def _retry(conn: sa.Connection, progress: OrderProgress, params: Mapping[str, Any], now: float) -> None:
     wanted = set(params.get("hosts") or ())
-    for (direction, host), run in progress.runs.items():
-        if direction is progress.direction and run.state is RunState.FAILED and (not wanted or host in wanted):
-            rows.retry_run(conn, progress.id, direction, run, now)
+    for run in progress.current_runs:
+        if run.state is RunState.FAILED and (not wanted or run.host in wanted):
+            rows.retry_run(conn, progress.id, run, now)
 
 
 def _cancel(conn: sa.Connection, progress: OrderProgress, reason: str, now: float) -> None:
@@ -97,18 +97,14 @@ def _cancel(conn: sa.Connection, progress: OrderProgress, reason: str, now: floa
     elif progress.direction is Direction.BACK:
         _end_pending(conn, progress, now)
         rows.set_order_state(conn, progress, OrderState.FAILED, now, problem=progress.problem)
-        rows.release_weights(conn, progress.id, decided=_brought_back(progress))
+        rows.let_go_of_weights(conn, progress.id, decided=_brought_back(progress))
     else:
         rows.set_order_state(conn, progress, OrderState.CANCELLING, now)
 
 
 def _brought_back(progress: OrderProgress) -> set[str]:
     """Hosts that have got their weight back on the way back."""
-    return {
-        host
-        for (direction, host), run in progress.runs.items()
-        if direction is Direction.BACK and run.state is RunState.SUCCEEDED
-    }
+    return {run.host for run in progress.towards(Direction.BACK) if run.state is RunState.SUCCEEDED}
 
 
 def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
@@ -124,10 +120,10 @@ def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
 
 def _end_pending(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
     """What has not begun in this direction never will; a host that stands still between two steps is left there."""
-    for (direction, host), run in progress.runs.items():
-        if direction is not progress.direction or run.state is not RunState.PENDING:
+    for run in progress.current_runs:
+        if run.state is not RunState.PENDING:
             continue
-        rows.end_run(conn, progress.id, direction, run, RunState.CANCELLED, now)
+        rows.end_run(conn, progress.id, run, RunState.CANCELLED, now)
         if run.held:
-            state = run.leaves_host(RunState.CANCELLED)
-            rows.set_host(conn, progress.workspace_id, host, state=str(state))
+            state = leaves_host(progress.host_plan(run), RunState.CANCELLED, touched=run.touched)
+            rows.set_host(conn, progress.workspace_id, run.host, state=str(state))

@@ -14,26 +14,25 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.diagnose import explain
-from engine.domain.fleet import MountWeight, ObjectRef, Package
+from engine.domain import step_names
+from engine.domain.fleet import InstanceFacts, MountWeight, ObjectRef, Package
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, WeightLine
-from engine.domain.states import Act, CommandState, OrderState, StepName
+from engine.domain.states import Act, CommandState
 from engine.plan.what_if import consequence
 from engine.plan.what_if_words import named
 from engine.run import acts
 from engine.run.reconcile import Ports
-from engine.steps.context import ReleaseContext
+from engine.steps.context import StepContext
 from engine.steps.health_now import health_now
+from engine.steps.registry import step
 from engine.store import orders as rows
-from engine.store import tables as t
-from engine.store.fleets import InstanceFacts, load_instance
+from engine.store.fleets import is_production, load_instance
 from engine.store.store import StoreError
 
 log = logging.getLogger(__name__)
 HOSTS_AT_ONCE = 50
-NOT_MOVING = (OrderState.DRAFT, OrderState.INITIALISING, OrderState.INIT_FAILED, OrderState.READY)
-MOVING = tuple(str(state) for state in OrderState if not state.complete and state not in NOT_MOVING)
 
 
 class GiveBacks:
@@ -92,43 +91,48 @@ class GiveBack:
 
     async def go(self) -> Problem | None:
         """Give back what may be given back. Returns what was left and why, or None. Raises StaleEpoch and StoreError."""
-        progress, facts, busy = await self._ports.background.call(self._read)
+        progress, apps, production, busy = await self._ports.background.call(self._read)
         meaning = consequence(
             progress,
             Act.GIVE_BACK,
             self._params,
             succeeded_versions=(),
-            production=facts.production,
+            production=production,
             now=self._ports.clock.now(),
+            way_back=None,
         )
         if not meaning.allowed:
             return meaning.refusal
         lines = {
             host: [ln for ln in progress.weights if ln.left_behind and ln.mount.host == host] for host in meaning.hosts
         }
-        self._ports.remote.log_in_anew([host for host in facts.hosts if host.name in lines])
-        found = await asyncio.gather(*(self._host(host, mine, facts, busy) for host, mine in lines.items()))
+        anew = {host.name: host for app in apps.values() for host in app.hosts if host.name in lines}
+        self._ports.remote.log_in_anew(list(anew.values()))
+        found = await asyncio.gather(
+            *(self._host(host, mine, _app_of(progress, apps, host), busy) for host, mine in lines.items())
+        )
         left = {host: problem for host, problem in zip(lines, found, strict=True) if problem is not None}
         return _left(left, [host for host in lines if host not in left]) if left else None
 
-    def _read(self) -> tuple[OrderProgress, InstanceFacts, Mapping[tuple[str, int, str], int]]:
+    def _read(self) -> tuple[OrderProgress, Mapping[str, InstanceFacts], bool, Mapping[tuple[str, int, str], int]]:
         with self._ports.store.reading() as conn:
             progress = rows.load_progress(conn, self._order_id)
-            facts = load_instance(conn, progress.service_instance_id)
-            return progress, facts, _held_by_others(conn, progress)
+            apps = {app.app: load_instance(conn, app.service_instance_id) for app in progress.apps}
+            production = is_production(conn, progress.workspace_id)
+            return progress, apps, production, rows.held_by_others(conn, progress)
 
     async def _host(
         self,
         host: str,
         lines: Sequence[WeightLine],
-        facts: InstanceFacts,
+        app: InstanceFacts,
         busy: Mapping[tuple[str, int, str], int],
     ) -> Problem | None:
         problem = _held(host, lines, busy)
         if problem is None and not self._params.get("force"):
-            problem = await self._health(host, facts)
+            problem = await self._health(host, app)
             if problem is None:  # another order may have begun meanwhile
-                _, _, busy = await self._ports.background.call(self._read)
+                *_, busy = await self._ports.background.call(self._read)
                 problem = _held(host, lines, busy)
         if problem is not None:
             return problem
@@ -136,12 +140,12 @@ class GiveBack:
         results = await self._ports.ledger.move(self._order_id, self._epoch, weights, owned=False)
         return next((result.problem for result in results if result.problem), None)
 
-    async def _health(self, name: str, facts: InstanceFacts) -> Problem | None:
-        host = next((host for host in facts.hosts if host.name == name), None)
+    async def _health(self, name: str, app: InstanceFacts) -> Problem | None:
+        host = next((host for host in app.hosts if host.name == name), None)
         if host is None:
-            return _left_instance(name, facts.app)
-        nothing = Package(facts.app, host.version, ObjectRef("", "", ""))
-        context = ReleaseContext(host, facts.stack, facts.app, host.version, nothing)
+            return _left_instance(name, app.app)
+        nothing = Package(app.app, host.version, ObjectRef("", "", ""))
+        context = StepContext(host, app.stack, app.app, host.version, nothing)
         async with self._slots:
             try:
                 script, deadline_s = health_now(context)
@@ -153,26 +157,19 @@ class GiveBack:
         if result.exit_status == 0:
             return None
         tail = result.output.decode("utf-8", "replace")
-        return explain(StepName.CHECK_HEALTH, result.exit_status, False, tail, host=name, app=facts.app)
+        return explain(step(step_names.CHECK_HEALTH), result.exit_status, False, tail, host=name, app=app.app)
 
 
-def _key(line: WeightLine) -> tuple[str, int, str]:
-    return line.mount.server_id, line.mount.port, str(line.mount.server_group)
-
-
-def _held_by_others(conn: sa.Connection, progress: OrderProgress) -> Mapping[tuple[str, int, str], int]:
-    """Mounts that an order at work may be moving, with that order."""
-    weight = t.weight.c
-    servers = {line.mount.server_id for line in progress.weights if line.left_behind}
-    query = (
-        sa.select(t.weight.c.order_id)
-        .join(t.order, t.order.c.id == weight.order_id)
-        .where(t.order.c.state.in_(MOVING), weight.server_id.in_(servers), weight.order_id != progress.id)
+def _app_of(progress: OrderProgress, apps: Mapping[str, InstanceFacts], host: str) -> InstanceFacts:
+    """The app the order worked on there."""
+    planned = (
+        run.app
+        for plan in (progress.plan, progress.back_plan)
+        if plan
+        for run in plan.run_of.values()
+        if run.host == host
     )
-    found: dict[tuple[str, int, str], int] = {}
-    for order_id in sorted(set(conn.execute(query).scalars())):
-        found |= {_key(line): order_id for line in rows.load_weights(conn, order_id)}
-    return found
+    return apps[next(planned, next(iter(apps)))]
 
 
 def _left(left: Mapping[str, Problem], given: Sequence[str]) -> Problem:
@@ -186,7 +183,7 @@ def _left(left: Mapping[str, Problem], given: Sequence[str]) -> Problem:
 
 
 def _held(host: str, lines: Sequence[WeightLine], busy: Mapping[tuple[str, int, str], int]) -> Problem | None:
-    order_id = next((busy[key] for line in lines if (key := _key(line)) in busy), None)
+    order_id = next((busy[key] for line in lines if (key := rows.place_of(line)) in busy), None)
     if order_id is None:
         return None
     return Problem(

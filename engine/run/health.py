@@ -5,28 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.domain.fleet import Host, Mount, MountWeight, ObjectRef, Package, ServerGroup
+from engine.domain.fleet import Facts, Host, InstanceFacts, Mount, MountWeight, ObjectRef, Package, ServerGroup
 from engine.domain.health import HealthSeen, answers
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Health
 from engine.plan.what_if_words import named
 from engine.ports import BalancerError, Balancers, Remote
-from engine.steps.context import ReleaseContext
+from engine.steps.context import StepContext
 from engine.steps.health_now import health_now
-from engine.store.fleets import InstanceFacts
 
 READS = 3
 HOSTS_AT_ONCE = 50
 
 
 async def look(
-    facts: InstanceFacts, weights: Sequence[MountWeight], balancers: Balancers, remote: Remote
+    facts: Facts, weights: Sequence[MountWeight], balancers: Balancers, remote: Remote
 ) -> Mapping[Mount, HealthSeen]:
     """Of every mount. Ours is asked only of hosts that have a weight and of which their balancer can't tell."""
     told = await of_balancers((line.mount for line in weights), balancers)
     unsure = {line.mount.host for line in weights if line.weight > 0 and told[line.mount] is Health.UNKNOWN}
-    ours = await _ours([host for host in facts.hosts if host.name in unsure], facts, remote)
+    ours = await _ours([(app, host) for app in facts.apps for host in app.hosts if host.name in unsure], remote)
     return {mount: HealthSeen(said, ours.get(mount.host)) for mount, said in told.items()}
 
 
@@ -76,14 +75,14 @@ async def _of_group(group: ServerGroup, balancers: Balancers) -> Mapping[tuple[s
     return {}
 
 
-async def _ours(hosts: Sequence[Host], facts: InstanceFacts, remote: Remote) -> Mapping[str, Health]:
+async def _ours(hosts: Sequence[tuple[InstanceFacts, Host]], remote: Remote) -> Mapping[str, Health]:
     slots = asyncio.Semaphore(HOSTS_AT_ONCE)
 
-    async def ask(host: Host) -> Health:
-        nothing = Package(facts.app, host.version, ObjectRef("", "", ""))
+    async def ask(app: InstanceFacts, host: Host) -> Health:
+        nothing = Package(app.app, host.version, ObjectRef("", "", ""))
         async with slots:
             try:
-                script, deadline_s = health_now(ReleaseContext(host, facts.stack, facts.app, host.version, nothing))
+                script, deadline_s = health_now(StepContext(host, app.stack, app.app, host.version, nothing))
                 result = await remote.run(host, script, deadline_s=deadline_s)
             except ProblemError:
                 return Health.UNKNOWN
@@ -91,5 +90,5 @@ async def _ours(hosts: Sequence[Host], facts: InstanceFacts, remote: Remote) -> 
             return Health.UNKNOWN
         return Health.HEALTHY if result.exit_status == 0 else Health.UNHEALTHY
 
-    found = await asyncio.gather(*map(ask, hosts))
-    return {host.name: health for host, health in zip(hosts, found, strict=True)}
+    found = await asyncio.gather(*(ask(app, host) for app, host in hosts))
+    return {host.name: health for (_, host), health in zip(hosts, found, strict=True)}

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ObjectRef, Package, ServerGroup
+from engine.domain.fleet import Facts, Host, InstanceFacts, Mount, MountWeight, ObjectRef, ServerGroup
 from engine.domain.health import HealthSeen
 from engine.domain.message import message
-from engine.domain.orders import Plan, ReleaseSpec
+from engine.domain.orders import OrderSpec, Plan
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.states import StackStatus
-from engine.plan.release import plan_release
+from engine.kinds.kind import Checks
+from engine.kinds.registry import kind_of, plan_of
+from engine.plan.problems import FLOOR, floor_broken
 from engine.ports import BalancerError, Balancers, Clock, ObjectFacts, Packages, PackagesError, Remote, RemoteError
 from engine.run import health as health_of_hosts
 from engine.run.archives import look_into_archives
 from engine.steps.host_check import host_check_script, host_problems, parse_host_check
-from engine.store.fleets import InstanceFacts
 
 HOSTS_AT_ONCE = 50
 CHECK_DEADLINE_S = 30.0
@@ -42,47 +42,56 @@ Expiring = Callable[[float], Sequence[Problem]]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is there now outside the hosts: weights and the package, with a text of the package's facts for the plan's hash."""
+    """What is there now outside the hosts: weights and what is in OSS, the latter as a text for the plan's hash."""
 
     weights: tuple[MountWeight, ...]
-    package_facts: str
+    objects: str
     problems: tuple[tuple[str, Problem], ...]
 
 
 async def initialise(
-    facts: InstanceFacts,
-    spec: ReleaseSpec,
-    package: Package | None,
+    spec: OrderSpec,
+    facts: Facts,
     *,
-    others: Sequence[int],
     remote: Remote,
     packages: Packages,
     balancers: Balancers,
     clock: Clock,
     expiring: Expiring = lambda by: (),
 ) -> Checked:
-    """Check everything and plan. `others` are open orders on the same service instance or hosts; what is `expiring` before
-    the order can be at its end is a warning."""
-    problems = [("", problem) for problem in _order_problems(facts, spec, package, others)]
-    recorded = await record(facts, package, packages=packages, balancers=balancers)
+    """Look at everything and plan. `facts` are the store's; what is `expiring` before the order can be at its end is a warning.
+    Raises KindUnknown, PlanFault."""
+    kind = kind_of(spec.kind)
+    checks = kind.checks(spec, facts)
+    recorded = await record(facts, checks, packages=packages, balancers=balancers)
+    facts = with_recorded(facts, recorded)
+    # what stays in service is told once it is known who answers
+    problems = [("", each) for each in kind.forbids(spec, facts) if each.code != FLOOR]
     problems += recorded.problems
-    size = max(0, package.object.size) if package else 0
-    of_hosts, (of_archives, warnings), health = await asyncio.gather(
-        _check_hosts(facts, remote, size, clock),
-        look_into_archives(facts.stack, packages),
+    stacks = {app.stack.archive: app.stack for app in facts.apps}.values()
+    of_hosts, of_archives, health = await asyncio.gather(
+        _check_hosts(facts, checks, remote, clock),
+        asyncio.gather(*(look_into_archives(stack, packages) for stack in stacks)),
         health_of_hosts.look(facts, recorded.weights, balancers, remote),
     )
     problems += of_hosts
     told = [problem for _, problem in problems]
-    problems += [("", problem) for problem in of_archives if problem not in told]
+    problems += [("", problem) for found, _ in of_archives for problem in found if problem not in told]
     if problems:
         return Checked(None, tuple(problems))
-    plan = plan_release(spec, fleet_of(facts, recorded.weights, clock.now(), health), recorded.package_facts)
+    facts = with_health(facts, health)
+    plan = plan_of(spec, facts)
+    warnings = [problem for _, found in of_archives for problem in found]
     warnings += health_of_hosts.warnings(recorded.weights, health)
-    if plan.breaks_floor and not spec.override_reason:
-        return Checked(None, tuple(("", problem) for problem in (floor_broken(plan), *warnings)))
+    if plan.breaks_floor and not spec.override_reason.strip():
+        below = floor_broken(plan.lowest_in_service, plan.in_service, plan.floor)
+        return Checked(None, tuple(("", each) for each in (below, *warnings)))
     warnings += expiring(clock.now() + _longest_s(plan))
     return Checked(plan, tuple(("", problem) for problem in warnings), health)
+
+
+def with_recorded(facts: Facts, recorded: Recorded) -> Facts:
+    return replace(facts, weights=recorded.weights, objects=recorded.objects)
 
 
 def _longest_s(plan: Plan) -> float:
@@ -90,94 +99,22 @@ def _longest_s(plan: Plan) -> float:
     return GROUP_S * max(1, sum(1 for node in plan.nodes if node.kind.runs_hosts))
 
 
-async def record(
-    facts: InstanceFacts, package: Package | None, *, packages: Packages, balancers: Balancers
-) -> Recorded:
-    """The weights of all mounts as the balancers show them, and the package as OSS has it."""
-    (weights, weight_problems), (package_facts, package_problems) = await asyncio.gather(
-        _weights(facts, balancers), _package(facts, package, packages)
+async def record(facts: Facts, checks: Checks, *, packages: Packages, balancers: Balancers) -> Recorded:
+    """The weights of all mounts as the balancers show them, and the objects as OSS has them."""
+    (weights, weight_problems), (objects, object_problems) = await asyncio.gather(
+        _weights(facts, balancers), _objects(checks, packages)
     )
-    return Recorded(weights, package_facts, tuple(weight_problems + package_problems))
+    return Recorded(weights, objects, tuple(weight_problems + object_problems))
 
 
-def fleet_of(
-    facts: InstanceFacts, weights: tuple[MountWeight, ...], now: float, health: Mapping[Mount, HealthSeen]
-) -> Fleet:
+def with_health(facts: Facts, health: Mapping[Mount, HealthSeen]) -> Facts:
     known = {mount: seen.health for mount, seen in health.items()}
-    return Fleet(
-        app=facts.app,
-        current_version=facts.current_version,
-        succeeded_versions=facts.succeeded_versions,
-        hosts=facts.hosts,
-        weights=weights,
-        default_floor_percent=facts.floor_percent,
-        recorded_at=now,
-        health={mount: health for mount, health in known.items() if health is not None},
-    )
+    return replace(facts, health={mount: says for mount, says in known.items() if says is not None})
 
 
-def _order_problems(
-    facts: InstanceFacts, spec: ReleaseSpec, package: Package | None, others: Sequence[int]
-) -> list[Problem]:
-    found = []
-    if not facts.hosts:
-        found.append(
-            Problem(
-                "no_hosts",
-                message("{app} has no host in this workspace.", app=facts.app),
-                message("Add hosts to its service instance in the catalogue, then initialise again."),
-            )
-        )
-    if package is None:
-        found.append(
-            Problem(
-                "package_unknown",
-                message("{app} {version} has no release package.", app=facts.app, version=spec.version),
-                message("Upload it to OSS, add it to the catalogue, then initialise again."),
-            )
-        )
-    if facts.stack_status is not StackStatus.PUBLISHED:
-        found.append(
-            Problem(
-                "stack_not_published",
-                message("Tech stack {stack} {version} is {status}.",
-                        stack=facts.stack.name, version=facts.stack.version, status=str(facts.stack_status)),
-                message("Give the app a published tech stack, then initialise again."),
-            )
-        )  # fmt: skip
-    if not facts.stack.scripts.get("deploy"):
-        found.append(
-            Problem(
-                "stack_without_deploy",
-                message("Tech stack {stack} {version} has no deploy script.",
-                        stack=facts.stack.name, version=facts.stack.version),
-                message("Publish a version of the stack that has one and give it to the app, then initialise again."),
-            )
-        )  # fmt: skip
-    for order_id in others:
-        found.append(
-            Problem(
-                "open_order",
-                message("Order #{id} is still open on {app} or one of its hosts.", id=order_id, app=facts.app),
-                message("Bring it to its end or cancel it, then initialise again."),
-            )
-        )
-    return found
-
-
-def floor_broken(plan: Plan) -> Problem:
-    return Problem(
-        "floor_broken",
-        message("This plan leaves {lowest} of {in_service} hosts in service, below the floor of {floor}.",
-                lowest=plan.lowest_in_service, in_service=plan.in_service, floor=plan.floor),
-        message("Make smaller groups, or create the release with a reason for breaking the floor."),
-    )  # fmt: skip
-
-
-async def _weights(
-    facts: InstanceFacts, balancers: Balancers
-) -> tuple[tuple[MountWeight, ...], list[tuple[str, Problem]]]:
-    groups = list(dict.fromkeys(mount.server_group for mount in facts.mounts))
+async def _weights(facts: Facts, balancers: Balancers) -> tuple[tuple[MountWeight, ...], list[tuple[str, Problem]]]:
+    mounts = list(dict.fromkeys(mount for app in facts.apps for mount in app.mounts))
+    groups = list(dict.fromkeys(mount.server_group for mount in mounts))
     read = await asyncio.gather(*(_read_group(group, balancers) for group in groups))
     weights: list[MountWeight] = []
     problems: list[tuple[str, Problem]] = []
@@ -185,7 +122,7 @@ async def _weights(
         if problem is not None:
             problems.append(("", problem))
             continue
-        for mount in facts.mounts:
+        for mount in mounts:
             if mount.server_group != group:
                 continue
             if (mount.server_id, mount.port) in found:
@@ -214,15 +151,11 @@ def _mount_missing(host: str, group: ServerGroup) -> Problem:
     )  # fmt: skip
 
 
-async def _package(
-    facts: InstanceFacts, package: Package | None, packages: Packages
-) -> tuple[str, list[tuple[str, Problem]]]:
-    """Package, stack archive and SDK as OSS has them now."""
-    refs = [facts.stack.archive] + ([facts.stack.sdk] if facts.stack.sdk else [])
-    refs += [package.object] if package else []
-    found = await asyncio.gather(*(_head(ref, packages) for ref in refs))
+async def _objects(checks: Checks, packages: Packages) -> tuple[str, list[tuple[str, Problem]]]:
+    """Packages, stack archives and SDKs as OSS has them now."""
+    found = await asyncio.gather(*(_head(ref, packages) for ref in checks.objects))
     text = ",".join(
-        f"{ref.key}:{head.size}:{head.etag}:{head.crc64}" for ref, (head, _) in zip(refs, found, strict=True)
+        f"{ref.key}:{head.size}:{head.etag}:{head.crc64}" for ref, (head, _) in zip(checks.objects, found, strict=True)
     )
     return text, [("", problem) for _, problems in found for problem in problems]
 
@@ -260,23 +193,23 @@ async def _head(ref: ObjectRef, packages: Packages) -> tuple[ObjectFacts, list[P
     return head, problems
 
 
-async def _check_hosts(
-    facts: InstanceFacts, remote: Remote, package_size: int, clock: Clock
-) -> list[tuple[str, Problem]]:
+async def _check_hosts(facts: Facts, checks: Checks, remote: Remote, clock: Clock) -> list[tuple[str, Problem]]:
     slots = asyncio.Semaphore(HOSTS_AT_ONCE)
-    remote.log_in_anew(facts.hosts)  # an account may have been repaired since the last check
+    named = set(checks.hosts)
+    wanted = {host.name: (app, host) for app in facts.apps for host in app.hosts if host.name in named}
+    # an account may have been repaired since the last check
+    remote.log_in_anew([host for _, host in wanted.values()])
 
-    async def check(host: Host) -> list[tuple[str, Problem]]:
+    async def check(app: InstanceFacts, host: Host) -> list[tuple[str, Problem]]:
         async with slots:
-            return [(host.name, problem) for problem in await _check_host(facts, host, remote, package_size, clock)]
+            found = await _check_host(app, host, remote, checks.disk_bytes, clock)
+            return [(host.name, problem) for problem in found]
 
-    found = await asyncio.gather(*(check(host) for host in facts.hosts))
+    found = await asyncio.gather(*(check(app, host) for app, host in wanted.values()))
     return [problem for problems in found for problem in problems]
 
 
-async def _check_host(
-    facts: InstanceFacts, host: Host, remote: Remote, package_size: int, clock: Clock
-) -> list[Problem]:
+async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_bytes: int, clock: Clock) -> list[Problem]:
     script = host_check_script(host, facts.stack, requires_staragent=facts.requires_staragent)
     try:
         result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S, for_job=True)
@@ -298,7 +231,7 @@ async def _check_host(
         host,
         facts.stack,
         region=facts.host_regions.get(host.name, ""),
-        package_size=package_size,
+        package_size=disk_bytes,
         now=clock.now(),  # each host's answer against the moment it arrived
         requires_staragent=facts.requires_staragent,
     )

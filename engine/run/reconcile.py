@@ -17,31 +17,34 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
-from engine.domain.fleet import MountWeight, Package
+from engine.domain.fleet import Facts, InstanceFacts, MountWeight, Package
 from engine.domain.health import HealthSeen
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState, RunState
+from engine.domain.progress import OrderProgress, RunKey, RunProgress, StepProgress
+from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState
+from engine.kinds.registry import kind_of, not_understood, plan_of, way_back_of
 from engine.plan.back import plan_cancel, plan_rollback
 from engine.plan.in_service import floors_of, server_groups
-from engine.plan.next import MOVING, Decision, decide, weights_left_at_zero
-from engine.plan.release import plan_release
+from engine.plan.next import MOVING, Decision, decide, running, turning_back
+from engine.plan.problems import FLOOR, floor_broken
 from engine.plan.what_if import consequence
-from engine.plan.what_if_words import named
 from engine.ports import Balancers, Clock, Packages, Remote
 from engine.run import acts
 from engine.run.background import Background
+from engine.run.decision_rows import write_decision
+from engine.run.earlier_jobs import earlier_attempts
 from engine.run.health import of_balancers
 from engine.run.health_watch import HealthWatch
 from engine.run.host_run import HostRun
-from engine.run.initialise import Checked, Expiring, fleet_of, floor_broken, initialise, record
+from engine.run.initialise import Checked, Expiring, initialise, record, with_health, with_recorded
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.order_context import OrderContext
 from engine.store import orders as rows
 from engine.store import tables as t
-from engine.store.fleets import InstanceFacts, deployable_versions, load_instance, load_package
+from engine.store.facts import load_facts
+from engine.store.fleets import deployable_versions, is_production, load_instance, load_package
 from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -88,8 +91,8 @@ class OrderReconciler:
         self.epoch = epoch
         self._ports = ports
         self._wake = asyncio.Event()
-        self._active: dict[tuple[Direction, str], HostRun] = {}
-        self._breaks: dict[tuple[Direction, str], list[BaseException]] = defaultdict(list)
+        self._active: dict[RunKey, HostRun] = {}
+        self._breaks: dict[RunKey, list[BaseException]] = defaultdict(list)
         self._checking: asyncio.Task[None] | None = None
         self._health = HealthWatch(order_id, epoch, ports.ledger, self.wake)
         self._rest_s = 0.0
@@ -137,49 +140,37 @@ class OrderReconciler:
         advanced = await self._write(self._decide_and_write)
         progress, decision = advanced.progress, advanced.decision
         self._rest_s = REST_PER_HOST_S * len(progress.runs)
-        self.quiet = decision.order in (OrderState.READY, OrderState.INIT_FAILED, OrderState.DRAFT)
+        left_alone = not_understood(progress) is not None
+        self.quiet = left_alone or decision.order in (OrderState.READY, OrderState.INIT_FAILED)
+        if left_alone:
+            return False
         if decision.order is OrderState.INITIALISING:
             self._check()
             return False
         if decision.order.complete:
             return True
         self._health.look_at(tuple(server_groups(progress)) if decision.order in MOVING else ())
-        turning = _turning_back(progress)
+        turning = turning_back(progress)
         await self._hand_out(progress, advanced.start, stop=turning)
         return False
 
     def _decide_and_write(self, conn: sa.Connection) -> _Advanced:
         progress, now = rows.load_progress(conn, self.order_id), self._now()
-        if _turning_back(progress) and not _running(progress):
+        if not_understood(progress) is not None:
+            return _Advanced(progress, Decision(progress.state), ())
+        if turning_back(progress) and not running(progress):
             progress = self._go_back(conn, progress, now)
-        if _turning_back(progress):
+        if turning_back(progress):
             return _Advanced(progress, Decision(progress.state), ())
         decision = decide(progress)
-        plan = progress.current_plan
-        if plan is None:
-            return _Advanced(progress, decision, ())
-        for key, state in decision.nodes.items():
-            rows.set_node_state(conn, progress, plan, key, state, now)
-        start = tuple(progress.runs[plan.direction, host] for host in decision.start)
-        for run in start:
-            rows.start_run(conn, progress.id, plan.direction, run, plan.hosts[run.host].steps, now)
-            rows.set_host(conn, progress.workspace_id, run.host, state="deploying")
-        if decision.order is not progress.state:
-            problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
-            rows.set_order_state(conn, progress, decision.order, now, problem=problem)
-            if decision.order.complete:
-                given = decision.order in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
-                hosts = {line.mount.host for line in progress.weights} if given else set()
-                rows.release_weights(conn, progress.id, decided=hosts)
-            if decision.order is OrderState.SUCCEEDED:
-                _record_success(conn, progress, now)
-        return _Advanced(progress, decision, start)
+        write_decision(conn, progress, decision, now)
+        return _Advanced(progress, decision, decision.start)
 
     def _go_back(self, conn: sa.Connection, progress: OrderProgress, now: float) -> OrderProgress:
         if progress.state is OrderState.CANCELLING:
             plan = plan_cancel(progress)
         else:
-            plan = plan_rollback(progress, _asked_version(conn, progress.id))
+            plan = plan_rollback(progress, rows.asked_version(conn, progress.id))
         acts.turn_back(conn, progress, now)
         rows.insert_plan(conn, progress.id, plan, now)
         rows.update_order(conn, progress.id, now, direction=str(Direction.BACK))
@@ -187,53 +178,59 @@ class OrderReconciler:
 
     async def _hand_out(self, progress: OrderProgress, start: tuple[RunProgress, ...], *, stop: bool) -> None:
         """Start the new runs, and those that an earlier engine left running; stop them all when the order turns back."""
-        plan = progress.current_plan
-        if plan is None:
+        if progress.current_plan is None:
             return
-        wanted = [(plan.direction, run) for run in start]
-        wanted += [(direction, run) for (direction, _), run in progress.runs.items() if run.state is RunState.RUNNING]
-        new = [(direction, run) for direction, run in wanted if not self._handed_out(direction, run)]
+        wanted = {run.key: run for run in [*start, *running(progress)]}
+        new = [run for key, run in wanted.items() if key not in self._active]
         if new:
             context, steps = await self._ports.background.call(self._read_context, progress, new)
-            for direction, run in new:
-                its_plan = progress.back_plan if direction is Direction.BACK else progress.plan
-                assert its_plan is not None, "a run without a plan"
-                host_steps = list(steps[direction][run.host, run.attempt])
-                breaks = self._breaks[direction, run.host]
-                broken = _run_broke(run.host, breaks[-1]) if len(breaks) >= BREAKS else None
-                self._dispatch(HostRun(context, direction, run, its_plan.hosts[run.host], host_steps, broken=broken))
+            of_host = _by_host(progress)
+            for run in new:
+                self._dispatch(
+                    HostRun(
+                        context,
+                        run,
+                        progress.host_plan(run),
+                        list(steps[run.key, run.attempt]),
+                        earlier_attempts(progress, run, of_host[run.host]),
+                        broken=self._broken(run),
+                    )
+                )
         for host_run in self._active.values():
             host_run.hold(progress.paused)
             if stop:
                 host_run.stop()
 
-    def _handed_out(self, direction: Direction, run: RunProgress) -> bool:
-        return (direction, run.host) in self._active
+    def _broken(self, run: RunProgress) -> Problem | None:
+        breaks = self._breaks[run.key]
+        return _run_broke(run.host, breaks[-1]) if len(breaks) >= BREAKS else None
 
     def _read_context(
-        self, progress: OrderProgress, new: list[tuple[Direction, RunProgress]]
-    ) -> tuple[OrderContext, dict[Direction, dict[tuple[str, int], Any]]]:
+        self, progress: OrderProgress, new: list[RunProgress]
+    ) -> tuple[OrderContext, dict[tuple[RunKey, int], tuple[StepProgress, ...]]]:
+        hosts = list(dict.fromkeys(run.host for run in new))
         with self._ports.store.reading() as conn:
-            facts = load_instance(conn, progress.service_instance_id, hosts=[run.host for _, run in new])
-            versions = {run.to_version for _, run in new}
-            found = {version: load_package(conn, facts.app_id, version) for version in versions}
-            steps = {
-                direction: rows.load_steps(
-                    conn, self.order_id, direction, hosts=[run.host for d, run in new if d is direction]
-                )
-                for direction in {d for d, _ in new}
-            }
-        packages = {version: package for version, package in found.items() if package is not None}
-        return self._context(progress, facts, packages), steps
+            apps = {app.app: load_instance(conn, app.service_instance_id, hosts=hosts) for app in progress.apps}
+            wanted = {(progress.host_plan(run).app, progress.host_plan(run).after.version) for run in new}
+            found = {key: load_package(conn, apps[key[0]].app_id, key[1]) for key in wanted if key[0] in apps}
+            steps = rows.load_steps(conn, self.order_id, hosts=hosts)
+        packages = {key: package for key, package in found.items() if package is not None}
+        return self._context(progress, apps, packages), steps
 
-    def _context(self, progress: OrderProgress, facts: InstanceFacts, versions: dict[str, Package]) -> OrderContext:
+    def _context(
+        self,
+        progress: OrderProgress,
+        apps: dict[str, InstanceFacts],
+        packages_of: dict[tuple[str, str], Package],
+    ) -> OrderContext:
         ports = self._ports
         return OrderContext(
             order_id=self.order_id,
             created_at=progress.created_at,
             epoch=self.epoch,
-            facts=facts,
-            versions=versions,
+            workspace_id=progress.workspace_id,
+            apps=apps,
+            packages_of=packages_of,
             remote=ports.remote,
             packages=ports.packages,
             ledger=ports.ledger,
@@ -244,21 +241,21 @@ class OrderReconciler:
         )
 
     def _dispatch(self, host_run: HostRun) -> None:
-        key = (host_run.direction, host_run.run.host)
+        key = host_run.run.key
         self._active[key] = host_run
         self._ports.dispatch.start(self._key(key), host_run.go, lambda error: self._run_ended(key, error))
 
-    def _key(self, run: tuple[Direction, str]) -> Hashable:
+    def _key(self, run: RunKey) -> Hashable:
         return (self.order_id, self.epoch, *run)
 
-    def _run_ended(self, key: tuple[Direction, str], error: BaseException | None) -> None:
+    def _run_ended(self, key: RunKey, error: BaseException | None) -> None:
         """A run that broke instead of ending has left its rows as they were: it is handed out again, after a pause."""
         self._active.pop(key, None)
         if error is None or isinstance(error, StaleEpoch):
             self._breaks.pop(key, None)
             self.wake()
             return
-        log.error("order %s, host %s: the run broke", self.order_id, key[1], exc_info=error)
+        log.error("order %s, host %s: the run broke", self.order_id, key[-1], exc_info=error)
         if not isinstance(error, StoreError):
             self._breaks[key].append(error)
         asyncio.get_running_loop().call_later(STORE_PAUSE_S, self.wake)
@@ -283,30 +280,28 @@ class OrderReconciler:
         asyncio.get_running_loop().call_later(STORE_PAUSE_S, self.wake)
 
     async def _initialise(self) -> None:
-        progress, facts, package, others = await self._ports.background.call(self._read_for_check)
         try:
+            progress, facts = await self._ports.background.call(self._read_for_check)
             checked = await initialise(
-                facts,
                 progress.spec,
-                package,
-                others=others,
+                facts,
                 remote=self._ports.remote,
                 packages=self._ports.packages,
                 balancers=self._ports.balancers,
                 clock=self._ports.clock,
                 expiring=self._ports.expiring,
             )
+        except StoreError:
+            raise
         except ProblemError as error:
             checked = Checked(None, (("", error.problem),))
         await self._write(lambda conn: self._write_checked(conn, checked))
 
-    def _read_for_check(self) -> tuple[OrderProgress, InstanceFacts, Package | None, list[int]]:
+    def _read_for_check(self) -> tuple[OrderProgress, Facts]:
         with self._ports.store.reading() as conn:
             progress = rows.load_progress(conn, self.order_id)
-            facts = load_instance(conn, progress.service_instance_id)
-            package = load_package(conn, facts.app_id, progress.spec.version)
-            others = rows.open_orders_of_instance(conn, progress.service_instance_id, besides=self.order_id)
-        return progress, facts, package, others
+            asked = kind_of(progress.kind).apps(progress.spec)
+            return progress, load_facts(conn, progress.workspace_id, asked, besides=self.order_id)
 
     def _write_checked(self, conn: sa.Connection, checked: Checked) -> None:
         progress, now = rows.load_progress(conn, self.order_id), self._now()
@@ -346,14 +341,17 @@ class OrderReconciler:
         progress = rows.load_progress(conn, self.order_id)
         if progress.state.complete:  # an act before this one has ended it
             return acts.order_ended(self.order_id, progress.state)
-        facts = load_instance(conn, progress.service_instance_id)
+        strange = not_understood(progress)
+        if strange is not None:
+            return strange
         meaning = consequence(
             progress,
             Act(command.act),
             command.params,
-            succeeded_versions=deployable_versions(conn, progress.service_instance_id),
-            production=facts.production,
+            succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
+            production=is_production(conn, progress.workspace_id),
             now=self._now(),
+            way_back=way_back_of(progress.kind),
         )
         return None if meaning.allowed else meaning.refusal
 
@@ -371,28 +369,26 @@ class OrderReconciler:
         self._decide_and_write(conn)
 
     async def _changed_since_plan(self) -> Problem | None:
-        """The plan was made of a fleet, weights and a package: if one of them is another now, it is not the plan any more."""
-        progress, facts, package, others = await self._ports.background.call(self._read_for_check)
-        if others:
-            return Problem(
-                "open_order",
-                message("Order #{id} is open on {app} or one of its hosts.", id=others[0], app=facts.app),
-                message("Bring it to its end or cancel it, then start this one."),
-            )
-        recorded = await record(facts, package, packages=self._ports.packages, balancers=self._ports.balancers)
-        if recorded.problems:
-            return recorded.problems[0][1]
+        """The plan was made of a fleet, weights and objects: if one of them is another now, it is not the plan any more."""
+        progress, facts = await self._ports.background.call(self._read_for_check)
+        kind = kind_of(progress.kind)
+        checks = kind.checks(progress.spec, facts)
+        recorded = await record(facts, checks, packages=self._ports.packages, balancers=self._ports.balancers)
+        facts = with_recorded(facts, recorded)
+        forbidden = (each for each in kind.forbids(progress.spec, facts) if each.code != FLOOR)
+        for problem in (*(each for _, each in recorded.problems), *forbidden):
+            return problem
         told = await of_balancers((line.mount for line in recorded.weights), self._ports.balancers)
         ours = {line.mount: line.own_health for line in progress.weights}
         health = {mount: HealthSeen(said, ours.get(mount)) for mount, said in told.items()}
-        fleet = fleet_of(facts, recorded.weights, self._now(), health)
-        now_plan = plan_release(progress.spec, fleet, recorded.package_facts)
+        now_plan = plan_of(progress.spec, with_health(facts, health))
         if progress.plan is not None and now_plan.fleet_hash == progress.plan.fleet_hash:
             died = now_plan.breaks_floor and not progress.plan.breaks_floor and not progress.spec.override_reason
-            return floor_broken(now_plan) if died else None
+            below = floor_broken(now_plan.lowest_in_service, now_plan.in_service, now_plan.floor)
+            return below if died else None
         return Problem(
             "fleet_changed",
-            message("Hosts, weights or the package of {app} changed since this order was checked.", app=facts.app),
+            message("Hosts, weights or the package of {app} changed since this order was checked.", app=progress.named),
             message("Initialise the order again, look at the plan, then start it."),
         )
 
@@ -430,67 +426,8 @@ def _run_broke(host: str, error: BaseException) -> Problem:
     )
 
 
-def _turning_back(progress: OrderProgress) -> bool:
-    """A cancel or rollback was accepted and the way back is not planned yet: first everything that runs is stopped."""
-    back = (OrderState.CANCELLING, OrderState.ROLLING_BACK)
-    return progress.state in back and progress.direction is Direction.FORWARD
-
-
-def _running(progress: OrderProgress) -> bool:
-    return any(run.state is RunState.RUNNING for run in progress.runs.values())
-
-
-def _asked_version(conn: sa.Connection, order_id: int) -> str | None:
-    """The version the accepted rollback named, if it named one."""
-    params = conn.execute(
-        sa.select(t.command.c.params)
-        .where(
-            t.command.c.order_id == order_id,
-            t.command.c.act == str(Act.ROLL_BACK),
-            t.command.c.state == str(CommandState.ACCEPTED),
-        )
-        .order_by(t.command.c.id.desc())
-    ).scalar()
-    return (params or {}).get("version") or None
-
-
-def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:
-    silent = tuple(dict.fromkeys(ln.mount.host for ln in progress.weights if ln.believed > 0 and not ln.serves))
-    if decision.held_by_floor and silent:
-        return Problem(
-            "floor_reached",
-            message("No further host of {app} may leave its balancer: these have a weight and do not answer: {hosts}.",
-                    app=progress.spec.app, hosts=named(silent)),
-            message("Bring them back into service (the order goes on by itself then), or roll back."),
-        )  # fmt: skip
-    if decision.held_by_floor:
-        return Problem(
-            "floor_reached",
-            message(
-                "No further host of {app} may leave the balancer without breaking the floor.", app=progress.spec.app
-            ),
-            message("Bring hosts back into service (retry the failed ones, give weights), or roll back."),
-        )
-    failed = [run for run in progress.runs.values() if run.state is RunState.FAILED and run.problem is not None]
-    if failed:
-        return failed[0].problem
-    left = weights_left_at_zero(progress)
-    if not left or progress.paused:
-        return None
-    return Problem(
-        "weight_left_at_zero",
-        message("These hosts took traffic before the order and would end without: {hosts}.", hosts=", ".join(left)),
-        message("Give them a weight, or roll back."),
-    )
-
-
-def _record_success(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
-    instance, version = progress.service_instance_id, progress.spec.version
-    conn.execute(
-        sa.update(t.service_instance).where(t.service_instance.c.id == instance).values(current_version=version)
-    )
-    conn.execute(
-        sa.insert(t.succeeded_version).values(
-            service_instance_id=instance, version=version, order_id=progress.id, at=now
-        )
-    )
+def _by_host(progress: OrderProgress) -> dict[str, list[RunProgress]]:
+    found: dict[str, list[RunProgress]] = defaultdict(list)
+    for run in progress.runs.values():
+        found[run.host].append(run)
+    return found

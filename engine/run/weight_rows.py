@@ -191,7 +191,7 @@ def _open_row(conn: sa.Connection, order_id: int, epoch: int, mount: Mount, weig
     before = seen.get((mount.server_id, mount.port))
     intent = {"order_id": order_id, **_at(mount), "before": before, "asked": weight, "epoch": epoch, "at": now}
     row = int(conn.execute(_CALL, intent).scalar_one())
-    _set(conn, order_id, mount, {"intended": weight, "asked": weight, "owned": True, "verified": None})
+    _set(conn, order_id, mount, {"asked": weight, "owned": True, "verified": None})
     return row
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from shlex import quote
 
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 from engine.ports import RemoteStep
-from engine.steps.context import DEFAULTS, ReleaseContext, parameter, port, seconds
+from engine.steps.context import DEFAULTS, StepContext, parameter, port, seconds
 from engine.steps.shell import count_connections, staragent_process
 
 DEADLINE_S = 60.0
@@ -35,13 +35,13 @@ echo "command channel: tools present, $HOME writable"
 """
 
 
-def build(context: ReleaseContext) -> RemoteStep:
+def build(context: StepContext, step: StepPlan) -> RemoteStep:
     """Deadline: the parameter `check_agent_deadline_s`. Raises ProblemError `parameter_value_invalid`."""
     body = _CHANNEL + (_staragent(context) if context.requires_staragent else "")
-    return RemoteStep(StepName.CHECK_AGENT, body, seconds(context, "check_agent_deadline_s", DEADLINE_S))
+    return RemoteStep(step.key, body, seconds(context, "check_agent_deadline_s", DEADLINE_S))
 
 
-def _staragent(context: ReleaseContext) -> str:
+def _staragent(context: StepContext) -> str:
     home = parameter(context, "staragent_home", DEFAULTS["staragent_home"])
     server_port = port(context.host, context.stack, "staragent_port", DEFAULTS["staragent_port"])
     return f"""{staragent_process(home)}{count_connections(remote=(server_port,))}

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from shlex import quote
 
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 from engine.ports import RemoteStep
-from engine.steps.context import DEFAULTS, ReleaseContext, parameter, port, seconds
+from engine.steps.context import DEFAULTS, StepContext, parameter, port, seconds
 from engine.steps.shell import paths, script_step
 
 DEADLINE_S = 120.0
@@ -20,15 +20,15 @@ GRACE_S = 15.0  # for the last answer and the logs, before the step's own deadli
 TAIL_LINES = 15
 
 
-def build(context: ReleaseContext) -> RemoteStep:
+def build(context: StepContext, step: StepPlan) -> RemoteStep:
     """Deadline: the parameter `health_deadline_s`. Raises ProblemError `parameter_value_invalid`."""
     deadline_s = seconds(context, "health_deadline_s", DEADLINE_S)
     if context.stack.scripts.get("check_health"):
-        return script_step(context, StepName.CHECK_HEALTH, "check_health", deadline_s)
-    return RemoteStep(StepName.CHECK_HEALTH, _body(context, deadline_s), deadline_s + ANSWER_S + GRACE_S)
+        return script_step(context, step.key, "check_health", deadline_s)
+    return RemoteStep(step.key, _body(context, deadline_s), deadline_s + ANSWER_S + GRACE_S)
 
 
-def _body(context: ReleaseContext, deadline_s: float) -> str:
+def _body(context: StepContext, deadline_s: float) -> str:
     number = port(context.host, context.stack, "health_port", DEFAULTS["health_port"])
     path = parameter(context, "health_path", DEFAULTS["health_path"])
     url = f"http://localhost:{number}/{path.lstrip('/')}"

@@ -1,4 +1,4 @@
-"""What the builders of steps know of one host's release, and the variables its scripts see.
+"""What the builders of steps know of one host, and the variables its scripts see.
 
 Pure: reads snapshots, never the world. URLs are secrets: they are in no repr, no variable and no step's body.
 """
@@ -42,8 +42,8 @@ _THE_SHELLS |= frozenset({"UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "OPTIN
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseContext:
-    """One host's release of one version. A URL is empty when its download is not among the steps (or there is no SDK)."""
+class StepContext:
+    """One host and the version it is to run. A URL is empty when no step needs it (or there is no SDK)."""
 
     host: Host
     stack: TechStack
@@ -56,7 +56,7 @@ class ReleaseContext:
     requires_staragent: bool = False
 
 
-def variables(context: ReleaseContext) -> Mapping[str, str]:
+def variables(context: StepContext) -> Mapping[str, str]:
     """Name → value, exported to every step; the paths of PATH_NAMES are added by each step itself.
 
     Raises ProblemError: `parameter_missing`, `parameter_name_invalid`, `parameter_reserved`, `parameter_value_invalid`.
@@ -77,7 +77,7 @@ def variables(context: ReleaseContext) -> Mapping[str, str]:
     }
 
 
-def parameter(context: ReleaseContext, name: str, default: str) -> str:
+def parameter(context: StepContext, name: str, default: str) -> str:
     """The host's variable, else the stack's default, else `default`; empty counts as not given."""
     return lookup(context.host, context.stack, name, default)
 
@@ -91,7 +91,7 @@ def lookup(host: Host, stack: TechStack, name: str, default: str) -> str:
     return found
 
 
-def seconds(context: ReleaseContext, name: str, default_s: float) -> float:
+def seconds(context: StepContext, name: str, default_s: float) -> float:
     """A parameter in seconds, finite and above zero. Raises ProblemError `parameter_value_invalid`."""
     text = parameter(context, name, str(default_s))
     try:
@@ -111,7 +111,7 @@ def port(host: Host, stack: TechStack, name: str, default: str) -> int:
     return int(text)
 
 
-def _given(context: ReleaseContext) -> dict[str, str]:
+def _given(context: StepContext) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in _pairs(context.host, context.stack):
         _check(context.host, name, value)
@@ -149,7 +149,7 @@ def _check(host: Host, name: str, value: str) -> None:
         raise ProblemError(_value_invalid(host, name, value.replace("\0", "␀"), "a text without NUL"))
 
 
-def _parameter_missing(context: ReleaseContext, name: str) -> Problem:
+def _parameter_missing(context: StepContext, name: str) -> Problem:
     return Problem(
         "parameter_missing",
         message("Tech stack {stack} {version} requires the parameter {name}, and {host} has no value for it.",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 from engine.ports import RemoteStep
-from engine.steps.context import ReleaseContext
+from engine.steps.context import StepContext
 from engine.steps.shell import script_step
 
 DEADLINE_S = 600.0
 
 
-def build(context: ReleaseContext) -> RemoteStep:
+def build(context: StepContext, step: StepPlan) -> RemoteStep:
     """Deadline: the parameter `deploy_deadline_s`. Raises ProblemError for an unusable parameter or path."""
-    return script_step(context, StepName.DEPLOY, "deploy", DEADLINE_S)
+    return script_step(context, step.key, "deploy", DEADLINE_S)

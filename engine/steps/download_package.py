@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 from engine.ports import RemoteStep
-from engine.steps.context import ReleaseContext, seconds
+from engine.steps.context import StepContext, seconds
 from engine.steps.download import FETCH, checked_url, fetch
 from engine.steps.shell import paths
 
 DEADLINE_S = 900.0
 
 
-def build(context: ReleaseContext) -> RemoteStep:
+def build(context: StepContext, step: StepPlan) -> RemoteStep:
     """Deadline: the parameter `download_package_deadline_s`. Raises ProblemError `url_invalid`, `parameter_value_invalid`."""
     ref = context.package.object
     secrets = {"secret_package_url": checked_url(context.package_url, ref.key)}
     body = paths(context) + FETCH + fetch(ref, "secret_package_url", '"$PACKAGE_FILE"')
     deadline_s = seconds(context, "download_package_deadline_s", DEADLINE_S)
-    return RemoteStep(StepName.DOWNLOAD_PACKAGE, body, deadline_s, secrets)
+    return RemoteStep(step.key, body, deadline_s, secrets)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from shlex import quote
 
 from engine.domain.fleet import ObjectRef
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 from engine.ports import RemoteStep
-from engine.steps.context import ReleaseContext, seconds
+from engine.steps.context import StepContext, seconds
 from engine.steps.download import FETCH, checked_url, checksum, fetch
 from engine.steps.shell import paths
 from engine.steps.unpack import UNPACK
@@ -15,7 +15,7 @@ from engine.steps.unpack import UNPACK
 DEADLINE_S = 600.0
 
 
-def build(context: ReleaseContext) -> RemoteStep:
+def build(context: StepContext, step: StepPlan) -> RemoteStep:
     """Deadline: the parameter `download_scripts_deadline_s`. Raises ProblemError `url_invalid`, `parameter_value_invalid`."""
     stack = context.stack
     secrets = {"secret_archive_url": checked_url(context.archive_url, stack.archive.key)}
@@ -24,7 +24,7 @@ def build(context: ReleaseContext) -> RemoteStep:
         secrets["secret_sdk_url"] = checked_url(context.sdk_url, stack.sdk.key)
         body += _bring(stack.sdk, "secret_sdk_url", "SDK_DIR")
     deadline_s = seconds(context, "download_scripts_deadline_s", DEADLINE_S)
-    return RemoteStep(StepName.DOWNLOAD_SCRIPTS, body, deadline_s, secrets)
+    return RemoteStep(step.key, body, deadline_s, secrets)
 
 
 def _bring(ref: ObjectRef, url_variable: str, folder: str) -> str:

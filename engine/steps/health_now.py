@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from shlex import quote
 
-from engine.steps import check_health
-from engine.steps.context import ReleaseContext, variables
+from engine.domain import step_names
+from engine.steps.context import StepContext, variables
+from engine.steps.registry import remote_step, step
 
 DEADLINE_S = 8.0  # a person waits for the answer
 GRACE_S = 15.0
 
 
-def health_now(context: ReleaseContext) -> tuple[str, float]:
+def health_now(context: StepContext) -> tuple[str, float]:
     """A piece of POSIX sh that ends with 0 when the health check passes, and its deadline in seconds. Raises ProblemError."""
     short = {"health_deadline_s": f"{DEADLINE_S:g}", "check_health_deadline_s": f"{DEADLINE_S:g}"}
     host = replace(context.host, variables={**context.host.variables, **short})
     context = replace(context, host=host)
     exports = "\n".join(f"export {name}={quote(value)}" for name, value in variables(context).items())
-    return f"{exports}\n{check_health.build(context).body}", DEADLINE_S + GRACE_S
+    return f"{exports}\n{remote_step(step(step_names.CHECK_HEALTH), context).body}", DEADLINE_S + GRACE_S

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 from engine.ports import RemoteStep
-from engine.steps.context import ReleaseContext
+from engine.steps.context import StepContext
 from engine.steps.shell import script_step
 
 DEADLINE_S = 900.0
 
 
-def build(context: ReleaseContext) -> RemoteStep:
+def build(context: StepContext, step: StepPlan) -> RemoteStep:
     """Deadline: the parameter `install_software_deadline_s`. Raises ProblemError for an unusable parameter or path."""
-    return script_step(context, StepName.INSTALL_SOFTWARE, "install", DEADLINE_S)
+    return script_step(context, step.key, "install", DEADLINE_S)

@@ -12,9 +12,8 @@ from urllib.parse import quote as percent
 
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.states import StepName
 from engine.ports import RemoteStep
-from engine.steps.context import ReleaseContext, seconds
+from engine.steps.context import StepContext, seconds
 
 
 def under_home(*parts: str) -> str:
@@ -27,11 +26,11 @@ def path_part(text: str) -> str:
     return safe.replace(".", "%2E") if safe.strip(".") == "" else safe
 
 
-def stack_name(context: ReleaseContext) -> str:
+def stack_name(context: StepContext) -> str:
     return f"{context.stack.name}-{context.stack.version}"
 
 
-def paths(context: ReleaseContext) -> str:
+def paths(context: StepContext) -> str:
     """Sets and exports the variables of `context.PATH_NAMES`."""
     file_name = PurePosixPath(context.package.object.key).name or "package"
     sdk = under_home(".cockpit", "sdk", stack_name(context)) if context.stack.sdk else "''"
@@ -46,7 +45,7 @@ def paths(context: ReleaseContext) -> str:
     )
 
 
-def script_step(context: ReleaseContext, name: StepName, script: str, deadline_s: float) -> RemoteStep:
+def script_step(context: StepContext, name: str, script: str, deadline_s: float) -> RemoteStep:
     """A step that is one script of the stack; a stack without that script has nothing to do in this step."""
     path = context.stack.scripts.get(script, "")
     deadline_s = seconds(context, f"{name}_deadline_s", deadline_s)
@@ -74,7 +73,7 @@ ck_script() {
 """
 
 
-def _inside(context: ReleaseContext, script: str, path: str) -> str:
+def _inside(context: StepContext, script: str, path: str) -> str:
     parts = PurePosixPath(path).parts
     if path.startswith("/") or ".." in parts:
         raise ProblemError(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
 from engine.domain.fleet import (
     Host,
+    InstanceFacts,
     JumpHost,
     Mount,
     ObjectRef,
@@ -24,27 +24,6 @@ from engine.domain.problem import Problem
 from engine.domain.states import HostState, StackStatus
 from engine.store import tables as t
 from engine.store.store import StoreError
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceFacts:
-    """A service instance with everything a release of it needs, as the catalogue has it (no weights: those are the balancer's)."""
-
-    service_instance_id: int
-    workspace_id: int
-    app_id: int
-    app: str
-    production: bool
-    floor_percent: int
-    requires_staragent: bool
-    current_version: str
-    succeeded_versions: tuple[str, ...]
-    regions: tuple[Region, ...]
-    hosts: tuple[Host, ...]
-    host_regions: dict[str, str]
-    mounts: tuple[Mount, ...]
-    stack: TechStack
-    stack_status: StackStatus
 
 
 def load_instance(
@@ -96,6 +75,10 @@ def load_instance(
     )
 
 
+def is_production(conn: sa.Connection, workspace_id: int) -> bool:
+    return bool(conn.execute(sa.select(t.workspace.c.production).where(t.workspace.c.id == workspace_id)).scalar_one())
+
+
 def succeeded_versions(conn: sa.Connection, service_instance_id: int) -> tuple[str, ...]:
     """Distinct versions that succeeded here, the one that succeeded last first."""
     rows = conn.execute(
@@ -106,16 +89,19 @@ def succeeded_versions(conn: sa.Connection, service_instance_id: int) -> tuple[s
     return tuple(dict.fromkeys(rows))
 
 
-def deployable_versions(conn: sa.Connection, service_instance_id: int) -> tuple[str, ...]:
-    """Versions that succeeded here and whose package is still in the catalogue, the one that succeeded last first."""
-    packages = set(
-        conn.execute(
-            sa.select(t.package.c.version)
-            .join(t.service_instance, t.service_instance.c.app_id == t.package.c.app_id)
-            .where(t.service_instance.c.id == service_instance_id)
-        ).scalars()
-    )
-    return tuple(version for version in succeeded_versions(conn, service_instance_id) if version in packages)
+def deployable_versions(conn: sa.Connection, service_instances: Iterable[int]) -> tuple[str, ...]:
+    """Versions that succeeded at one of these and whose package is still in the catalogue, the one that succeeded last first."""
+    found: dict[str, None] = {}
+    for service_instance_id in service_instances:
+        packages = set(
+            conn.execute(
+                sa.select(t.package.c.version)
+                .join(t.service_instance, t.service_instance.c.app_id == t.package.c.app_id)
+                .where(t.service_instance.c.id == service_instance_id)
+            ).scalars()
+        )
+        found |= dict.fromkeys(v for v in succeeded_versions(conn, service_instance_id) if v in packages)
+    return tuple(found)
 
 
 def load_package(conn: sa.Connection, app_id: int, version: str) -> Package | None:

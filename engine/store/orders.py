@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,26 +11,34 @@ import sqlalchemy as sa
 from engine.domain.fleet import Mount, ServerGroup
 from engine.domain.health import HealthSeen, either
 from engine.domain.message import message
-from engine.domain.orders import Plan, ReleaseSpec
+from engine.domain.orders import OrderApp, OrderSpec, Plan
 from engine.domain.problem import Problem
-from engine.domain.progress import NodeProgress, OrderProgress, RunProgress, StepProgress, WeightLine
+from engine.domain.progress import (
+    NodeProgress,
+    OrderProgress,
+    RunKey,
+    RunProgress,
+    StepProgress,
+    WeightLine,
+    job_of,
+)
 from engine.domain.states import (
+    Act,
+    CommandState,
     Direction,
     Health,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
-    StepName,
     StepState,
     Verified,
 )
 from engine.store import tables as t
 from engine.store.encoding import (
     decode_problem,
-    decode_spec,
     decode_stored_plan,
     decode_stored_problem,
+    decode_stored_spec,
     encode_plan,
     encode_problem,
     encode_spec,
@@ -54,15 +62,25 @@ def _text_of(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all are read: cheaper, and no database limits its parameters
 _DIRECTIONS = {str(direction): direction for direction in Direction}
 _ONE_ORDER = sa.select(
-    *[column for column in t.order.c if column.name not in ("plan", "back_plan")],
+    *[column for column in t.order.c if column.name not in ("plan", "back_plan", "spec")],
+    _text_of(t.order.c.spec).label("spec_text"),
     _text_of(t.order.c.plan).label("plan_text"),
     _text_of(t.order.c.back_plan).label("back_plan_text"),
 ).where(t.order.c.id == _ORDER)
+_APPS = (
+    sa.select(
+        *_columns(t.order_app, "service_instance_id", "from_version", "to_version", "needs"), t.app.c.name.label("app")
+    )
+    .join(t.service_instance, t.service_instance.c.id == t.order_app.c.service_instance_id)
+    .join(t.app, t.app.c.id == t.service_instance.c.app_id)
+    .where(t.order_app.c.order_id == _ORDER)
+    .order_by(t.order_app.c.position)
+)
 _NODES = sa.select(t.order_node).where(t.order_node.c.order_id == _ORDER).order_by(t.order_node.c.position)
 _RUNS = sa.select(
-    *_columns(t.host_run, "direction", "host", "node", "state", "attempt", "from_version", "to_version", "touched"),
+    *_columns(t.host_run, "direction", "node", "host", "state", "attempt", "from_version", "to_version", "touched"),
     _text_of(t.host_run.c.problem),
-    *_columns(t.host_run, "started_at", "ended_at"),
+    *_columns(t.host_run, "started_at", "ended_at", "job", "position"),
 ).where(t.host_run.c.order_id == _ORDER)
 _WEIGHTS = (
     sa.select(
@@ -75,7 +93,6 @@ _WEIGHTS = (
             "vserver_group_id",
             "port",
             "recorded",
-            "intended",
             "asked",
             "confirmed",
             "verified",
@@ -93,6 +110,8 @@ _WEIGHTS = (
     .order_by(t.weight.c.host, t.weight.c.balancer_id, t.weight.c.vserver_group_id, t.weight.c.port)
 )
 OPEN_STATES = tuple(str(state) for state in OrderState if not state.complete)
+_NOT_STARTED = (OrderState.INITIALISING, OrderState.INIT_FAILED, OrderState.READY)
+_AT_WORK = tuple(str(state) for state in OrderState if not state.complete and state not in _NOT_STARTED)
 _OPEN_ORDERS = (
     sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES)).order_by(t.order.c.id)
 )
@@ -112,12 +131,12 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
     return OrderProgress(
         id=row.id,
         workspace_id=row.workspace_id,
-        service_instance_id=row.service_instance_id,
-        kind=OrderKind(row.kind),
+        apps=load_apps(conn, order_id),
+        kind=row.kind,
         title=row.title,
         state=OrderState(row.state),
         direction=Direction(row.direction),
-        spec=decode_spec(row.spec),
+        spec=decode_stored_spec(row.spec_text),
         plan=decode_stored_plan(row.plan_text),
         back_plan=decode_stored_plan(row.back_plan_text),
         nodes=_nodes(conn, order_id),
@@ -146,20 +165,29 @@ def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], No
     }
 
 
-def _runs(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], RunProgress]:
-    rows = conn.execute(_RUNS, {"order_id": order_id}).all()
-    return {(_DIRECTIONS[row[0]], row[1]): _run(*row[1:]) for row in rows}
+def load_apps(conn: sa.Connection, order_id: int) -> tuple[OrderApp, ...]:
+    rows = conn.execute(_APPS, {"order_id": order_id})
+    return tuple(
+        OrderApp(row.service_instance_id, row.app, row.from_version, row.to_version, tuple(row.needs)) for row in rows
+    )
+
+
+def _runs(conn: sa.Connection, order_id: int) -> dict[RunKey, RunProgress]:
+    """In plan order, the way back behind the way forward."""
+    rows = sorted(conn.execute(_RUNS, {"order_id": order_id}).all(), key=lambda row: (row[0] == "back", row[-1]))
+    return {run.key: run for run in (_run(*row[:-1]) for row in rows)}
 
 
 # A host's row and a weight's are read a thousand times for each time they change: the same row is the same object.
 @lru_cache(maxsize=8192)
 def _run(
-    host: str, node: str, state: str, attempt: int, from_version: str, to_version: str, touched: bool,
-    problem: str | None, started_at: float | None, ended_at: float | None,
+    direction: str, node: str, host: str, state: str, attempt: int, from_version: str, to_version: str, touched: bool,
+    problem: str | None, started_at: float | None, ended_at: float | None, job: str,
 ) -> RunProgress:  # fmt: skip
     return RunProgress(
-        host=host,
+        direction=_DIRECTIONS[direction],
         node=node,
+        host=host,
         state=RunState(state),
         attempt=attempt,
         from_version=from_version,
@@ -168,6 +196,7 @@ def _run(
         problem=decode_stored_problem(problem),
         started_at=started_at,
         ended_at=ended_at,
+        job=job,
     )
 
 
@@ -186,14 +215,13 @@ def load_weights(conn: sa.Connection, order_id: int, group: ServerGroup | None =
 @lru_cache(maxsize=8192)
 def _weight(
     host: str, server_id: str, region: str, balancer_id: str, vserver_group_id: str, port: int, recorded: int,
-    intended: int | None, asked: int | None, confirmed: int | None, verified: str | None, confirmed_at: float | None,
+    asked: int | None, confirmed: int | None, verified: str | None, confirmed_at: float | None,
     owned: bool, outside: Any, outside_at: float | None, cut_again: Any, balancer_health: str | None,
     own_health: str | None, problem: str | None,
 ) -> WeightLine:  # fmt: skip
     return WeightLine(
         mount=Mount(host, server_id, _server_group(region, balancer_id, vserver_group_id), port),
         recorded=recorded,
-        intended=intended,
         asked=asked,
         confirmed=confirmed,
         verified=None if verified is None else Verified(verified),
@@ -212,17 +240,18 @@ _server_group = lru_cache(maxsize=1024)(ServerGroup)  # one object for all of it
 
 
 def load_steps(
-    conn: sa.Connection, order_id: int, direction: Direction, *, hosts: Collection[str] | None = None
-) -> dict[tuple[str, int], tuple[StepProgress, ...]]:
-    """(host, attempt) → its steps in order, of these hosts or of all."""
-    query = sa.select(t.step).where(t.step.c.order_id == order_id, t.step.c.direction == str(direction))
+    conn: sa.Connection, order_id: int, *, hosts: Collection[str] | None = None
+) -> dict[tuple[RunKey, int], tuple[StepProgress, ...]]:
+    """(run, attempt) → its steps in order, of these hosts or of all."""
+    query = sa.select(t.step).where(t.step.c.order_id == order_id)
     if hosts is not None and len(hosts) <= HOSTS_NAMED_IN_A_QUERY:
         query = query.where(t.step.c.host.in_(hosts))
-    found: dict[tuple[str, int], list[StepProgress]] = {}
+    found: dict[tuple[RunKey, int], list[StepProgress]] = {}
     for row in conn.execute(query.order_by(t.step.c.host, t.step.c.attempt, t.step.c.position)):
-        found.setdefault((row.host, row.attempt), []).append(
+        key = (_DIRECTIONS[row.direction], row.node, row.host), row.attempt
+        found.setdefault(key, []).append(
             StepProgress(
-                StepName(row.name),
+                row.key,
                 row.position,
                 StepState(row.state),
                 row.started_at,
@@ -238,19 +267,33 @@ def open_orders(conn: sa.Connection) -> list[tuple[int, int]]:
     return [(row.id, row.workspace_id) for row in conn.execute(_OPEN_ORDERS)]
 
 
-def open_orders_of_instance(conn: sa.Connection, service_instance_id: int, *, besides: int = 0) -> list[int]:
-    """Open orders that act on the service instance or on one of its hosts, other than order `besides`."""
-    hosts = sa.select(t.service_instance_host.c.host_id).where(
-        t.service_instance_host.c.service_instance_id == service_instance_id
-    )
-    instances = sa.select(t.service_instance_host.c.service_instance_id).where(
-        t.service_instance_host.c.host_id.in_(hosts)
-    )
+def open_orders_on(
+    conn: sa.Connection,
+    workspace_id: int,
+    service_instances: Collection[int],
+    hosts: Collection[str],
+    *,
+    besides: int = 0,
+) -> list[int]:
+    """Open orders of the workspace that are about one of the service instances or act on one of the hosts."""
+    apps = sa.select(t.order_app.c.order_id).where(t.order_app.c.service_instance_id.in_(service_instances))
+    named = sa.select(t.order_host.c.order_id)
+    if len(hosts) <= HOSTS_NAMED_IN_A_QUERY:
+        named = named.where(t.order_host.c.host.in_(hosts))
+    else:
+        named = named.where(
+            t.order_host.c.host.in_(
+                sa.select(t.host.c.name)
+                .join(t.service_instance_host, t.service_instance_host.c.host_id == t.host.c.id)
+                .where(t.service_instance_host.c.service_instance_id.in_(service_instances))
+            )
+        )
     rows = conn.execute(
         sa.select(t.order.c.id).where(
+            t.order.c.workspace_id == workspace_id,
             t.order.c.state.in_(OPEN_STATES),
             t.order.c.id != besides,
-            sa.or_(t.order.c.service_instance_id == service_instance_id, t.order.c.service_instance_id.in_(instances)),
+            sa.or_(t.order.c.id.in_(apps), t.order.c.id.in_(named)),
         )
     )
     return sorted(rows.scalars())
@@ -267,9 +310,9 @@ def insert_order(
     conn: sa.Connection,
     *,
     workspace_id: int,
-    service_instance_id: int,
-    spec: ReleaseSpec,
-    title: str,
+    spec: OrderSpec,
+    apps: Sequence[OrderApp],
+    hosts: Sequence[str],
     created_by: str,
     now: float,
 ) -> int:
@@ -278,9 +321,8 @@ def insert_order(
         sa.insert(t.order)
         .values(
             workspace_id=workspace_id,
-            service_instance_id=service_instance_id,
-            kind=str(spec.kind),
-            title=title,
+            kind=spec.kind,
+            title=spec.title,
             state=str(OrderState.INITIALISING),
             spec=encode_spec(spec),
             problems=[],
@@ -293,6 +335,19 @@ def insert_order(
         .returning(t.order.c.id)
     )
     order_id = int(inserted.scalar_one())
+    for position, app in enumerate(apps):
+        conn.execute(
+            sa.insert(t.order_app).values(
+                order_id=order_id,
+                position=position,
+                service_instance_id=app.service_instance_id,
+                from_version=app.from_version,
+                to_version=app.to_version,
+                needs=list(app.needs),
+            )
+        )
+    if hosts:
+        conn.execute(sa.insert(t.order_host), [{"order_id": order_id, "host": host} for host in dict.fromkeys(hosts)])
     add_event(conn, order_id, now, "order", {"state": str(OrderState.INITIALISING), "was": ""})
     return order_id
 
@@ -332,14 +387,14 @@ def insert_plan(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> N
         {
             "order_id": order_id,
             "direction": direction,
+            "node": node,
             "host": host,
-            "node": node.key,
-            "from_version": plan.hosts[host].from_version,
-            "to_version": plan.hosts[host].to_version,
+            "position": position,
+            "job": job_of(plan.direction, node),
+            "from_version": run.before.version,
+            "to_version": run.after.version,
         }
-        for node in plan.nodes
-        if node.kind.runs_hosts
-        for host in node.hosts
+        for position, ((node, host), run) in enumerate(plan.run_of.items())
     ]
     if runs:
         conn.execute(sa.insert(t.host_run), runs)
@@ -348,10 +403,11 @@ def insert_plan(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> N
 def insert_weights(
     conn: sa.Connection, order_id: int, plan: Plan, now: float, health: Mapping[Mount, HealthSeen] | None = None
 ) -> None:
-    """The ledger's lines of the order: every mount of its hosts with the weight recorded just before the plan was made, and what
-    was found of its health then."""
+    """The ledger's lines of the order: every mount of its server groups with the weight recorded just before the plan was made, and
+    what was found of its health then."""
     seen = health or {}
     conn.execute(sa.delete(t.weight).where(t.weight.c.order_id == order_id))
+    recorded = [*plan.beside, *(line for run in plan.run_of.values() for line in run.recorded)]
     lines = [
         {
             "order_id": order_id,
@@ -368,8 +424,7 @@ def insert_weights(
             "balancer_health": _said(seen[line.mount].of_balancer) if line.mount in seen else None,
             "own_health": _said(seen[line.mount].ours) if line.mount in seen else None,
         }
-        for host in plan.hosts.values()
-        for line in host.recorded
+        for line in dict.fromkeys(recorded)
     ]
     if lines:
         conn.execute(sa.insert(t.weight), lines)
@@ -436,11 +491,11 @@ def set_node_state(
         values["confirmed_by"] = by
     update(conn, t.order_node, {"order_id": progress.id, "direction": str(plan.direction), "key": key}, values)
     was = str(before.state) if before else str(NodeState.PENDING)
-    data = {"key": key, "kind": str(node.kind), "number": node.number, "state": str(state), "was": was, "by": by}
+    data = {"key": key, "label": node.label.to_json(), "state": str(state), "was": was, "by": by}
     add_event(conn, progress.id, now, "node", data)
 
 
-def release_weights(conn: sa.Connection, order_id: int, *, decided: Container[str]) -> None:
+def let_go_of_weights(conn: sa.Connection, order_id: int, *, decided: Container[str]) -> None:
     """The order ends and lets go of the weights that are as they should be; what it still owns then is an orphan.
 
     `decided`: hosts whose weight has been given back before, so that what it is now a person has decided; of theirs only what
@@ -460,70 +515,62 @@ def release_weights(conn: sa.Connection, order_id: int, *, decided: Container[st
             )
 
 
-def _set_run(conn: sa.Connection, order_id: int, direction: Direction, host: str, **values: Any) -> None:
-    update(conn, t.host_run, {"order_id": order_id, "direction": str(direction), "host": host}, values)
+def _set_run(conn: sa.Connection, order_id: int, run: RunProgress, **values: Any) -> None:
+    at = {"order_id": order_id, "direction": str(run.direction), "node": run.node, "host": run.host}
+    update(conn, t.host_run, at, values)
 
 
-def start_run(
-    conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, steps: Iterable[StepName], now: float
-) -> None:
+def start_run(conn: sa.Connection, order_id: int, run: RunProgress, keys: Iterable[str], now: float) -> None:
     """The run is `running` and its steps of this attempt stand pending, before anything is done to the host. One that was held goes
     on with the steps it has."""
     running = str(RunState.RUNNING)
     if run.held:
-        _set_run(conn, order_id, direction, run.host, state=running)
+        _set_run(conn, order_id, run, state=running)
         _host_event(conn, order_id, run, RunState.RUNNING, now, resumed=True)
         return
-    _set_run(conn, order_id, direction, run.host, state=running, started_at=now, ended_at=None, problem=None)
+    _set_run(conn, order_id, run, state=running, started_at=now, ended_at=None, problem=None)
     conn.execute(
         sa.insert(t.step),
         [
             {
                 "order_id": order_id,
-                "direction": str(direction),
+                "direction": str(run.direction),
+                "node": run.node,
                 "host": run.host,
                 "attempt": run.attempt,
                 "position": position,
-                "name": str(name),
+                "key": key,
             }
-            for position, name in enumerate(steps)
+            for position, key in enumerate(keys)
         ],
     )
     _host_event(conn, order_id, run, RunState.RUNNING, now)
 
 
 def end_run(
-    conn: sa.Connection,
-    order_id: int,
-    direction: Direction,
-    run: RunProgress,
-    state: RunState,
-    now: float,
-    problem: Problem | None = None,
+    conn: sa.Connection, order_id: int, run: RunProgress, state: RunState, now: float, problem: Problem | None = None
 ) -> None:
-    _set_run(conn, order_id, direction, run.host, state=str(state), ended_at=now, problem=encode_problem(problem))
+    _set_run(conn, order_id, run, state=str(state), ended_at=now, problem=encode_problem(problem))
     _host_event(conn, order_id, run, state, now, problem)
 
 
-def hold_run(
-    conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, before: StepName, now: float
-) -> bool:
+def hold_run(conn: sa.Connection, order_id: int, run: RunProgress, before: str, now: float) -> bool:
     """A running run stands still before its step `before`, if the order is paused; False: it is not (any more)."""
     if not conn.execute(sa.select(t.order.c.paused).where(t.order.c.id == order_id)).scalar_one():
         return False
-    _set_run(conn, order_id, direction, run.host, state=str(RunState.PENDING))
-    _host_event(conn, order_id, run, RunState.PENDING, now, held=str(before))
+    _set_run(conn, order_id, run, state=str(RunState.PENDING))
+    _host_event(conn, order_id, run, RunState.PENDING, now, held=before)
     return True
 
 
-def retry_run(conn: sa.Connection, order_id: int, direction: Direction, run: RunProgress, now: float) -> None:
+def retry_run(conn: sa.Connection, order_id: int, run: RunProgress, now: float) -> None:
     again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1}
-    _set_run(conn, order_id, direction, run.host, **again, problem=None, started_at=None, ended_at=None)
+    _set_run(conn, order_id, run, **again, problem=None, started_at=None, ended_at=None)
     _host_event(conn, order_id, run, RunState.PENDING, now)
 
 
-def touch_run(conn: sa.Connection, order_id: int, direction: Direction, host: str) -> None:
-    _set_run(conn, order_id, direction, host, touched=True)
+def touch_run(conn: sa.Connection, order_id: int, run: RunProgress) -> None:
+    _set_run(conn, order_id, run, touched=True)
 
 
 def _host_event(
@@ -551,7 +598,6 @@ def _host_event(
 def set_step(
     conn: sa.Connection,
     order_id: int,
-    direction: Direction,
     run: RunProgress,
     step: StepProgress,
     state: StepState,
@@ -565,9 +611,9 @@ def set_step(
         values["started_at"] = now
     elif state.complete:
         values["ended_at"] = now
-    at = {"order_id": order_id, "direction": str(direction), "host": run.host}
+    at = {"order_id": order_id, "direction": str(run.direction), "node": run.node, "host": run.host}
     update(conn, t.step, at | {"attempt": run.attempt, "position": step.position}, values)
-    data: dict[str, Any] = {"host": run.host, "step": str(step.name), "state": str(state), "attempt": run.attempt}
+    data: dict[str, Any] = {"host": run.host, "step": step.key, "state": str(state), "attempt": run.attempt}
     if problem is not None:
         data["problem"] = problem.to_json()
     add_event(conn, order_id, now, "step", data)
@@ -575,3 +621,52 @@ def set_step(
 
 def set_host(conn: sa.Connection, workspace_id: int, host: str, **values: Any) -> None:
     update(conn, t.host, {"workspace_id": workspace_id, "name": host}, values)
+
+
+def record_success(conn: sa.Connection, order_id: int, service_instance_id: int, version: str, now: float) -> None:
+    """The version runs here now, and can be gone back to."""
+    conn.execute(
+        sa.update(t.service_instance)
+        .where(t.service_instance.c.id == service_instance_id)
+        .values(current_version=version)
+    )
+    conn.execute(
+        sa.insert(t.succeeded_version).values(
+            service_instance_id=service_instance_id, version=version, order_id=order_id, at=now
+        )
+    )
+
+
+def asked_version(conn: sa.Connection, order_id: int) -> str | None:
+    """The version the accepted rollback named, if it named one."""
+    params = conn.execute(
+        sa.select(t.command.c.params)
+        .where(
+            t.command.c.order_id == order_id,
+            t.command.c.act == str(Act.ROLL_BACK),
+            t.command.c.state == str(CommandState.ACCEPTED),
+        )
+        .order_by(t.command.c.id.desc())
+    ).scalar()
+    return (params or {}).get("version") or None
+
+
+def place_of(line: WeightLine) -> tuple[str, int, str]:
+    """The mount as the balancer knows it: server, port, server group."""
+    return line.mount.server_id, line.mount.port, str(line.mount.server_group)
+
+
+def held_by_others(conn: sa.Connection, progress: OrderProgress) -> dict[tuple[str, int, str], int]:
+    """Mounts that an order at work may be moving, with that order."""
+    weight = t.weight.c
+    servers = {line.mount.server_id for line in progress.weights if line.left_behind}
+    query = (
+        sa.select(t.weight.c.order_id)
+        .join(t.order, t.order.c.id == weight.order_id)
+        .where(t.order.c.state.in_(_AT_WORK), weight.server_id.in_(servers), weight.order_id != progress.id)
+    )
+    found: dict[tuple[str, int, str], int] = {}
+    for order_id in sorted(set(conn.execute(query).scalars())):
+        hosts = set(conn.execute(sa.select(t.order_host.c.host).where(t.order_host.c.order_id == order_id)).scalars())
+        found |= {place_of(line): order_id for line in load_weights(conn, order_id) if line.mount.host in hosts}
+    return found

@@ -165,10 +165,12 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, shown: str) -> None:
     try:
         with lock:
             _set_wal(engine)
-            with engine.connect() as plain:
+            with _foreign_keys_off(engine) as plain:
                 connection = plain.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
                 with connection.begin():
                     migrate(connection, shown)
+                    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                        raise _migration_broke(shown)
     except Timeout as error:
         raise store_error(
             "store_busy",
@@ -177,6 +179,20 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, shown: str) -> None:
         ) from error
     except OSError as error:
         raise _folder_refused(path, error) from error
+
+
+@contextmanager
+def _foreign_keys_off(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """SQLite changes a table by copying it: for as long as the old one is away nothing that refers to it may be looked at. It can
+    be switched only outside a transaction."""
+    with engine.connect() as connection:
+        raw = connection.connection.cursor()
+        raw.execute("PRAGMA foreign_keys = OFF")
+        try:
+            yield connection
+        finally:
+            raw.execute("PRAGMA foreign_keys = ON")
+            raw.close()
 
 
 def _journal_mode(engine: sa.Engine) -> str:
@@ -271,6 +287,14 @@ def _wrong_url(url: str) -> StoreError:
         "store_unreachable",
         message("{url} does not name a store.", url=url),
         message("Write sqlite:///path/to/file.db or postgresql://user@host/database in the settings."),
+    )
+
+
+def _migration_broke(shown: str) -> StoreError:
+    return store_error(
+        "store_failed",
+        message("The store {store} could not be brought to this version's form; it was left as it was.", store=shown),
+        message("Go on with the version before, and report what its log says."),
     )
 
 

@@ -159,7 +159,7 @@ audit = sa.Table(
 # ------------------------------------------------------------------------------------------------------ orders and journal
 
 order = sa.Table(
-    "order", metadata, _id(), _ref("workspace"), _ref("service_instance"),
+    "order", metadata, _id(), _ref("workspace"),
     _text("kind", None), _text("title"), _text("state", None), _text("direction", "forward"),
     _json("spec"), sa.Column("plan", sa.JSON, nullable=True), sa.Column("back_plan", sa.JSON, nullable=True),
     _json("problems"),  # a list of {host, problem}: what initialisation found
@@ -170,7 +170,23 @@ order = sa.Table(
     _text("reason"), _text("created_by"),
     sa.Column("created_at", sa.Float, nullable=False), sa.Column("started_at", sa.Float, nullable=True),
     sa.Column("ended_at", sa.Float, nullable=True), sa.Column("changed_at", sa.Float, nullable=False),
-    sa.Index(None, "workspace_id", "state"), sa.Index(None, "service_instance_id"),
+    sa.Index(None, "workspace_id", "state"),
+)  # fmt: skip
+
+# The apps of an order, in its order: what each ran when the order was made and is to run, and the apps it waits for.
+order_app = sa.Table(
+    "order_app", metadata,
+    sa.Column("order_id", sa.ForeignKey("order.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True), _ref("service_instance"),
+    _text("from_version"), _text("to_version"), _json("needs"),
+    sa.Index(None, "service_instance_id"),
+)  # fmt: skip
+
+# The hosts an order acts on: another order of one of them waits.
+order_host = sa.Table(
+    "order_host", metadata,
+    sa.Column("order_id", sa.ForeignKey("order.id"), primary_key=True), sa.Column("host", sa.Text, primary_key=True),
+    sa.Index(None, "host"),
 )  # fmt: skip
 
 order_node = sa.Table(
@@ -182,39 +198,43 @@ order_node = sa.Table(
     _text("confirmed_by"),
 )  # fmt: skip
 
+# One host in one node of the plan. `job` begins the names of its attempts' folders on the host and of their logs.
 host_run = sa.Table(
     "host_run", metadata,
     sa.Column("order_id", sa.ForeignKey("order.id"), primary_key=True),
-    sa.Column("direction", sa.Text, primary_key=True), sa.Column("host", sa.Text, primary_key=True),
-    _text("node", None), _text("state", "pending"), sa.Column("attempt", sa.Integer, nullable=False, default=1),
+    sa.Column("direction", sa.Text, primary_key=True), sa.Column("node", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, primary_key=True), sa.Column("position", sa.Integer, nullable=False, default=0),
+    _text("job"), _text("state", "pending"), sa.Column("attempt", sa.Integer, nullable=False, default=1),
     _text("from_version"), _text("to_version"),
-    sa.Column("touched", sa.Boolean, nullable=False, default=False),  # its version may have changed: rollback returns it
+    # it may no longer be what it was before: a way back returns it
+    sa.Column("touched", sa.Boolean, nullable=False, default=False),
     sa.Column("problem", sa.JSON, nullable=True),
     sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
-    sa.Index(None, "order_id", "node"),
 )  # fmt: skip
 
 step = sa.Table(
     "step", metadata,
     sa.Column("order_id", BigId, primary_key=True), sa.Column("direction", sa.Text, primary_key=True),
-    sa.Column("host", sa.Text, primary_key=True), sa.Column("attempt", sa.Integer, primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True), _text("name", None), _text("state", "pending"),
+    sa.Column("node", sa.Text, primary_key=True), sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True), sa.Column("position", sa.Integer, primary_key=True),
+    _text("key", None), _text("state", "pending"),
     sa.Column("epoch", sa.Integer, nullable=False, default=0),
     sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
     sa.Column("problem", sa.JSON, nullable=True),
     sa.ForeignKeyConstraint(
-        ["order_id", "direction", "host"], ["host_run.order_id", "host_run.direction", "host_run.host"]
+        ["order_id", "direction", "node", "host"],
+        ["host_run.order_id", "host_run.direction", "host_run.node", "host_run.host"],
     ),
 )  # fmt: skip
 
-weight = sa.Table(  # the weight ledger's current line for each mount an order touches
+# The weight ledger's current line for each mount of an order's server groups.
+weight = sa.Table(
     "weight", metadata,
     sa.Column("order_id", sa.ForeignKey("order.id"), primary_key=True),
     sa.Column("balancer_id", sa.Text, primary_key=True), sa.Column("vserver_group_id", sa.Text, primary_key=True),
     sa.Column("host", sa.Text, primary_key=True), sa.Column("port", sa.Integer, primary_key=True),
     _text("region"), _text("server_id"),
     sa.Column("recorded", sa.Integer, nullable=False),  # when the plan was made
-    sa.Column("intended", sa.Integer, nullable=True),  # what an act wants
     sa.Column("asked", sa.Integer, nullable=True),  # what the last call asked for
     sa.Column("confirmed", sa.Integer, nullable=True),  # what was last read back
     sa.Column("verified", sa.Text, nullable=True), sa.Column("confirmed_at", sa.Float, nullable=True),
@@ -228,7 +248,8 @@ weight = sa.Table(  # the weight ledger's current line for each mount an order t
     sa.Index(None, "owned"),
 )  # fmt: skip
 
-weight_call = sa.Table(  # the ledger's history: one row a mount and call, written before the call, completed after it
+# The ledger's history: one row per mount and call, written before the call, completed after it.
+weight_call = sa.Table(
     "weight_call", metadata, _id(), sa.Column("order_id", sa.ForeignKey("order.id"), nullable=False),
     _text("balancer_id", None), _text("vserver_group_id"), _text("host", None),
     sa.Column("port", sa.Integer, nullable=False, default=0),
@@ -258,7 +279,8 @@ engine = sa.Table(
     sa.Column("ended_at", sa.Float, nullable=True), _text("state", "standby"),  # standby | active | ended
 )  # fmt: skip
 
-prompt = sa.Table(  # what an SSH server asks at a login; the answer is there for moments, sealed for the engine that asks
+# What an SSH server asks at a login; the answer is there for moments, sealed for the engine that asks.
+prompt = sa.Table(
     "prompt", metadata, _id(), _text("asked_by", None), _text("hop", None), _text("login", None),
     sa.Column("is_jump", sa.Boolean, nullable=False), _text("instruction"), _text("question", None),
     sa.Column("echo", sa.Boolean, nullable=False), sa.Column("attempt", sa.Integer, nullable=False, default=1),

@@ -67,15 +67,14 @@ def _took(host: HostRunView, now: float) -> str:
 
 
 def _step(host: HostRunView, paint: Paint, took: str) -> Text:
-    if host.step is None:
+    step = next((step for step in host.steps if step.name == host.step), None)
+    if step is None:
         return Text("")
     if host.state is RunState.RUNNING:
-        return Text(f"{words.step_word(host.step)} {took}".rstrip())
-    failed = any(
-        step.name is host.step and step.state in (StepState.FAILED, StepState.TIMED_OUT) for step in host.steps
-    )
+        return Text(f"{words.step_word(step)} {took}".rstrip())
+    failed = step.state in (StepState.FAILED, StepState.TIMED_OUT)
     style = paint.tone(Tone.FAIL) if failed else paint.dim
-    text = Text().append(words.step_word(host.step), style)
+    text = Text().append(words.step_word(step), style)
     return text.append(f" {took}".rstrip(), paint.dim)
 
 

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
-from engine.views import CapacityPoint, ReleasePreview
+from engine.views import CapacityPoint, OrderPreview
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _, tr
@@ -20,7 +20,7 @@ class Preview(VerticalScroll, can_focus=True):
     def __init__(self) -> None:
         super().__init__(id="preview")
         self._text = Prose()
-        self._shown: ReleasePreview | None = None
+        self._shown: OrderPreview | None = None
 
     def compose(self) -> ComposeResult:
         yield self._text
@@ -33,12 +33,14 @@ class Preview(VerticalScroll, can_focus=True):
         self._shown = None
         self._text.say(text)
 
-    def show(self, preview: ReleasePreview) -> None:
+    def show(self, preview: OrderPreview) -> None:
         self._shown = preview
         paint = paint_of(self.app)
         width = max(20, self.size.width - 2)
         parts = [problem_text(problem, self.app) for problem in preview.problems]
-        heading = Text().append(f"{preview.from_version or '-'} → {preview.version}", paint.strong)
+        heading = Text(", ").join(
+            Text(f"{app.from_version or '-'} → {app.to_version or '-'}", style=paint.strong) for app in preview.apps
+        )
         if preview.beta_hosts:
             heading.append(f"   Beta: {' '.join(preview.beta_hosts)}", paint.plain)
         parts += [heading, *paint_lanes(preview.nodes, width, paint, 0.0).lines, Text("")]
@@ -47,7 +49,7 @@ class Preview(VerticalScroll, can_focus=True):
         self._text.say(Text("\n").join(parts))
 
 
-def _capacity(preview: ReleasePreview, paint: Paint) -> list[Text]:
+def _capacity(preview: OrderPreview, paint: Paint) -> list[Text]:
     """The curve: hosts in service while each node runs, as bars, with the floor marked."""
     sentence = _("in service: {now} now, {lowest} at the lowest, floor {floor}").format(
         now=preview.in_service, lowest=preview.lowest_in_service, floor=preview.floor
@@ -64,7 +66,7 @@ def _capacity(preview: ReleasePreview, paint: Paint) -> list[Text]:
     return lines
 
 
-def _bar(point: CapacityPoint, name: str, names: int, preview: ReleasePreview, paint: Paint) -> Text:
+def _bar(point: CapacityPoint, name: str, names: int, preview: OrderPreview, paint: Paint) -> Text:
     most = 20
     cells = min(most, preview.in_service) or 1
     filled = round(point.in_service * cells / max(1, preview.in_service))

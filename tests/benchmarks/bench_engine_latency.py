@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from engine.domain.orders import ReleaseSpec
 from engine.domain.states import Act, OrderState
-from engine.store import orders as rows
+from engine.kinds.release import release_spec
 from engine.store import tables as t
 from engine.store.store import Store
 from tests.benchmarks.figures import figure
 from tests.benchmarks.release import await_state, engine_alive, fleet, insert_fleet, process, send, until
+from tests.support.orders import make_order
 
 HOSTS, ROUNDS = 12, 5
 GATE_MS, RESUME_S = 200.0, 2.0
@@ -44,10 +44,7 @@ def engine(folder: Path, store: Store, *, step_s: float) -> Iterator[Any]:
 
 def create(store: Store, ids: tuple[int, int], **spec: Any) -> int:
     with store.writing() as conn:
-        return rows.insert_order(
-            conn, workspace_id=ids[0], service_instance_id=ids[1], spec=ReleaseSpec("shop", "2.0.0", **spec), title="",
-            created_by="bench", now=time.time(),
-        )  # fmt: skip
+        return make_order(conn, ids[0], release_spec("shop", "2.0.0", **spec), created_by="bench", now=time.time())
 
 
 def first_event(store: Store, order: int, after: int, kinds: tuple[str, ...]) -> float:

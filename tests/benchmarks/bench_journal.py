@@ -10,36 +10,37 @@ import pytest
 import sqlalchemy as sa
 
 from cockpit.engine_process import GATHER_S
-from engine.domain.orders import ReleaseSpec
 from engine.domain.progress import RunProgress, StepProgress
-from engine.domain.states import Direction, RunState, StepName, StepState
+from engine.domain.states import Direction, RunState, StepState
+from engine.kinds.release import STEPS, release_spec
 from engine.run.journal import Journal
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.store import Store
 from tests.benchmarks.figures import figure
 from tests.support.fleet_rows import insert_fleet
+from tests.support.orders import make_order
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 HOSTS = 1000
-NAMES = tuple(StepName)[:8]
+NAMES = tuple(step.key for step in STEPS)[:8]
 SAMPLE = 200  # rows written with a commit each, from which the baseline is reckoned
 
 
 def prepared(store: Store) -> tuple[int, list[RunProgress]]:
-    runs = [RunProgress(f"host-{number:04}", "group-1", RunState.PENDING, 1, "1", "2") for number in range(HOSTS)]
+    runs = [
+        RunProgress(Direction.FORWARD, "group-1", f"host-{number:04}", RunState.PENDING, 1, "1", "2")
+        for number in range(HOSTS)
+    ]
     with store.writing() as conn:
         fleet = insert_fleet(conn, 2)
-        order = rows.insert_order(
-            conn, workspace_id=fleet.workspace_id, service_instance_id=fleet.service_instance_id,
-            spec=ReleaseSpec("shop", "2.0.0"), title="", created_by="bench", now=1.0,
-        )  # fmt: skip
+        order = make_order(conn, fleet.workspace_id, release_spec("shop", "2.0.0"), created_by="bench", now=1.0)
         conn.execute(
             sa.insert(t.host_run),
             [{"order_id": order, "direction": "forward", "host": run.host, "node": run.node} for run in runs],
         )
         for run in runs:
-            rows.start_run(conn, order, Direction.FORWARD, run, NAMES, 1.0)
+            rows.start_run(conn, order, run, NAMES, 1.0)
     return order, runs
 
 
@@ -51,7 +52,7 @@ async def test_journal(kind: str, tmp_path: Path, request: pytest.FixtureRequest
 
     def change(conn: sa.Connection, run: RunProgress, at: int, state: StepState) -> None:
         step = StepProgress(NAMES[at], at, StepState.PENDING, None, None, None)
-        rows.set_step(conn, order, Direction.FORWARD, run, step, state, 2.0, epoch=0)
+        rows.set_step(conn, order, run, step, state, 2.0, epoch=0)
 
     async def host(journal: Journal, run: RunProgress) -> None:
         for at in range(len(NAMES)):

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import cProfile
 import os
-from collections.abc import Callable
-from typing import cast
+from dataclasses import replace
 
 from cockpit.cli import main
-from engine.domain.states import StepName
+from engine.domain.steps import StepPlan
 from engine.ports import RemoteStep
-from engine.steps import release
-from engine.steps.context import ReleaseContext
+from engine.steps import registry
+from engine.steps.context import StepContext
 from tests.benchmarks.trivial import body
 
 
-def trivial(name: StepName) -> Callable[[ReleaseContext], RemoteStep]:
-    return lambda context: RemoteStep(name, body(name), 60.0)
+def trivial(context: StepContext, step: StepPlan) -> RemoteStep:
+    return RemoteStep(step.key, body(step.key), 60.0)
 
 
-cast(dict[StepName, Callable[[ReleaseContext], RemoteStep]], release.BUILDERS).update(
-    {name: trivial(name) for name in release.BUILDERS}
+registry.STEPS.update(
+    {name: replace(row, remote=trivial) for name, row in registry.STEPS.items() if row.remote is not None}
 )
 if __name__ == "__main__":
     profile = os.environ.get("COCKPIT_BENCH_PROFILE")

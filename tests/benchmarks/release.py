@@ -17,13 +17,13 @@ from typing import Any
 import asyncssh
 import sqlalchemy as sa
 
-from engine.domain.orders import ReleaseSpec
 from engine.domain.states import Act, OrderState
-from engine.store import orders as rows
+from engine.kinds.release import release_spec
 from engine.store import tables as t
 from engine.store.commands import insert_command
 from engine.store.store import Store
 from tests.benchmarks.fleet import ARCHIVES, BALANCER, BUCKET, GROUP, REGION, address, name
+from tests.support.orders import make_order
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 900
@@ -113,16 +113,15 @@ def release(folder: Path, hosts: int, facts: dict[str, Any], *, mounted: bool = 
     """Insert the fleet, create an order, run it to its end with a real engine over a new SQLite store."""
     store = Store.open(f"sqlite:///{folder}/cockpit.db")
     with store.writing() as conn:
-        workspace, instance = insert_fleet(conn, hosts, facts, mounted=mounted)
+        workspace, _ = insert_fleet(conn, hosts, facts, mounted=mounted)
     more = {"COCKPIT_BENCH_PROFILE": profile} if profile else {}
     with process(folder, "engine_with_trivial_steps", **more) as engine:
         until(lambda: engine_alive(store, engine.pid), 30)
-        spec = ReleaseSpec("shop", "2.0.0", parallelism=50)
+        spec = release_spec("shop", "2.0.0", parallelism=50)
         before = changes(folder)
         began, used = time.perf_counter(), cpu_s(engine.pid)
         with store.writing() as conn:
-            order = rows.insert_order(conn, workspace_id=workspace, service_instance_id=instance, spec=spec, title="",
-                                      created_by="bench", now=time.time())  # fmt: skip
+            order = make_order(conn, workspace, spec, created_by="bench", now=time.time())
         await_state(store, order, OrderState.READY)
         checked, used_by_check = time.perf_counter(), cpu_s(engine.pid)
         send(store, order, Act.START)

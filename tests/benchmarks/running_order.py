@@ -13,9 +13,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from engine.domain.log_path import log_path
-from engine.domain.orders import ReleaseSpec
 from engine.domain.progress import StepProgress
-from engine.domain.states import Direction, NodeState, RunState, StepName, StepState
+from engine.domain.states import NodeState, RunState, StepState
+from engine.kinds.release import STEPS, release_spec
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.store import Store
@@ -30,17 +30,18 @@ def write_order(store: Store, hosts: int, running: int) -> int:
     """Its id. The first `running` hosts run, the others wait. An engine seems to be alive, so that nobody starts a real one."""
     seed_fleet(store, hosts=hosts)
     with store.writing() as conn:
-        story = OrderStory(conn, ReleaseSpec(APP, VERSION, parallelism=running))
+        story = OrderStory(conn, release_spec(APP, VERSION, parallelism=running))
         plan = story.check_succeeds()
         story.start()
         for node in plan.nodes:
             if node.kind.runs_hosts:
                 story.node(node.key, NodeState.RUNNING)
         now, progress = time.time(), story.progress
-        for (direction, _), run in list(progress.runs.items())[:running]:
-            rows.start_run(conn, story.id, direction, run, plan.hosts[run.host].steps, now)
-            step = StepProgress(plan.hosts[run.host].steps[0], 0, StepState.PENDING)
-            rows.set_step(conn, story.id, direction, run, step, StepState.RUNNING, now, epoch=1)
+        for run in list(progress.runs.values())[:running]:
+            keys = [step.key for step in progress.host_plan(run).steps]
+            rows.start_run(conn, story.id, run, keys, now)
+            step = StepProgress(keys[0], 0, StepState.PENDING)
+            rows.set_step(conn, story.id, run, step, StepState.RUNNING, now, epoch=1)
         alive = {"machine": "bench", "pid": 1, "started_at": now, "heartbeat_at": now + LONG, "state": "active"}
         conn.execute(sa.insert(t.engine).values(id="bench", **alive))
         return story.id
@@ -51,21 +52,21 @@ def change_step(conn: sa.Connection, order: int, number: int) -> None:
     progress = rows.load_progress(conn, order)
     runs = [run for run in progress.runs.values() if run.state is RunState.RUNNING]
     run, at = runs[number % len(runs)], number // len(runs)
-    step = StepProgress(tuple(StepName)[at // 2 % 9], at // 2 % 9, StepState.PENDING)
+    step = StepProgress(STEPS[at // 2 % 9].key, at // 2 % 9, StepState.PENDING)
     state = StepState.RUNNING if at % 2 else StepState.SUCCEEDED
-    rows.set_step(conn, order, Direction.FORWARD, run, step, state, time.time(), epoch=1)
+    rows.set_step(conn, order, run, step, state, time.time(), epoch=1)
 
 
 def main(folder: Path, order: int, lines_a_second: int) -> None:
     store = Store.open(f"sqlite:///{folder}/cockpit.db")
     with store.reading() as conn:
-        hosts = [host for _, host in rows.load_progress(conn, order).runs]
+        runs = list(rows.load_progress(conn, order).runs.values())
     files = []
-    for host in hosts:
-        path = log_path(folder / "logs", order, host, Direction.FORWARD, 1)
+    for run in runs:
+        path = log_path(folder / "logs", order, run.host, run.job, 1)
         path.parent.mkdir(parents=True, exist_ok=True)
         files.append(path.open("ab", buffering=0))
-    each = max(1, round(lines_a_second * TICK_S / len(hosts)))
+    each = max(1, round(lines_a_second * TICK_S / len(runs)))
     due = time.perf_counter()
     for number in itertools.count():
         text = "".join(

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from engine.domain import step_names
 from engine.domain.archive import Member, MemberKind
 from engine.domain.message import message
-from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
-from engine.domain.states import Act, Direction, NodeState, OrderState, RunState, StepName, TrafficMode
+from engine.domain.states import Act, Direction, NodeState, OrderState, RunState, TrafficMode
+from engine.kinds.release import STEPS, release_spec
 from engine.reading.events import read_events
 from engine.reading.next_line import next_line
 from engine.run.engine import Engine
@@ -24,9 +25,10 @@ from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.store import Store
 from tests.support.fleet_rows import GROUP, Fleet, insert_fleet
+from tests.support.orders import make_order, run_of
 from tests.support.world import SimBalancer, SimClock, SimCloud, SimPackages, SimRemote
 
-REMOTE_STEPS = [name for name in StepName if name not in (StepName.CUT_TRAFFIC, StepName.RESTORE_TRAFFIC)]
+REMOTE_STEPS = [step.key for step in STEPS if not step.on_balancer]
 DEADLINE_S = 20
 
 
@@ -60,10 +62,7 @@ class Scene:
 
     def create(self, **spec: Any) -> int:
         with self.store.writing() as conn:
-            self.order_id = rows.insert_order(
-                conn, workspace_id=self.fleet.workspace_id, service_instance_id=self.fleet.service_instance_id,
-                spec=ReleaseSpec("shop", "2.0.0", **spec), title="", created_by="alice", now=1.0,
-            )  # fmt: skip
+            self.order_id = make_order(conn, self.fleet.workspace_id, release_spec("shop", "2.0.0", **spec))
         return self.order_id
 
     def progress(self) -> OrderProgress:
@@ -157,7 +156,7 @@ async def test_release_puts_the_version_on_every_host_and_gives_the_traffic_back
     assert not any(line.owned for line in progress.weights)
     assert set(scene.remote.effects.values()) == {1}
     assert len(scene.remote.effects) == len(REMOTE_STEPS) * 8
-    log = (scene.folder / "logs" / str(scene.order_id) / "hz-a-01.forward-1.log").read_text()
+    log = (scene.folder / "logs" / str(scene.order_id) / "hz-a-01.forward-group-1-1.log").read_text()
     assert "deploy on hz-a-01" in log
 
 
@@ -200,11 +199,11 @@ async def test_gray_gives_weights_by_hand_and_refuses_to_go_on_without_traffic(s
 
 
 async def test_a_host_that_is_not_healthy_halts_the_order_and_keeps_weight_zero(scene: Scene) -> None:
-    scene.remote.failing = {("hz-a-02", StepName.CHECK_HEALTH)}
+    scene.remote.failing = {("hz-a-02", step_names.CHECK_HEALTH)}
     async with scene.engine():
         await scene.start()
         progress = await scene.until_state(OrderState.HALTED)
-        run = progress.runs[Direction.FORWARD, "hz-a-02"]
+        run = run_of(progress, "hz-a-02")
         assert run.state is RunState.FAILED
         assert run.problem is not None
         assert scene.balancer.weights[GROUP]["i-hz-a-02", 80] == 0
@@ -213,11 +212,11 @@ async def test_a_host_that_is_not_healthy_halts_the_order_and_keeps_weight_zero(
         await scene.accepted(Act.RETRY)
         await scene.until_state(OrderState.SUCCEEDED)
     assert scene.weights() == {100}
-    assert scene.remote.effects["hz-a-02", "forward-2", StepName.DEPLOY] == 1
+    assert scene.remote.effects["hz-a-02", "forward-group-1-2", step_names.DEPLOY] == 1
 
 
 async def test_rollback_returns_the_hosts_the_order_touched_and_no_others(scene: Scene) -> None:
-    scene.remote.failing = {("hz-a-02", StepName.CHECK_HEALTH)}
+    scene.remote.failing = {("hz-a-02", step_names.CHECK_HEALTH)}
     async with scene.engine():
         await scene.start()
         await scene.until_state(OrderState.HALTED)
@@ -232,20 +231,20 @@ async def test_rollback_returns_the_hosts_the_order_touched_and_no_others(scene:
 
 
 async def test_rollback_stops_what_is_still_running(scene: Scene) -> None:
-    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+    scene.remote.hanging = {("hz-a-01", step_names.DEPLOY)}
     async with scene.engine():
         await scene.start()
-        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-1", StepName.DEPLOY] == 1)
+        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-group-1-1", step_names.DEPLOY] == 1)
         await scene.accepted(Act.ROLL_BACK, reason="hangs")
         scene.remote.hanging = set()
         await scene.until_state(OrderState.ROLLED_BACK)
-    assert ("hz-a-01", "forward-1") in scene.remote.stopped
+    assert ("hz-a-01", "forward-group-1-1") in scene.remote.stopped
     assert set(scene.versions().values()) == {"1.0.0"}
     assert scene.weights() == {100}
 
 
 async def test_cancel_gives_the_traffic_back_and_changes_no_version(scene: Scene) -> None:
-    scene.remote.hanging = {(host, StepName.INSTALL_SOFTWARE) for host in scene.fleet.hosts}
+    scene.remote.hanging = {(host, step_names.INSTALL_SOFTWARE) for host in scene.fleet.hosts}
     async with scene.engine():
         await scene.start()
         await scene.until(lambda p: sum(scene.remote.effects.values()) >= 12)
@@ -257,10 +256,10 @@ async def test_cancel_gives_the_traffic_back_and_changes_no_version(scene: Scene
 
 
 async def test_pause_takes_effect_between_steps_and_resume_goes_on_where_the_host_stood(scene: Scene) -> None:
-    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+    scene.remote.hanging = {("hz-a-01", step_names.DEPLOY)}
     async with scene.engine():
         await scene.start(parallelism=1)
-        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-1", StepName.DEPLOY] == 1)
+        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-group-1-1", step_names.DEPLOY] == 1)
         await scene.accepted(Act.PAUSE)
         scene.remote.hanging = set()
         progress = await scene.until_state(OrderState.HALTED)
@@ -277,11 +276,11 @@ async def test_pause_takes_effect_between_steps_and_resume_goes_on_where_the_hos
 
 
 async def test_an_order_cancelled_while_it_is_paused_gives_back_what_its_held_hosts_lost(scene: Scene) -> None:
-    scene.remote.hanging = {(host, StepName.INSTALL_SOFTWARE) for host in scene.fleet.hosts}
+    scene.remote.hanging = {(host, step_names.INSTALL_SOFTWARE) for host in scene.fleet.hosts}
     async with scene.engine():
         await scene.start()
         await scene.until(
-            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s is StepName.INSTALL_SOFTWARE) == 4
+            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s == step_names.INSTALL_SOFTWARE) == 4
         )
         await scene.accepted(Act.PAUSE)
         scene.remote.hanging = set()
@@ -294,10 +293,10 @@ async def test_an_order_cancelled_while_it_is_paused_gives_back_what_its_held_ho
 
 
 async def test_a_paused_order_stays_paused_when_its_engine_is_lost(scene: Scene) -> None:
-    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+    scene.remote.hanging = {("hz-a-01", step_names.DEPLOY)}
     async with scene.engine():
         await scene.start(parallelism=1)
-        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-1", StepName.DEPLOY] == 1)
+        await scene.until(lambda p: scene.remote.effects["hz-a-01", "forward-group-1-1", step_names.DEPLOY] == 1)
         await scene.accepted(Act.PAUSE)
     scene.remote.hanging = set()
     async with scene.engine():
@@ -358,11 +357,11 @@ async def test_a_plan_that_breaks_the_floor_needs_a_reason(scene: Scene) -> None
 
 
 async def test_a_successor_goes_on_where_an_engine_was_lost(scene: Scene) -> None:
-    scene.remote.hanging = {(host, StepName.DEPLOY) for host in scene.fleet.hosts}
+    scene.remote.hanging = {(host, step_names.DEPLOY) for host in scene.fleet.hosts}
     async with scene.engine():
         await scene.start()
         await scene.until(
-            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s is StepName.DEPLOY) == 4
+            lambda p: sum(n for (_, _, s), n in scene.remote.effects.items() if s == step_names.DEPLOY) == 4
         )
         epoch = scene.progress().epoch
     scene.remote.hanging = set()
@@ -378,7 +377,7 @@ async def test_an_app_that_never_succeeded_here_cannot_be_rolled_back(tmp_path: 
     with store.writing() as conn:
         fleet = insert_fleet(conn, running="")
     scene = Scene(tmp_path, store, fleet)
-    scene.remote.failing = {("hz-a-01", StepName.CHECK_HEALTH)}
+    scene.remote.failing = {("hz-a-01", step_names.CHECK_HEALTH)}
     async with scene.engine():
         await scene.start()
         await scene.until_state(OrderState.HALTED)
@@ -387,7 +386,7 @@ async def test_an_app_that_never_succeeded_here_cannot_be_rolled_back(tmp_path: 
 
 
 async def test_a_failed_host_within_the_budget_never_takes_the_service_below_its_floor(scene: Scene) -> None:
-    scene.remote.failing = {("hz-a-02", StepName.CHECK_HEALTH)}
+    scene.remote.failing = {("hz-a-02", step_names.CHECK_HEALTH)}
     async with scene.engine():
         await scene.start(groups=2, max_failures=1)
         progress = await scene.until(lambda p: p.state is OrderState.HALTED)

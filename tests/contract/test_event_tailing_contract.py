@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.orders import ReleaseSpec
+from engine.kinds.release import release_spec
 from engine.reading.events import read_events
 from engine.store import orders as rows
 from engine.store.store import Store
 from tests.support.fleet_rows import insert_fleet
+from tests.support.orders import make_order
 
 WRITERS = 5
 EACH = 40
@@ -39,10 +40,7 @@ def orders_of(store: Store) -> tuple[int, list[int]]:
     with store.writing() as conn:
         fleet = insert_fleet(conn, 2)
         orders = [
-            rows.insert_order(
-                conn, workspace_id=fleet.workspace_id, service_instance_id=fleet.service_instance_id,
-                spec=ReleaseSpec("shop", "2.0.0"), title="", created_by="alice", now=1.0,
-            )
+            make_order(conn, fleet.workspace_id, release_spec("shop", "2.0.0"), created_by="alice", now=1.0)
             for _ in range(WRITERS)
         ]  # fmt: skip
     return fleet.workspace_id, orders

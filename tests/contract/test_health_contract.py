@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from engine.domain.states import Act, Health, OrderState, StepName
+from engine.domain import step_names
+from engine.domain.states import Act, Health, OrderState
 from engine.reading.events import read_events
 from engine.run import health_watch
 from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
@@ -54,7 +55,7 @@ async def test_where_the_balancer_cannot_tell_our_own_check_does(scene: Scene) -
         assert progress.plan is not None
         assert progress.plan.in_service == 8
         assert {line.own_health for line in progress.weights} == {Health.HEALTHY}
-        scene.remote.failing = {(host, StepName.CHECK_HEALTH) for host in dead if host.startswith("hz-b")}
+        scene.remote.failing = {(host, step_names.CHECK_HEALTH) for host in dead if host.startswith("hz-b")}
         await scene.accepted(Act.INITIALISE)
         await scene.until(lambda p: p.state is OrderState.INIT_FAILED)
         codes = [problem.code for _, problem in scene.progress().problems]

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from engine.domain.orders import ReleaseSpec
+from engine.kinds.release import release_spec
 from engine.run.journal import Journal, StaleEpoch
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.store import Store, StoreError
 from tests.support.fleet_rows import insert_fleet
+from tests.support.orders import make_order
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -29,10 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def order_id(store: Store) -> int:
     with store.writing() as conn:
         fleet = insert_fleet(conn, 2)
-        return rows.insert_order(
-            conn, workspace_id=fleet.workspace_id, service_instance_id=fleet.service_instance_id,
-            spec=ReleaseSpec("shop", "2.0.0"), title="", created_by="alice", now=1.0,
-        )  # fmt: skip
+        return make_order(conn, fleet.workspace_id, release_spec("shop", "2.0.0"), created_by="alice", now=1.0)
 
 
 def note(order_id: int, text: str):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from engine.domain.orders import ReleaseSpec
+from engine.kinds.release import release_spec
 from engine.run.log_retention import clear_old_logs
-from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.store import Store
 from tests.support.fleet_rows import insert_fleet
+from tests.support.orders import make_order
 
 DAY_S = 86_400.0
 NOW = 1_000 * DAY_S
@@ -25,15 +25,7 @@ def logs(tmp_path: Path) -> tuple[Store, Path]:
     with store.writing() as conn:
         fleet = insert_fleet(conn)
         for age in (200, 100, 91, 89, None):
-            order_id = rows.insert_order(
-                conn,
-                workspace_id=fleet.workspace_id,
-                service_instance_id=fleet.service_instance_id,
-                spec=ReleaseSpec("shop", "2.0.0"),
-                title="",
-                created_by="alice",
-                now=1.0,
-            )
+            order_id = make_order(conn, fleet.workspace_id, release_spec("shop", "2.0.0"))
             ended = None if age is None else NOW - age * DAY_S
             conn.execute(sa.update(t.order).where(t.order.c.id == order_id).values(ended_at=ended))
     for name in ("1", "2", "3", "4", "5", "99", "notes"):

@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from engine.domain import step_names
 from engine.domain.fleet import Host, JumpHost
-from engine.domain.states import StepName
 from engine.ports import JobEnded, LogBytes, RemoteError, StepEnded, StepStarted, StopOutcome
 from engine.remote.ssh import SshRemote, SshSettings
 from tests.support.processes import call, files_holding, processes_showing, running
@@ -68,7 +68,7 @@ async def test_steps_run_in_order_and_every_byte_arrives_once(site: Site) -> Non
     )
     events = await events_of(site.remote.follow(job))
     assert output_of(events) == b"no newline \xff\x1e it's $x `y`\nzsecond\n" + f"{site.home}\n".encode()
-    first, second = StepName.CHECK_AGENT, StepName.DOWNLOAD_SCRIPTS
+    first, second = step_names.CHECK_AGENT, step_names.DOWNLOAD_SCRIPTS
     marks = [(type(e), getattr(e, "step", None), getattr(e, "exit_status", None)) for e in without_output(events)]
     assert marks == [
         (StepStarted, first, None),

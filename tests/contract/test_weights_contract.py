@@ -9,14 +9,16 @@ import pytest
 import sqlalchemy as sa
 
 from engine.api import Api, ApiError
-from engine.domain.states import Act, CommandState, Direction, OrderState, RunState, StepName, TrafficMode
+from engine.domain import step_names
+from engine.domain.states import Act, CommandState, Direction, OrderState, RunState, TrafficMode
 from engine.store import tables as t
 from engine.views import CommandView
 from tests.contract.test_engine_contract import DEADLINE_S, Scene, scene, url  # noqa: F401
 from tests.support.fleet_rows import GROUP
+from tests.support.orders import run_of
 
 PLACE = ("acme", "prod")
-FAILS = ("hz-a-02", StepName.CHECK_HEALTH)
+FAILS = ("hz-a-02", step_names.CHECK_HEALTH)
 
 
 def api_of(scene: Scene) -> Api:  # noqa: F811
@@ -52,7 +54,7 @@ def weight(scene: Scene, host: str) -> int:  # noqa: F811
 
 
 def deploys(scene: Scene) -> set[str]:  # noqa: F811
-    return {host for (host, _, step), count in scene.remote.effects.items() if step is StepName.DEPLOY and count}
+    return {host for (host, _, step), count in scene.remote.effects.items() if step == step_names.DEPLOY and count}
 
 
 def another_order(scene: Scene) -> None:  # noqa: F811
@@ -121,7 +123,7 @@ async def test_a_weight_that_another_order_works_with_is_left_to_that_order(scen
         await cancelled_with_an_unhealthy_host(scene)
         first = scene.order_id
         another_order(scene)
-        scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+        scene.remote.hanging = {("hz-a-01", step_names.DEPLOY)}
         await scene.start(groups=4)
         await scene.until(lambda p: "hz-a-01" in deploys(scene))
         second, scene.order_id = scene.order_id, first
@@ -169,12 +171,12 @@ async def test_a_rollback_that_was_given_up_lists_what_it_left(scene: Scene) -> 
 async def test_a_host_that_somebody_puts_in_during_its_deploy_is_cut_once_more_and_gets_that_weight_back(
     scene: Scene,  # noqa: F811
 ) -> None:
-    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY), ("hz-a-02", StepName.DEPLOY)}
+    scene.remote.hanging = {("hz-a-01", step_names.DEPLOY), ("hz-a-02", step_names.DEPLOY)}
     async with scene.engine():
         await scene.start()
         await scene.until(lambda p: {"hz-a-01", "hz-a-02"} <= deploys(scene))
         scene.balancer.weights[GROUP]["i-hz-a-01", 80] = 30
-        scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+        scene.remote.hanging = {("hz-a-01", step_names.DEPLOY)}
         await scene.until(lambda p: weight(scene, "hz-a-02") == 100 and weight(scene, "hz-a-01") == 0)
         scene.remote.hanging = set()
         progress = await scene.until_state(OrderState.SUCCEEDED)
@@ -257,7 +259,7 @@ async def test_a_cancel_never_waits_for_room_to_give_weights_back(scene: Scene) 
 
 async def test_a_retried_group_and_the_one_behind_it_never_leave_together(scene: Scene) -> None:  # noqa: F811
     scene.balancer.answers = ["refused"]  # the first cut: its two hosts fail with all their traffic
-    scene.remote.hanging = {(host, StepName.DEPLOY) for host in scene.fleet.hosts if host.startswith("hz-b")}
+    scene.remote.hanging = {(host, step_names.DEPLOY) for host in scene.fleet.hosts if host.startswith("hz-b")}
     async with scene.engine():
         await scene.start(max_failures=4, parallelism=2)
         await scene.until(lambda p: any(host.startswith("hz-b") for host in deploys(scene)))
@@ -266,15 +268,15 @@ async def test_a_retried_group_and_the_one_behind_it_never_leave_together(scene:
         progress = await scene.until_state(OrderState.SUCCEEDED)
     assert min(scene.lowest()) >= 4
     assert scene.weights() == {100}
-    assert progress.runs[Direction.FORWARD, "hz-a-01"].attempt == 2
+    assert run_of(progress, "hz-a-01").attempt == 2
 
 
 async def test_a_paused_order_with_a_failed_host_within_its_budget_can_be_resumed(scene: Scene) -> None:  # noqa: F811
     scene.remote.failing = {FAILS}
-    scene.remote.hanging = {("hz-a-01", StepName.DEPLOY)}
+    scene.remote.hanging = {("hz-a-01", step_names.DEPLOY)}
     async with scene.engine():
         await scene.start(max_failures=1)
-        await scene.until(lambda p: p.runs[Direction.FORWARD, "hz-a-02"].state is RunState.FAILED)
+        await scene.until(lambda p: run_of(p, "hz-a-02").state is RunState.FAILED)
         await scene.accepted(Act.PAUSE)
         scene.remote.hanging = set()
         await scene.until_state(OrderState.HALTED)
@@ -284,7 +286,7 @@ async def test_a_paused_order_with_a_failed_host_within_its_budget_can_be_resume
 
 
 async def test_a_call_without_an_outcome_gets_one_when_the_order_is_taken_over(scene: Scene) -> None:  # noqa: F811
-    scene.remote.hanging = {(host, StepName.DEPLOY) for host in scene.fleet.hosts}
+    scene.remote.hanging = {(host, step_names.DEPLOY) for host in scene.fleet.hosts}
     async with scene.engine():
         await scene.start()
         await scene.until(lambda p: len(deploys(scene)) == 4)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.domain.states import Act, OrderState, RunState, StepName, StepState, TrafficMode, Verified
+from engine.domain import step_names
+from engine.domain.states import Act, OrderState, RunState, StepState, TrafficMode, Verified
 from tests.support.lab_release import (
     RECORDED,
     Fleet,
@@ -55,7 +56,7 @@ def test_a_cut_that_does_not_happen_changes_no_host_and_is_retried_when_the_bala
     with fleet.weather(fault):
         fleet.start(order)
         view = fleet.ends(order, OrderState.HALTED)
-        assert_failed(view, first[0], StepName.CUT_TRAFFIC, code, "lb-2zelab01")
+        assert_failed(view, first[0], step_names.CUT_TRAFFIC, code, "lb-2zelab01")
         assert set(fleet.weights().values()) == {RECORDED}
         for host in first:
             assert_says(run_of(view, host).problem, code, "lb-2zelab01")
@@ -66,7 +67,7 @@ def test_a_cut_that_does_not_happen_changes_no_host_and_is_retried_when_the_bala
             if verified is not None:
                 assert (line.confirmed, line.verified) == (RECORDED, verified)
             # It may still be taking traffic, so nothing was done on it.
-            assert step_of(run_of(view, host), StepName.CHECK_AGENT) in (None, StepState.PENDING)
+            assert step_of(run_of(view, host), step_names.CHECK_AGENT) in (None, StepState.PENDING)
             assert fleet.starts(host, wanted) == starts[host]
         assert_untouched(fleet, view, group_of(view, "group-2"), before)
     assert_all_well(fleet, fleet.retry(order, *first), wanted)
@@ -94,15 +95,15 @@ def test_a_weight_that_does_not_come_back_is_shown_as_0_until_a_retry_brings_it_
         fleet.fault("hung_start", True, host)
     fleet.start(order)
     for host in first:
-        fleet.step(order, host, StepName.DEPLOY)
+        fleet.step(order, host, step_names.DEPLOY)
     with fleet.weather(fault):
         fleet.fault("hung_start", False)
         view = fleet.ends(order, OrderState.HALTED)
         for host in first:
             assert run_of(view, host).state is RunState.FAILED
             assert_says(run_of(view, host).problem, code, "lb-2zelab01")
-            assert step_of(run_of(view, host), StepName.CHECK_HEALTH) is StepState.SUCCEEDED
-            assert step_of(run_of(view, host), StepName.RESTORE_TRAFFIC) is StepState.FAILED
+            assert step_of(run_of(view, host), step_names.CHECK_HEALTH) is StepState.SUCCEEDED
+            assert step_of(run_of(view, host), step_names.RESTORE_TRAFFIC) is StepState.FAILED
             assert fleet.weights()[host] == 0
             line = weight_of(view, host)
             assert (line.recorded, line.asked, line.confirmed, line.owned) == (RECORDED, RECORDED, 0, True)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cockpit.lab import process as lab
-from engine.domain.states import Act, OrderKind, OrderState, RunState, StepName, StepState, TrafficMode
+from engine.domain import step_names
+from engine.domain.states import Act, OrderState, RunState, StepState, TrafficMode
 from tests.support.lab_release import (
     RECORDED,
     Fleet,
@@ -53,7 +54,7 @@ def test_an_engine_killed_in_the_middle_of_a_group_is_succeeded_by_one_that_fini
             fleet.fault("hung_start", True, host)
         fleet.start(order)
         for host in first:
-            fleet.step(order, host, StepName.DEPLOY)
+            fleet.step(order, host, step_names.DEPLOY)
         epoch = fleet.order(order).epoch
         fleet.kill_engine()
         fleet.fault("hung_start", False)
@@ -61,7 +62,7 @@ def test_an_engine_killed_in_the_middle_of_a_group_is_succeeded_by_one_that_fini
         view = fleet.order(order)
         assert view.state is OrderState.RUNNING
         for host in first:
-            assert step_of(run_of(view, host), StepName.DEPLOY) is StepState.RUNNING
+            assert step_of(run_of(view, host), step_names.DEPLOY) is StepState.RUNNING
             assert_out_of_service(fleet, view, host)
         fleet.start_engine()
         view = fleet.ends(order, OrderState.SUCCEEDED)
@@ -134,9 +135,9 @@ def test_a_rollback_of_an_ended_release_is_an_order_of_its_own_and_loses_no_requ
     before = fleet.version
     with no_request_lost(fleet):
         fleet.ends(fleet.release(fleet.other_version), OrderState.SUCCEEDED)
-        back = fleet.release(before, kind=OrderKind.ROLLBACK, reason="not what we wanted")
+        back = fleet.release(before, kind="rollback", reason="not what we wanted")
         view = fleet.ends(back, OrderState.SUCCEEDED)
-    assert view.kind is OrderKind.ROLLBACK
+    assert view.kind == "rollback"
     assert_all_well(fleet, view, before)
 
 

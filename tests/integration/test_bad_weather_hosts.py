@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.domain.states import Act, OrderState, RunState, StepName, StepState
+from engine.domain import step_names
+from engine.domain.states import Act, OrderState, RunState, StepState
 from tests.support.lab_release import (
     TEST_GROUP,
     Fleet,
@@ -34,7 +35,7 @@ def test_a_script_that_fails_halts_its_group_and_a_retry_after_the_repair_finish
     fleet.catalogue(lambda data: prod_host(data, bad)["variables"].update(python="/opt/no/such/python"))
     fleet.start(order)
     view = fleet.ends(order, OrderState.HALTED)
-    assert_failed(view, bad, StepName.INSTALL_SOFTWARE, "script_failed", bad)
+    assert_failed(view, bad, step_names.INSTALL_SOFTWARE, "script_failed", bad)
     assert "no runtime at /opt/no/such/python" in run_of(view, bad).problem.evidence  # type: ignore[union-attr]
     assert_out_of_service(fleet, view, bad)
     assert fleet.versions()[bad] == before  # deploy was never reached
@@ -80,7 +81,7 @@ def test_a_version_that_never_gets_healthy_stays_out_of_service_until_it_is_roll
     order = fleet.release("3.0.0")
     view = fleet.ends(order, OrderState.HALTED)
     for host in group_of(view, "group-1"):
-        assert_failed(view, host, StepName.CHECK_HEALTH, "health_check_failed")
+        assert_failed(view, host, step_names.CHECK_HEALTH, "health_check_failed")
         assert_says(run_of(view, host).problem, "health_check_failed", host)
         assert "passed:false" in run_of(view, host).problem.evidence  # type: ignore[union-attr]
         assert_out_of_service(fleet, view, host)
@@ -98,7 +99,7 @@ def test_a_health_check_that_hangs_ends_at_its_deadline(fleet: Fleet) -> None:
     with fleet.weather("hung_health", bad):
         fleet.start(order)
         view = fleet.ends(order, OrderState.HALTED)
-        assert_failed(view, bad, StepName.CHECK_HEALTH, "health_check_timed_out", bad)
+        assert_failed(view, bad, step_names.CHECK_HEALTH, "health_check_timed_out", bad)
         assert "no answer" in run_of(view, bad).problem.evidence  # type: ignore[union-attr]
         assert_out_of_service(fleet, view, bad)
         assert run_of(view, good).state is RunState.SUCCEEDED
@@ -128,7 +129,7 @@ def _agent_down(fleet: Fleet) -> None:
         fleet.act(order, Act.START)
         view = fleet.ends(order, OrderState.HALTED)
         assert_says(run_of(view, first).problem, "agent_not_running", first)
-        assert step_of(run_of(view, first), StepName.CHECK_AGENT) is StepState.FAILED
+        assert step_of(run_of(view, first), step_names.CHECK_AGENT) is StepState.FAILED
         assert fleet.weights(TEST_GROUP) == {first: 0, second: 100}
         assert run_of(view, second).state is RunState.PENDING
     fleet.until(lambda: all(host.agent for host in fleet.status().hosts), "the agents run")

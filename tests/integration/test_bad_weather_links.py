@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.domain.states import Act, OrderState, RunState, StepName, StepState
+from engine.domain import step_names
+from engine.domain.states import Act, OrderState, RunState, StepState
 from tests.support.lab_release import (
     Fleet,
     assert_all_well,
@@ -76,7 +77,7 @@ def test_a_changed_host_key_is_found_before_the_start_and_in_the_middle_of_a_rel
         fleet.act(order, Act.START)
         view = fleet.ends(order, OrderState.HALTED)
         assert_says(run_of(view, bad).problem, "host_key_changed", bad, "SHA256:")
-        assert_failed(view, bad, StepName.CUT_TRAFFIC, "host_key_changed", bad)
+        assert_failed(view, bad, step_names.CUT_TRAFFIC, "host_key_changed", bad)
         assert_out_of_service(fleet, view, bad)
         assert fleet.versions()[bad] == before
         assert run_of(view, good).state is RunState.SUCCEEDED
@@ -117,7 +118,7 @@ def test_a_jump_host_that_goes_down_in_the_middle_of_a_group_is_waited_for_and_t
         fleet.fault("hung_start", True, host)
     fleet.start(order)
     for host in first:
-        fleet.step(order, host, StepName.DEPLOY)
+        fleet.step(order, host, step_names.DEPLOY)
     with fleet.weather("jump_down"):
         fleet.fault("hung_start", False)
         # The hosts do not need us: what was started there runs to its end.
@@ -126,7 +127,7 @@ def test_a_jump_host_that_goes_down_in_the_middle_of_a_group_is_waited_for_and_t
         assert view.state is OrderState.RUNNING
         for host in first:
             assert run_of(view, host).state is RunState.RUNNING
-            assert step_of(run_of(view, host), StepName.DEPLOY) is StepState.RUNNING
+            assert step_of(run_of(view, host), step_names.DEPLOY) is StepState.RUNNING
             assert_out_of_service(fleet, view, host)
     view = fleet.ends(order, OrderState.SUCCEEDED)
     assert_all_well(fleet, view, wanted)
@@ -141,7 +142,7 @@ def test_a_host_that_nobody_can_reach_fails_by_itself_and_is_rolled_back_when_it
     with fleet.weather("host_unreachable", bad):
         fleet.start(order)
         view = fleet.ends(order, OrderState.HALTED)
-        assert_failed(view, bad, StepName.CUT_TRAFFIC, "host_unreachable", bad)
+        assert_failed(view, bad, step_names.CUT_TRAFFIC, "host_unreachable", bad)
         assert_out_of_service(fleet, view, bad)
         assert run_of(view, good).state is RunState.SUCCEEDED
         assert_untouched(fleet, view, group_of(view, "group-2"), before)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from engine.domain.states import Act, CommandState, OrderState, StepName
+from engine.domain import step_names
+from engine.domain.states import Act, CommandState, OrderState
 from tests.support.lab_release import (
     Fleet,
     assert_all_well,
@@ -57,7 +58,7 @@ def test_a_package_that_vanishes_during_the_release_halts_the_next_group_and_a_r
     fleet.act(order, Act.CONFIRM)
     view = fleet.ends(order, OrderState.HALTED)
     (bad,) = group_of(view, "group-1")
-    assert_failed(view, bad, StepName.DOWNLOAD_PACKAGE, "package_missing", "trade-core")
+    assert_failed(view, bad, step_names.DOWNLOAD_PACKAGE, "package_missing", "trade-core")
     assert_out_of_service(fleet, view, bad)
     assert_untouched(fleet, view, group_of(view, "group-2"), "1.0.0")
     assert {host: fleet.versions()[host] for host in first} == dict.fromkeys(first, VERSION)
@@ -75,7 +76,7 @@ def test_a_download_with_a_wrong_checksum_is_not_deployed(fleet: Fleet) -> None:
         view = fleet.ends(order, OrderState.HALTED)
         for host in first:
             assert_out_of_service(fleet, view, host)
-        assert_failed(view, first[0], StepName.DOWNLOAD_PACKAGE, "checksum_mismatch", first[0])
+        assert_failed(view, first[0], step_names.DOWNLOAD_PACKAGE, "checksum_mismatch", first[0])
         assert fleet.versions() == dict.fromkeys(fleet.info.hosts, "1.0.0")
         assert_untouched(fleet, view, group_of(view, "group-2"), "1.0.0")
     fleet.retry(order, *first)

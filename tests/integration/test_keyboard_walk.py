@@ -16,7 +16,8 @@ from cockpit.opening import OpenedCockpit
 from cockpit.settings import load_settings
 from engine.api import Api
 from engine.catalogue.read import read_files
-from engine.domain.states import OrderState
+from engine.domain.states import OrderState, TrafficMode
+from engine.kinds.release import asked
 from engine.store.catalogue import apply
 from engine.store.store import Store
 from engine.views import OrderView
@@ -120,7 +121,9 @@ async def test_a_gray_release_with_beta_is_walked_by_keyboard_from_the_list_of_a
             await walk.press("tab", "tab", "tab", "space", "tab", "enter", "down", "enter")
             spec = form.spec()
             assert spec is not None
-            assert (spec.app, spec.version, spec.beta, str(spec.traffic)) == ("trade-core", "2.0.0", True, "gray")
+            release = asked(spec)
+            assert [(app.app, app.version) for app in release.apps] == [("trade-core", "2.0.0")]
+            assert (spec.grouping.beta, release.traffic) == (True, TrafficMode.GRAY)
             await walk.press("ctrl+s")
             await walk.until_order(lambda view: view.state is OrderState.READY, "the order ready")
 

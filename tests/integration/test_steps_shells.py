@@ -23,14 +23,14 @@ from hypothesis import strategies as st
 
 from engine.cloud.archives import member_of
 from engine.diagnose import explain
+from engine.domain import step_names
 from engine.domain.archive import Member, unsafe
 from engine.domain.fleet import Host, ObjectRef, Package, StackParameter, TechStack
-from engine.domain.states import StepName
 from engine.ports import RemoteStep
-from engine.steps.context import ReleaseContext, variables
+from engine.steps.context import StepContext, variables
 from engine.steps.drain import drain_script
 from engine.steps.host_check import host_check_script, parse_host_check
-from engine.steps.release import remote_steps
+from engine.steps.registry import remote_step, step
 from engine.steps.unpack import UNPACK
 
 SECRET_QUERY = "?x-oss-signature=s3cr3t"
@@ -142,7 +142,7 @@ class Shell:
         )  # fmt: skip
         return done.returncode, done.stdout.decode("utf-8", "replace")
 
-    def step(self, step: RemoteStep, context: ReleaseContext) -> tuple[int, str]:
+    def step(self, step: RemoteStep, context: StepContext) -> tuple[int, str]:
         status, output = self.run(step.body, dict(variables(context)), dict(step.secrets))
         assert "s3cr3t" not in output
         return status, output
@@ -192,7 +192,7 @@ SCRIPTS = {
 }
 
 
-def release(oss: Oss, files: dict[str, str] | None = None, **given: str) -> ReleaseContext:
+def release(oss: Oss, files: dict[str, str] | None = None, **given: str) -> StepContext:
     stack_body = archive(SCRIPTS if files is None else files)
     package_body = os.urandom(200_000)
     oss.objects |= {"/stack.tar.gz": stack_body, "/package.tar.gz": package_body}
@@ -203,61 +203,66 @@ def release(oss: Oss, files: dict[str, str] | None = None, **given: str) -> Rele
         parameters=(StackParameter("odd"),),
     )  # fmt: skip
     host = Host("hz-01", "127.0.0.1", 22, "admin", "hz-a", "hz-a-1", "i-1", variables=given)
-    return ReleaseContext(
+    return StepContext(
         host, stack, "trade-core", "2.0.0", Package("trade-core", "2.0.0", ref("package.tar.gz", package_body)),
         oss.url("/stack.tar.gz"), "", oss.url("/package.tar.gz"),
     )  # fmt: skip
 
 
-def one(name: StepName, context: ReleaseContext) -> RemoteStep:
-    return remote_steps([name], context)[0]
+def one(name: str, context: StepContext) -> RemoteStep:
+    return remote_step(step(name), context)
 
 
-def do(shell: Shell, context: ReleaseContext, *names: StepName) -> tuple[int, str]:
+def do(shell: Shell, context: StepContext, *names: str) -> tuple[int, str]:
     status, output = 1, ""
     for name in names:
         status, output = shell.step(one(name, context), context)
     return status, output
 
 
-def code(name: StepName, status: int, output: str) -> str:
-    return explain(name, status, False, output, host="hz-01", app="trade-core").code
+def code(name: str, status: int, output: str) -> str:
+    return explain(step(name), status, False, output, host="hz-01", app="trade-core").code
 
 
 def test_a_release_runs_its_steps_and_scripts_see_no_secret(shell: Shell, oss: Oss) -> None:
     context = release(oss)
-    for name in (StepName.CHECK_AGENT, StepName.DOWNLOAD_SCRIPTS, StepName.INSTALL_SOFTWARE, StepName.DOWNLOAD_PACKAGE):
+    for name in (
+        step_names.CHECK_AGENT,
+        step_names.DOWNLOAD_SCRIPTS,
+        step_names.INSTALL_SOFTWARE,
+        step_names.DOWNLOAD_PACKAGE,
+    ):
         status, output = do(shell, context, name)
         assert status == 0, output
-    status, output = do(shell, context, StepName.DEPLOY)
+    status, output = do(shell, context, step_names.DEPLOY)
     assert (status, output.splitlines()[0]) == (0, "0")
     assert (shell.home / "apps/trade-core/package").read_bytes() == oss.objects["/package.tar.gz"]
     assert (shell.home / "logs/trade-core").is_dir()
 
 
 def test_a_failing_script_gives_its_own_exit_status(shell: Shell, oss: Oss) -> None:
-    status, output = do(shell, release(oss), StepName.DOWNLOAD_SCRIPTS, StepName.CONFIGURE_ENVIRONMENT)
+    status, output = do(shell, release(oss), step_names.DOWNLOAD_SCRIPTS, step_names.CONFIGURE_ENVIRONMENT)
     assert status == 3
     assert "configuring" in output
-    assert code(StepName.CONFIGURE_ENVIRONMENT, status, output) == "script_failed"
+    assert code(step_names.CONFIGURE_ENVIRONMENT, status, output) == "script_failed"
 
 
 def test_a_script_that_the_archive_lacks_is_named(shell: Shell, oss: Oss) -> None:
-    status, output = do(shell, release(oss, {"readme": ""}), StepName.DOWNLOAD_SCRIPTS, StepName.DEPLOY)
-    assert (status, code(StepName.DEPLOY, status, output)) == (1, "script_missing")
+    status, output = do(shell, release(oss, {"readme": ""}), step_names.DOWNLOAD_SCRIPTS, step_names.DEPLOY)
+    assert (status, code(step_names.DEPLOY, status, output)) == (1, "script_missing")
     assert "bin/deploy.sh" in output
 
 
 def test_a_stack_without_the_script_has_nothing_to_do(shell: Shell, oss: Oss) -> None:
     context = release(oss)
-    status, output = do(shell, replace(context, stack=replace(context.stack, scripts={})), StepName.INSTALL_SOFTWARE)
+    status, output = do(shell, replace(context, stack=replace(context.stack, scripts={})), step_names.INSTALL_SOFTWARE)
     assert status == 0
     assert "nothing to do" in output
 
 
 def test_what_is_there_with_the_right_checksum_is_not_downloaded_again(shell: Shell, oss: Oss) -> None:
     context = release(oss)
-    steps = (StepName.DOWNLOAD_SCRIPTS, StepName.DOWNLOAD_PACKAGE)
+    steps = (step_names.DOWNLOAD_SCRIPTS, step_names.DOWNLOAD_PACKAGE)
     do(shell, context, *steps)
     before = len(oss.requests)
     status, output = do(shell, context, *steps)
@@ -267,17 +272,17 @@ def test_what_is_there_with_the_right_checksum_is_not_downloaded_again(shell: Sh
 
 def test_a_damaged_package_on_the_host_is_downloaded_again(shell: Shell, oss: Oss) -> None:
     context = release(oss)
-    do(shell, context, StepName.DOWNLOAD_PACKAGE)
+    do(shell, context, step_names.DOWNLOAD_PACKAGE)
     (package,) = (shell.home / ".cockpit/packages/trade-core/2.0.0").iterdir()
     package.write_bytes(b"damaged")
-    assert do(shell, context, StepName.DOWNLOAD_PACKAGE)[0] == 0
+    assert do(shell, context, step_names.DOWNLOAD_PACKAGE)[0] == 0
     assert package.read_bytes() == oss.objects["/package.tar.gz"]
 
 
 def test_a_download_that_breaks_off_is_resumed(shell: Shell, oss: Oss) -> None:
     context = release(oss)
     oss.cut_once.add("/package.tar.gz")
-    status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
+    status, output = do(shell, context, step_names.DOWNLOAD_PACKAGE)
     assert status == 0, output
     assert oss.requests[-1] == ("/package.tar.gz", "bytes=100000-")
 
@@ -287,7 +292,7 @@ def test_a_rest_that_does_not_fit_is_thrown_away(shell: Shell, oss: Oss) -> None
     folder = shell.home / ".cockpit/packages/trade-core/2.0.0"
     folder.mkdir(parents=True)
     (folder / f"package.tar.gz.{context.package.object.sha256}.part").write_bytes(b"x" * 1000)
-    status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
+    status, output = do(shell, context, step_names.DOWNLOAD_PACKAGE)
     assert status == 0, output
     assert [path.name for path in folder.iterdir()] == ["package.tar.gz"]
 
@@ -295,12 +300,12 @@ def test_a_rest_that_does_not_fit_is_thrown_away(shell: Shell, oss: Oss) -> None
 @pytest.mark.parametrize(
     ("http", "step", "wanted"),
     [
-        (404, StepName.DOWNLOAD_SCRIPTS, "stack_missing"),
-        (404, StepName.DOWNLOAD_PACKAGE, "package_missing"),
-        (403, StepName.DOWNLOAD_PACKAGE, "download_denied"),
+        (404, step_names.DOWNLOAD_SCRIPTS, "stack_missing"),
+        (404, step_names.DOWNLOAD_PACKAGE, "package_missing"),
+        (403, step_names.DOWNLOAD_PACKAGE, "download_denied"),
     ],
 )
-def test_a_refused_download_is_not_repeated(shell: Shell, oss: Oss, http: int, step: StepName, wanted: str) -> None:
+def test_a_refused_download_is_not_repeated(shell: Shell, oss: Oss, http: int, step: str, wanted: str) -> None:
     context = release(oss)
     oss.status = {"/stack.tar.gz": http, "/package.tar.gz": http}
     status, output = do(shell, context, step)
@@ -312,7 +317,7 @@ def test_a_refused_download_is_not_repeated(shell: Shell, oss: Oss, http: int, s
 def test_what_was_damaged_on_its_way_is_fetched_once_more_from_the_start(shell: Shell, oss: Oss) -> None:
     context = release(oss)
     oss.damaged_once.add("/package.tar.gz")
-    status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
+    status, output = do(shell, context, step_names.DOWNLOAD_PACKAGE)
     assert status == 0, output
     assert [wanted for path, wanted in oss.requests] == ["", ""]
     assert "once more from the start" in output
@@ -323,8 +328,8 @@ def test_what_was_damaged_on_its_way_is_fetched_once_more_from_the_start(shell: 
 def test_another_content_than_the_catalogues_is_refused(shell: Shell, oss: Oss) -> None:
     context = release(oss)
     oss.objects["/package.tar.gz"] = b"y" * 200_000
-    status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
-    assert (status, code(StepName.DOWNLOAD_PACKAGE, status, output)) == (1, "checksum_mismatch")
+    status, output = do(shell, context, step_names.DOWNLOAD_PACKAGE)
+    assert (status, code(step_names.DOWNLOAD_PACKAGE, status, output)) == (1, "checksum_mismatch")
     assert context.package.object.sha256 in output
     assert len(oss.requests) == 2
     assert not list((shell.home / ".cockpit/packages/trade-core/2.0.0").iterdir())
@@ -337,7 +342,7 @@ def test_without_a_sha256_the_etag_verifies(shell: Shell, oss: Oss, known: str) 
     etag = hashlib.md5(body).hexdigest().upper() if known == "md5" else ""
     given = replace(context.package.object, sha256="", etag=etag, size=len(body) if known == "md5" else -1)
     context = replace(context, package=replace(context.package, object=given))
-    status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
+    status, output = do(shell, context, step_names.DOWNLOAD_PACKAGE)
     assert (status, "verified" in output) == (0, True), output
 
 
@@ -345,10 +350,10 @@ def test_a_full_disk_is_said(shell: Shell, oss: Oss) -> None:
     context = release(oss)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(shell.home)], check=True)
     try:
-        status, output = do(shell, context, StepName.DOWNLOAD_PACKAGE)
+        status, output = do(shell, context, step_names.DOWNLOAD_PACKAGE)
     finally:
         subprocess.run(["umount", str(shell.home)], check=True)
-    assert (status, code(StepName.DOWNLOAD_PACKAGE, status, output)) == (1, "disk_full"), output
+    assert (status, code(step_names.DOWNLOAD_PACKAGE, status, output)) == (1, "disk_full"), output
 
 
 def entry(
@@ -380,7 +385,7 @@ def unpack(shell: Shell, oss: Oss, body: bytes) -> tuple[int, str, Path]:
     context = release(oss)
     oss.objects["/stack.tar.gz"] = body
     context = replace(context, stack=replace(context.stack, archive=ref("stack.tar.gz", body)))
-    status, output = do(shell, context, StepName.DOWNLOAD_SCRIPTS)
+    status, output = do(shell, context, step_names.DOWNLOAD_SCRIPTS)
     return status, output, shell.home / ".cockpit/stacks/python-web-1.0"
 
 
@@ -417,7 +422,7 @@ def test_an_archive_that_would_leave_its_folder_is_not_unpacked(
     shell: Shell, oss: Oss, entries: tuple[tarfile.TarInfo, ...]
 ) -> None:
     status, output, folder = unpack(shell, oss, archive_of(*entries))
-    assert (status, code(StepName.DOWNLOAD_SCRIPTS, status, output)) == (1, "archive_unsafe"), output
+    assert (status, code(step_names.DOWNLOAD_SCRIPTS, status, output)) == (1, "archive_unsafe"), output
     assert not folder.exists()
     assert unsafe(members_of(entries))
 
@@ -492,21 +497,21 @@ def test_an_archive_that_is_none_is_refused(shell: Shell, oss: Oss) -> None:
     context = release(oss)
     oss.objects["/stack.tar.gz"] = b"not a tar"
     context = replace(context, stack=replace(context.stack, archive=ref("stack.tar.gz", b"not a tar")))
-    status, output = do(shell, context, StepName.DOWNLOAD_SCRIPTS)
-    assert (status, code(StepName.DOWNLOAD_SCRIPTS, status, output)) == (1, "archive_broken"), output
+    status, output = do(shell, context, step_names.DOWNLOAD_SCRIPTS)
+    assert (status, code(step_names.DOWNLOAD_SCRIPTS, status, output)) == (1, "archive_broken"), output
 
 
 # --------------------------------------------------------------------------------------------------------------- health
 
 
-def health(oss: Oss, answer: bytes, deadline_s: str = "1") -> ReleaseContext:
+def health(oss: Oss, answer: bytes, deadline_s: str = "1") -> StepContext:
     oss.objects["/checkService"] = answer
     return release(oss, health_port=str(oss.port), health_deadline_s=deadline_s, health_interval_s="1")
 
 
 @pytest.mark.parametrize("answer", [b"passed:true\nmore", b'{"passed": true}', b"passed : true", b"passed:true,x\r\n"])
 def test_health_passes_when_the_first_line_says_so(shell: Shell, oss: Oss, answer: bytes) -> None:
-    status, output = do(shell, health(oss, answer), StepName.CHECK_HEALTH)
+    status, output = do(shell, health(oss, answer), step_names.CHECK_HEALTH)
     assert status == 0, output
     assert "attempt 1: HTTP 200: " in output
 
@@ -515,15 +520,15 @@ def test_health_passes_when_the_first_line_says_so(shell: Shell, oss: Oss, answe
 def test_health_that_never_passes_shows_the_logs(shell: Shell, oss: Oss, answer: bytes) -> None:
     (shell.home / "logs/trade-core").mkdir(parents=True)
     (shell.home / "logs/trade-core/common-error.log").write_text("BeanCreationException\n")
-    status, output = do(shell, health(oss, answer), StepName.CHECK_HEALTH)
-    assert (status, code(StepName.CHECK_HEALTH, status, output)) == (1, "health_check_failed"), output
+    status, output = do(shell, health(oss, answer), step_names.CHECK_HEALTH)
+    assert (status, code(step_names.CHECK_HEALTH, status, output)) == (1, "health_check_failed"), output
     assert "BeanCreationException" in output
 
 
 def test_an_error_status_is_no_health(shell: Shell, oss: Oss) -> None:
     context = health(oss, b"passed:true")
     oss.status["/checkService"] = 500
-    assert do(shell, context, StepName.CHECK_HEALTH)[0] == 1
+    assert do(shell, context, step_names.CHECK_HEALTH)[0] == 1
 
 
 def test_nobody_listening_is_no_health(shell: Shell, oss: Oss) -> None:
@@ -531,16 +536,16 @@ def test_nobody_listening_is_no_health(shell: Shell, oss: Oss) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = release(oss, health_port=str(port), health_deadline_s="1")
-    status, output = do(shell, context, StepName.CHECK_HEALTH)
-    assert (status, code(StepName.CHECK_HEALTH, status, output)) == (1, "health_check_failed")
+    status, output = do(shell, context, step_names.CHECK_HEALTH)
+    assert (status, code(step_names.CHECK_HEALTH, status, output)) == (1, "health_check_failed")
     assert "no answer: curl: (7)" in output
 
 
 def test_a_hung_health_address_times_out(shell: Shell, oss: Oss) -> None:
     context = health(oss, b"")
     oss.hang = threading.Event()
-    status, output = do(shell, context, StepName.CHECK_HEALTH)
-    assert (status, code(StepName.CHECK_HEALTH, status, output)) == (1, "health_check_timed_out"), output
+    status, output = do(shell, context, step_names.CHECK_HEALTH)
+    assert (status, code(step_names.CHECK_HEALTH, status, output)) == (1, "health_check_timed_out"), output
 
 
 # ----------------------------------------------------------------------------------------------------- drain, agent, host
@@ -568,16 +573,16 @@ def test_the_agent_must_run_and_be_connected(shell: Shell, oss: Oss, tmp_path: P
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         context = replace(release(oss, staragent_home=str(home), staragent_port=str(port)), requires_staragent=True)
-        status, output = do(shell, context, StepName.CHECK_AGENT)
-        assert (status, code(StepName.CHECK_AGENT, status, output)) == (1, "agent_not_running"), output
+        status, output = do(shell, context, step_names.CHECK_AGENT)
+        assert (status, code(step_names.CHECK_AGENT, status, output)) == (1, "agent_not_running"), output
         assert "last words" in output
         shutil.copy(str(shutil.which("sleep")), home / "bin/staragentd")
         agent = subprocess.Popen([str(home / "bin/staragentd"), "60"])
         try:
-            status, output = do(shell, context, StepName.CHECK_AGENT)
+            status, output = do(shell, context, step_names.CHECK_AGENT)
             assert (status, "no established connection" in output) == (1, True), output
             client = socket.create_connection(("127.0.0.1", port))
-            status, output = do(shell, context, StepName.CHECK_AGENT)
+            status, output = do(shell, context, step_names.CHECK_AGENT)
             client.close()
             assert status == 0, output
             script = host_check_script(context.host, context.stack, requires_staragent=True)
@@ -623,7 +628,7 @@ def test_any_value_is_inert(name: str, tmp_path_factory: pytest.TempPathFactory,
     (folder / "deploy.sh").write_text(scripts["bin/deploy.sh"])
     context = replace(context, app="a" + value, version=value)
     before = {path.name for path in shell.home.iterdir()}
-    assert do(shell, context, StepName.DEPLOY)[0] == 0
+    assert do(shell, context, step_names.DEPLOY)[0] == 0
     assert (shell.home / "odd").read_text() == value
-    assert do(shell, context, StepName.CHECK_HEALTH)[0] == 1
+    assert do(shell, context, step_names.CHECK_HEALTH)[0] == 1
     assert {path.name for path in shell.home.iterdir()} - before <= {"odd", "apps", "logs"}

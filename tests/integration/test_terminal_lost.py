@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from cockpit.engine_process import _environment
-from engine.domain.states import OrderState, RunState, StepName
+from engine.domain import step_names
+from engine.domain.states import OrderState, RunState
 from tests.support.lab_release import Fleet, assert_all_well, fleet_of, group_of, run_of
 from tests.support.processes import running
 
@@ -99,7 +100,7 @@ def test_a_release_goes_on_when_the_terminal_is_lost_and_a_new_cockpit_shows_it(
             fleet.fault("hung_start", True, host)
         fleet.start(order)
         for host in first:
-            fleet.step(order, host, StepName.DEPLOY)
+            fleet.step(order, host, step_names.DEPLOY)
         terminal.press("o")
         terminal.shows(f"#{order}", "running", "took")  # the list of orders, not the apps with their open order
         terminal.press("Enter")

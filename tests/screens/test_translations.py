@@ -16,12 +16,13 @@ from engine.domain.states import (
     AppStatus,
     HostState,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
-    StepName,
     StepState,
 )
+from engine.kinds.registry import KINDS
+from engine.steps.registry import STEPS
+from engine.views import StepView
 from screens import translate, words
 
 ROOT = LOCALE_DIR.parent.parent
@@ -79,7 +80,8 @@ def test_every_state_has_a_word_a_glyph_and_a_tone(vocabulary: type) -> None:
 
 def test_every_step_kind_and_act_has_a_word() -> None:
     translate.use("zh_CN", LOCALE_DIR)
-    for said in [*map(words.step_word, StepName), *map(words.kind_word, OrderKind), *map(words.act_word, Act)]:
+    steps = [StepView(name, name, "", StepState.PENDING, None, None, None) for name in STEPS]
+    for said in [*map(words.step_word, steps), *map(words.kind_word, KINDS), *map(words.act_word, Act)]:
         assert said
         assert not said.isascii()
 

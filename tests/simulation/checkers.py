@@ -14,9 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain import step_names
 from engine.domain.fleet import MountWeight, ServerGroup
-from engine.domain.states import StepName
 from engine.ports import Job
+from engine.steps.registry import STEPS
 from engine.store import tables as t
 from tests.simulation.balancer import SimBalancer
 from tests.simulation.fleet import SimApp, SimFleet
@@ -47,7 +48,7 @@ _TAKEN_OVER = (
     .order_by(t.event.c.id.desc())
     .limit(1)
 )
-_KEY = re.compile(r"(forward|back)-(\d+)")
+_KEY = re.compile(r"(forward|back)-(.+)-(\d+)(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,15 @@ class OrderFacts:
     versions: dict[str, str]
     created_at: float = 0.0
 
+    @property
+    def kind(self) -> str:
+        return str(self.spec["what"]["kind"])
+
+    @property
+    def version(self) -> str:
+        """What its hosts are to run."""
+        return str(self.spec["what"]["data"]["apps"][0]["version"])
+
     def floor(self, group: ServerGroup) -> int:
         if self.spec["override_reason"]:
             return 0
@@ -90,8 +100,8 @@ class Checkers:
     balancer: SimBalancer = field(init=False)
     engines: dict[str, Process] = field(default_factory=dict)  # engine id → its process
     orders: dict[int, OrderFacts] = field(default_factory=dict)
-    begun: Counter[tuple[int, str, str, str, StepName]] = field(default_factory=Counter)
-    done: dict[tuple[int, str, str, str], dict[StepName, int]] = field(default_factory=dict)
+    begun: Counter[tuple[int, str, tuple[str, str, str], str]] = field(default_factory=Counter)
+    done: dict[tuple[int, str, str, str, str], dict[str, int]] = field(default_factory=dict)
     opened: set[tuple[int, str]] = field(default_factory=set)  # (order, stage) that was seen to start rightly
     asked_and_passed: set[tuple[str, str]] = field(default_factory=set)  # (host, version) outside of a job
     actors: dict[tuple[int, str], dict[Process, int]] = field(default_factory=dict)
@@ -181,12 +191,12 @@ class Checkers:
             self.violated(TWO, f"{asker.name} acts on {host.name} ({what} {job.key}) beside {', '.join(later)}")
         acted[asker] = max(job.epoch, acted.get(asker, 0))
 
-    def step_started(self, host: SimHost, job: SimJob, step: StepName) -> None:
+    def step_started(self, host: SimHost, job: SimJob, step: str) -> None:
         order_id, key = job.job.order_id, job.job.key
         facts = self._facts(order_id)
         assert facts is not None
-        direction, attempt = self._attempt(key)
-        name = (order_id, host.name, direction, attempt, step)
+        direction, node, _ = attempt = self._attempt(key)
+        name = (order_id, host.name, attempt, step)
         self.begun[name] += 1
         self.checks[TWICE] += 1
         if self.begun[name] > 1:
@@ -196,27 +206,27 @@ class Checkers:
         if others:
             self.violated(TWO, f"{host.name} runs {step} of {key} beside {', '.join(others)}")
         if direction == "forward":
-            self._check_stage(facts, host.name)
-        if step is not StepName.CHECK_HEALTH:
+            self._check_stage(facts, host.name, node)
+        if step != step_names.CHECK_HEALTH:
             self._check_at_zero(host, step)
-        if step is StepName.DEPLOY:
+        if step == step_names.DEPLOY:
             self._check_version(facts, host, direction, str(job.job.variables["APP_VERSION"]))
 
-    def step_ended(self, host: SimHost, job: SimJob, step: StepName, status: int) -> None:
-        direction, attempt = self._attempt(job.job.key)
-        self.done.setdefault((job.job.order_id, host.name, direction, attempt), {})[step] = status
+    def step_ended(self, host: SimHost, job: SimJob, step: str, status: int) -> None:
+        self.done.setdefault((job.job.order_id, host.name, *self._attempt(job.job.key)), {})[step] = status
 
     def health_asked(self, host: SimHost) -> None:
         """Outside of a job: by an engine that does not know what became of a check."""
         if host.passed is not None:
             self.asked_and_passed.add((host.name, host.passed))
 
-    def _attempt(self, key: str) -> tuple[str, str]:
-        found = _KEY.match(key)
+    def _attempt(self, key: str) -> tuple[str, str, str]:
+        """Direction, node, attempt."""
+        found = _KEY.fullmatch(key)
         assert found, f"a job called {key}"
-        return found[1], found[2]
+        return found[1], found[2], found[3]
 
-    def _check_at_zero(self, host: SimHost, step: StepName) -> None:
+    def _check_at_zero(self, host: SimHost, step: str) -> None:
         """Nothing but a health check is done to a host that takes traffic, unless somebody else gave it the weight."""
         self.checks[HEALTH] += 1
         for group, weights in self.balancer.weights.items():
@@ -224,12 +234,11 @@ class Checkers:
                 if key[0] == f"i-{host.name}" and weight > 0 and (group, key) not in self.outside:
                     self.violated(HEALTH, f"{step} begins on {host.name} while its weight in {group} is {weight}")
 
-    def _check_stage(self, facts: OrderFacts, host: str) -> None:
-        at = next((n for n, (_, hosts) in enumerate(facts.stages) if host in hosts), None)
+    def _check_stage(self, facts: OrderFacts, host: str, key: str) -> None:
+        at = next((n for n, (stage, hosts) in enumerate(facts.stages) if stage == key and host in hosts), None)
         if at is None:
-            self.violated(GATE, f"{host} is in no group of order #{facts.id}")
+            self.violated(GATE, f"{host} is not in {key} of order #{facts.id}")
             return
-        key = facts.stages[at][0]
         if (facts.id, key) in self.opened:
             return
         self.opened.add((facts.id, key))
@@ -248,10 +257,10 @@ class Checkers:
                 )
 
     def _passed(self, facts: OrderFacts, host: str) -> bool:
-        attempts = (steps for (o, h, d, _), steps in self.done.items() if (o, h, d) == (facts.id, host, "forward"))
-        if (host, facts.spec["version"]) in self.asked_and_passed:
+        attempts = (steps for (o, h, d, *_), steps in self.done.items() if (o, h, d) == (facts.id, host, "forward"))
+        if (host, facts.version) in self.asked_and_passed:
             return True
-        return any(steps.get(StepName.CHECK_HEALTH) == 0 for steps in attempts)
+        return any(steps.get(step_names.CHECK_HEALTH) == 0 for steps in attempts)
 
     def _pressed(self, order_id: int, act: str, node: str | None) -> bool:
         with self.store.reading() as conn:
@@ -261,14 +270,12 @@ class Checkers:
             return any(node is None or row.params.get("node") == node for row in conn.execute(asked))
 
     def _check_version(self, facts: OrderFacts, host: SimHost, direction: str, version: str) -> None:
-        if direction == "forward" and facts.spec["kind"] != "rollback":
+        if direction == "forward" and facts.kind != "rollback":
             return
         self.checks[BACK] += 1
         with self.store.reading() as conn:
-            ended = sa.select(t.order.c.spec).where(
-                t.order.c.service_instance_id == facts.app.service_instance_id, t.order.c.state == "succeeded"
-            )
-            succeeded = {facts.app.version, *(spec["version"] for spec in conn.execute(ended).scalars())}
+            ended = _orders_of(facts.app, t.order_app.c.to_version).where(t.order.c.state == "succeeded")
+            succeeded = {facts.app.version, *conn.execute(ended).scalars()}
             packages = set(conn.execute(sa.select(t.package.c.version)).scalars())
             asked = sa.select(t.command.c.params).where(
                 t.command.c.order_id == facts.id, t.command.c.act == "roll_back", t.command.c.state == "accepted"
@@ -286,11 +293,11 @@ class Checkers:
         """When every order has ended and nothing is on its way any more."""
         with self.store.reading() as conn:
             orders = list(conn.execute(sa.select(t.order).order_by(t.order.c.id)))
-            last = {row.service_instance_id: row.id for row in orders if row.started_at is not None}
+            last = {self._app_of(conn, row.id).name: row.id for row in orders if row.started_at is not None}
             for row in orders:
                 self._check_owned(conn, row)
                 self._check_steps(conn, row)
-                if last.get(row.service_instance_id) == row.id:
+                if row.id in last.values():
                     self._check_truth(conn, row)
             self._check_hosts(conn)
 
@@ -310,16 +317,16 @@ class Checkers:
                 self.violated(OWNED, f"#{order.id} has ended {order.state} and owns the weight of {line.host}")
 
     def _check_steps(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
-        remote = {str(name) for name in StepName} - {"cut_traffic", "restore_traffic"}
+        remote = {row.plan.does for row in STEPS.values() if not row.plan.on_balancer}
         for step in conn.execute(_of(t.step, order.id).where(t.step.c.state == "succeeded")):
-            if step.name not in remote:
+            if step.key not in remote:
                 continue
             self.checks[TRUTH] += 1
-            done = self.done.get((order.id, step.host, step.direction, str(step.attempt)), {})
-            asked = step.name == "check_health" and any(host == step.host for host, _ in self.asked_and_passed)
-            if done.get(StepName(step.name)) != 0 and not asked:
+            done = self.done.get((order.id, step.host, step.direction, step.node, str(step.attempt)), {})
+            asked = step.key == "check_health" and any(host == step.host for host, _ in self.asked_and_passed)
+            if done.get(step.key) != 0 and not asked:
                 self.violated(
-                    TRUTH, f"#{order.id}: {step.name} of {step.host} ({step.attempt}) succeeded only in the rows"
+                    TRUTH, f"#{order.id}: {step.key} of {step.host} ({step.attempt}) succeeded only in the rows"
                 )
 
     def _check_truth(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
@@ -371,7 +378,7 @@ class Checkers:
             with self.store.reading() as conn:
                 row = conn.execute(sa.select(t.order).where(t.order.c.id == order_id)).one()
                 lines = list(conn.execute(_of(t.weight, order_id)))
-            app = next(app for app in self.fleet.apps if app.service_instance_id == row.service_instance_id)
+                app = self._app_of(conn, order_id)
             serving: dict[ServerGroup, set[str]] = {group: set() for group in app.groups}
             for line in lines:
                 if line.recorded > 0 and self.hosts[line.host].answered_since(row.created_at - self.epoch_s):
@@ -385,11 +392,15 @@ class Checkers:
         """The started order that acts on the host: the newest of its app's."""
         app = next(app for app in self.fleet.apps if host in app.hosts)
         with self.store.reading() as conn:
-            newest = sa.select(sa.func.max(t.order.c.id)).where(
-                t.order.c.service_instance_id == app.service_instance_id, t.order.c.started_at.is_not(None)
-            )
+            newest = _orders_of(app, sa.func.max(t.order.c.id)).where(t.order.c.started_at.is_not(None))
             found = conn.execute(newest).scalar()
             return None if found is None else int(found)
+
+    def _app_of(self, conn: sa.Connection, order_id: int) -> SimApp:
+        instance = conn.execute(
+            sa.select(t.order_app.c.service_instance_id).where(t.order_app.c.order_id == order_id)
+        ).scalar_one()
+        return next(app for app in self.fleet.apps if app.service_instance_id == instance)
 
     def _owner(self, order_id: int) -> tuple[Process | None, float]:
         """Whose the order is, and since when."""
@@ -401,6 +412,15 @@ class Checkers:
         return self.epoch_s + running_loop().time() - epoch_s
 
 
+def _orders_of(app: SimApp, wanted: Any) -> sa.Select[Any]:
+    return (
+        sa.select(wanted)
+        .select_from(t.order)
+        .join(t.order_app, t.order_app.c.order_id == t.order.c.id)
+        .where(t.order_app.c.service_instance_id == app.service_instance_id)
+    )
+
+
 def _of(table: sa.Table, order_id: int) -> sa.Select[Any]:
     return sa.select(table).where(table.c.order_id == order_id)
 
@@ -408,6 +428,6 @@ def _of(table: sa.Table, order_id: int) -> sa.Select[Any]:
 def _stages(plan: dict[str, Any] | None) -> Iterator[tuple[str, tuple[str, ...]]]:
     for node in (plan or {}).get("nodes", ()):
         if node["kind"] in ("beta", "group"):
-            yield node["key"], tuple(node["hosts"])
+            yield node["key"], tuple(run["host"] for run in node["runs"])
         elif node["kind"] == "gate":
             yield node["key"], ()

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from engine.domain import step_names
 from engine.domain.fleet import Host
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import StepName
 from engine.ports import (
     Job,
     JobEnded,
@@ -59,9 +59,9 @@ class HostWitness(Protocol):
 
     def job_accepted(self, host: SimHost, job: Job, what: str) -> None: ...
 
-    def step_started(self, host: SimHost, job: SimJob, step: StepName) -> None: ...
+    def step_started(self, host: SimHost, job: SimJob, step: str) -> None: ...
 
-    def step_ended(self, host: SimHost, job: SimJob, step: StepName, status: int) -> None: ...
+    def step_ended(self, host: SimHost, job: SimJob, step: str, status: int) -> None: ...
 
     def health_asked(self, host: SimHost) -> None: ...
 
@@ -74,7 +74,7 @@ class SimJob:
     stopping: bool = False
     vanished: bool = False  # the host went down under it: no last word will come
     task: asyncio.Task[None] | None = None
-    running: StepName | None = None
+    running: str | None = None
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
@@ -334,24 +334,24 @@ class SimRemote:
         if self._hits(self.faults.hangs):
             lasts_s = step.deadline_s * 2
         fails = self._hits(self.faults.fails)
-        if step.name is StepName.DEPLOY:
+        if step.name == step_names.DEPLOY:
             host.up, host.passed = False, None
         late = lasts_s > step.deadline_s
         await asyncio.sleep(min(lasts_s, step.deadline_s) * 0.5)
-        if step.name is StepName.DEPLOY and not late:
+        if step.name == step_names.DEPLOY and not late:
             host.version = there.job.variables["APP_VERSION"]
         await asyncio.sleep(min(lasts_s, step.deadline_s) * 0.5)
         if late:
             return 137, True
-        if step.name is StepName.DEPLOY:
+        if step.name == step_names.DEPLOY:
             if host.dead_since is not None:
                 host.revive()
             host.up = not fails
-        elif step.name is StepName.CHECK_HEALTH:
+        elif step.name == step_names.CHECK_HEALTH:
             passes = host.up and self.healthy(host) and not fails
             host.passed = host.version if passes else None
             return int(not passes), False
-        elif step.name in (StepName.DOWNLOAD_PACKAGE, StepName.DOWNLOAD_SCRIPTS):
+        elif step.name in (step_names.DOWNLOAD_PACKAGE, step_names.DOWNLOAD_SCRIPTS):
             fails = fails or not self.downloadable()
         return int(fails), False
 

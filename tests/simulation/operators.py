@@ -115,11 +115,7 @@ class Operators:
         return Act.CANCEL, {}
 
     def _halted(self, progress: OrderProgress, *, bounded: bool) -> tuple[Act, dict[str, Any]]:
-        failed = [
-            run.host
-            for (d, _), run in progress.runs.items()
-            if d is progress.direction and run.state is RunState.FAILED
-        ]
+        failed = [run.host for run in progress.current_runs if run.state is RunState.FAILED]
         if failed and self._may(("retry", progress.id, progress.direction), bounded):
             return Act.RETRY, {"hosts": []}
         idle = {line.mount.host for line in progress.weights if line.owned and line.believed == 0 < line.recorded}
@@ -144,7 +140,7 @@ class Operators:
 
     def _wild(self, progress: OrderProgress) -> tuple[Act, dict[str, Any]]:
         act = self.chance.choice(WILD_ACTS)
-        hosts = sorted({host for _, host in progress.runs}) or ["nobody"]
+        hosts = sorted({run.host for run in progress.runs.values()}) or ["nobody"]
         if act is Act.CONFIRM:
             gates = [node.key for node in progress.plan.nodes if node.key.endswith("confirm")] if progress.plan else []
             return act, {"node": self.chance.choice(gates)} if gates else {"node": "nothing"}
@@ -170,5 +166,6 @@ def _waiting_gate(progress: OrderProgress) -> str | None:
 
 
 def _succeeded(progress: OrderProgress, host: str) -> bool:
-    run = progress.runs.get((progress.direction, host)) or progress.runs.get((Direction.FORWARD, host))
-    return run is not None and run.state is RunState.SUCCEEDED
+    runs = [run for run in progress.runs.values() if run.host == host]
+    here = [run for run in runs if run.direction is progress.direction] or runs
+    return bool(here) and here[-1].state is RunState.SUCCEEDED

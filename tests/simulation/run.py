@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from engine.domain.orders import ReleaseSpec
+from engine.domain.orders import OrderSpec
 from engine.run.engine import Engine
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -29,6 +29,7 @@ from tests.simulation.operators import Operators
 from tests.simulation.scenario import AppScenario, EngineFaults, Scenario, scenario
 from tests.simulation.store import MemoryStore, OnLoop, Owners, StoreFaults
 from tests.simulation.trace import Trace
+from tests.support.orders import make_order
 
 EPOCH_S = 1_790_000_000.0
 LOOK_S = 0.5
@@ -169,7 +170,9 @@ class Run:
         with self.store.reading() as conn:
             for order_id in still_open:
                 progress = rows.load_progress(conn, order_id)
-                runs = ", ".join(f"{d}/{h} {r.state}" for (d, h), r in progress.runs.items() if r.state != "succeeded")
+                runs = ", ".join(
+                    "/".join(key) + f" {r.state}" for key, r in progress.runs.items() if r.state != "succeeded"
+                )
                 what = f"#{order_id} is still {progress.state} ({progress.problem}); {runs}"
                 self.checkers.violated(END, what)
         if self._made() < self.planned:
@@ -184,13 +187,11 @@ class Run:
                 await asyncio.sleep(LOOK_S)
             order_id = self._create(here, spec)
 
-    def _create(self, app: SimApp, spec: ReleaseSpec) -> int:
+    def _create(self, app: SimApp, spec: OrderSpec) -> int:
         with self.store.writing() as conn:
-            order_id = rows.insert_order(
-                conn, workspace_id=self.fleet.workspace_id, service_instance_id=app.service_instance_id, spec=spec,
-                title="", created_by="alice", now=EPOCH_S + running_loop().time(),
-            )  # fmt: skip
-        self.trace.add(f"#{order_id}: {spec.kind} of {spec.app} {spec.version} is created", "operator")
+            now = EPOCH_S + running_loop().time()
+            order_id = make_order(conn, self.fleet.workspace_id, spec, now=now)
+        self.trace.add(f"#{order_id}: {spec.kind} of {app.name} is created: {spec.what.data}", "operator")
         return order_id
 
     def _state(self, order_id: int) -> str:

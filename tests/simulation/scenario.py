@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from engine.domain.orders import ReleaseSpec
-from engine.domain.states import OrderKind, Strategy, TrafficMode
+from engine.domain.orders import OrderSpec
+from engine.domain.states import Strategy, TrafficMode
+from engine.kinds.release import release_spec
 from tests.simulation.balancer import BalancerFaults, PackageFaults
 from tests.simulation.hosts import HostFaults
 from tests.simulation.store import StoreFaults
@@ -24,7 +25,7 @@ class AppScenario:
     groups: int  # server groups every mounted host stands in
     unmounted: int  # the last hosts take no traffic
     idle: int  # mounted hosts whose weight is 0 before the order
-    orders: list[ReleaseSpec]
+    orders: list[OrderSpec]
     overlapping: bool = False  # the second order is made while the first is open
 
 
@@ -93,7 +94,7 @@ def _deaths(made: Scenario, chance: random.Random) -> None:
 
 def calm(seed: int, hosts: int) -> Scenario:
     """A release of one app in which nothing goes wrong: for measuring."""
-    spec = ReleaseSpec("shop", VERSIONS[1], groups=4, parallelism=50, seed=seed)
+    spec = release_spec("shop", VERSIONS[1], groups=4, parallelism=50, seed=seed)
     return Scenario(seed, [AppScenario("shop", hosts, 50, 1, 0, 0, [spec])])
 
 
@@ -102,7 +103,7 @@ def _app(chance: random.Random, name: str, hosts: int | None) -> AppScenario:
     orders = [_spec(chance, name, VERSIONS[1], count)]
     if chance.random() < 0.35:
         if chance.random() < 0.4:
-            orders.append(_spec(chance, name, VERSIONS[0], count, OrderKind.ROLLBACK))
+            orders.append(_spec(chance, name, VERSIONS[0], count, "rollback"))
         else:
             orders.append(_spec(chance, name, VERSIONS[2], count))
     return AppScenario(
@@ -117,11 +118,9 @@ def _app(chance: random.Random, name: str, hosts: int | None) -> AppScenario:
     )
 
 
-def _spec(
-    chance: random.Random, app: str, version: str, hosts: int, kind: OrderKind = OrderKind.RELEASE
-) -> ReleaseSpec:
+def _spec(chance: random.Random, app: str, version: str, hosts: int, kind: str = "release") -> OrderSpec:
     traffic = chance.choice((TrafficMode.SNAPSHOT, TrafficMode.SNAPSHOT, TrafficMode.GRAY, TrafficMode.PRESET))
-    return ReleaseSpec(
+    return release_spec(
         app,
         version,
         kind=kind,
@@ -136,7 +135,7 @@ def _spec(
         max_failures=chance.choice((0, 0, 0, 1, 2)),
         floor=chance.choice((None, None, None, 0, 1)),
         override_reason=chance.choice(("", "", "", "", "known to be quick")),
-        reason="because" if kind is OrderKind.ROLLBACK else "",
+        reason="because" if kind == "rollback" else "",
         seed=chance.randint(0, 999),
     )
 
@@ -209,5 +208,7 @@ def _bad_versions(made: Scenario, chance: random.Random) -> None:
                 made.bad[f"{app.name}-a{number:03}", chance.choice(VERSIONS)] = chance.choice(("always", "once"))
 
 
-def _short(spec: ReleaseSpec) -> str:
-    return f"{spec.kind} {spec.version} {spec.strategy} {spec.traffic}" + (" beta" if spec.beta else "")
+def _short(spec: OrderSpec) -> str:
+    data, grouping = spec.what.data, spec.grouping
+    versions = " ".join(str(app["version"]) for app in data["apps"])
+    return f"{spec.kind} {versions} {grouping.strategy} {data['traffic']}" + (" beta" if grouping.beta else "")

@@ -8,20 +8,22 @@ from typing import Any
 
 import pytest
 
+import engine.kinds.release
 import engine.plan.back
 import engine.plan.in_service
 import engine.plan.next
 import engine.plan.outside
-import engine.run.host_run
 import engine.run.reconcile
-from engine.domain.fleet import Fleet
+from engine.domain import step_names
+from engine.domain.fleet import Facts
 from engine.domain.orders import Plan
 from engine.domain.progress import WeightLine
-from engine.domain.states import NodeKind, NodeState, StepName
+from engine.domain.states import NodeKind, NodeState
 from engine.plan.in_service import Traffic
 from engine.run.engine import Engine
-from engine.run.host_run import HostRun
 from engine.run.reconcile import OrderReconciler
+from engine.run.remote_job import RemoteJob
+from engine.steps.registry import steps
 from tests.simulation.checkers import BACK, END, FLOOR, GATE, HEALTH, OWNED, TRUTH, TWICE, TWO
 from tests.simulation.run import simulate
 from tests.simulation.scenario import Scenario, scenario
@@ -36,13 +38,13 @@ def a_cancel_gives_nothing_back(patch: pytest.MonkeyPatch) -> None:
 
     def nothing(progress: Any) -> Any:
         plan = real(progress)
-        return replace(plan, nodes=(replace(plan.nodes[-1], needs=()),), hosts={})
+        return replace(plan, nodes=(replace(plan.nodes[-1], needs=()),))
 
     patch.setattr(engine.run.reconcile, "plan_cancel", nothing)
 
 
 def a_way_back_checks_no_health(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(engine.plan.back, "GIVE_BACK", (StepName.RESTORE_TRAFFIC,))
+    patch.setattr(engine.kinds.release, "GIVE_BACK", steps(step_names.RESTORE_TRAFFIC))
 
 
 def hosts_start_whatever_the_floor(patch: pytest.MonkeyPatch) -> None:
@@ -54,7 +56,7 @@ def hosts_start_whatever_the_floor(patch: pytest.MonkeyPatch) -> None:
 
 
 def whatever_has_a_weight_is_in_service(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Fleet, "down", frozenset())
+    patch.setattr(Facts, "down", frozenset())
     patch.setattr(WeightLine, "serves", property(lambda line: line.believed > 0))
     for module in (engine.plan.outside, engine.plan.in_service, engine.plan.back):
         patch.setattr(module, "answers", lambda _health: True)
@@ -71,19 +73,19 @@ def gates_open_by_themselves(patch: pytest.MonkeyPatch) -> None:
 
 def a_successor_starts_a_job_of_its_own(patch: pytest.MonkeyPatch) -> None:
     """Told apart by the moment, so that no record of an earlier engine is ever found."""
-    real = HostRun._job
+    real = RemoteJob._job
 
-    def its_own(self: HostRun, names: Any) -> Any:
-        job = real(self, names)
-        return replace(job, key=f"{job.key}-{self.context.epoch}")
+    def its_own(self: RemoteJob) -> Any:
+        job = real(self)
+        return replace(job, key=f"{job.key}.{job.epoch}")
 
-    async def from_the_start(self: HostRun, job: Any, log: Any) -> None:
-        log.offset = 0
-        await follow(self, job, log)
+    async def from_the_start(self: RemoteJob, job: Any) -> None:
+        self._log.offset = 0
+        await follow(self, job)
 
-    follow = HostRun._follow
-    patch.setattr(HostRun, "_job", its_own)
-    patch.setattr(HostRun, "_follow", from_the_start)
+    follow = RemoteJob._follow
+    patch.setattr(RemoteJob, "_job", its_own)
+    patch.setattr(RemoteJob, "_follow", from_the_start)
 
 
 def a_successor_leaves_running_hosts_alone(patch: pytest.MonkeyPatch) -> None:
@@ -111,12 +113,12 @@ def a_takeover_keeps_the_epoch(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_step_that_ended_has_succeeded(patch: pytest.MonkeyPatch) -> None:
-    real = HostRun._remote_step_ended
+    real = RemoteJob._step_ended
 
-    async def good(self: HostRun, event: Any, log: Any) -> None:
-        await real(self, replace(event, exit_status=0, timed_out=False), log)
+    async def good(self: RemoteJob, event: Any) -> None:
+        await real(self, replace(event, exit_status=0, timed_out=False))
 
-    patch.setattr(HostRun, "_remote_step_ended", good)
+    patch.setattr(RemoteJob, "_step_ended", good)
 
 
 def a_rollback_goes_forward(patch: pytest.MonkeyPatch) -> None:

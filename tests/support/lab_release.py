@@ -22,9 +22,9 @@ from cockpit.lab import process as lab
 from cockpit.settings import Settings, load_settings
 from engine.api import Api
 from engine.catalogue.read import read_files
-from engine.domain.orders import ReleaseSpec
 from engine.domain.problem import Problem
-from engine.domain.states import Act, CommandState, OrderState, RunState, StepName, StepState
+from engine.domain.states import Act, CommandState, OrderState, RunState, StepState
+from engine.kinds.release import release_spec
 from engine.store.catalogue import apply
 from engine.store.store import Store
 from engine.views import HostRunView, OrderView, WeightView
@@ -182,7 +182,7 @@ class Fleet:
         assert view.state in states, self._unseen(view)
         return view
 
-    def step(self, order_id: int, host: str, name: StepName, state: StepState = StepState.RUNNING) -> OrderView:
+    def step(self, order_id: int, host: str, name: str, state: StepState = StepState.RUNNING) -> OrderView:
         return self.see(order_id, lambda view: step_of(run_of(view, host), name) is state)
 
     def _unseen(self, view: OrderView) -> str:
@@ -194,7 +194,7 @@ class Fleet:
     # ---- acting
 
     def create(self, version: str, *, app: str = "trade-core", **more: Any) -> int:
-        return self.api.create_release(*self.place, ReleaseSpec(app=app, version=version, **more))
+        return self.api.create_order(*self.place, release_spec(app, version, **more))
 
     def act(self, order_id: int, act: Act, params: Mapping[str, Any] | None = None, reason: str = "") -> None:
         command = self.api.send(*self.place, order_id, act, params, reason=reason)
@@ -301,8 +301,8 @@ def run_of(view: OrderView, host: str) -> HostRunView:
     return next(run for run in view.hosts if run.name == host)
 
 
-def step_of(run: HostRunView, name: StepName) -> StepState | None:
-    return next((step.state for step in run.steps if step.name is name), None)
+def step_of(run: HostRunView, name: str) -> StepState | None:
+    return next((step.state for step in run.steps if step.name == name), None)
 
 
 def group_of(view: OrderView, key: str) -> tuple[str, ...]:
@@ -323,12 +323,12 @@ def assert_says(problem: Problem | None, code: str, *names: str) -> None:
     assert str(problem.remedy).strip().endswith("."), problem
 
 
-def assert_failed(view: OrderView, host: str, step: StepName, code: str, *names: str) -> None:
+def assert_failed(view: OrderView, host: str, step: str, code: str, *names: str) -> None:
     """The host failed at that step for that reason, and the order stands still and says the same."""
     run = run_of(view, host)
     assert view.state is OrderState.HALTED
     assert run.state is RunState.FAILED
-    assert run.step is step, run
+    assert run.step == step, run
     assert step_of(run, step) in (StepState.FAILED, StepState.TIMED_OUT)
     assert_says(run.problem, code, *names)
     assert_says(view.problem, code, *names)

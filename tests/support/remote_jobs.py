@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from engine.domain import step_names
 from engine.domain.fleet import Host
-from engine.domain.states import StepName
 from engine.ports import Job, JobEvent, LogBytes, RemoteStep
 from engine.remote.program import folder_of
 
-STEPS = (StepName.CHECK_AGENT, StepName.DOWNLOAD_SCRIPTS, StepName.DEPLOY, StepName.CHECK_HEALTH)
+STEPS = (step_names.CHECK_AGENT, step_names.DOWNLOAD_SCRIPTS, step_names.DEPLOY, step_names.CHECK_HEALTH)
 
 
 def job_of(

@@ -14,34 +14,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain import step_names
 from engine.domain.message import message
-from engine.domain.orders import Plan, ReleaseSpec
+from engine.domain.orders import OrderSpec, Plan
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress, StepProgress
+from engine.domain.progress import OrderProgress, RunProgress, StepProgress
 from engine.domain.states import (
     Direction,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
-    StepName,
     StepState,
     TrafficMode,
     Verified,
 )
+from engine.kinds.registry import kind_of, plan_of, traffic_of
+from engine.kinds.release import release_spec as make_spec
 from engine.plan.back import plan_cancel, plan_rollback
-from engine.plan.release import plan_release
-from engine.reading.preview import fleet_with, known_weights
-from engine.reading.scope import find_app, find_instance, find_scope
+from engine.reading.preview import known_weights
+from engine.reading.scope import find_scope
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.encoding import encode_plan
-from engine.store.fleets import load_instance
+from engine.store.facts import load_facts
 from engine.store.ownership import Ownership, acquire
 from engine.store.store import Store
+from tests.support.orders import make_order, plan_for, run_of
 
 NOW = 1_795_436_400.0  # 2026-11-23 12:20:00 UTC: when the tests look
 CREATED = NOW - 600.0
@@ -179,16 +181,10 @@ def health_problem(host: str) -> Problem:
 class OrderStory:
     """Writes an order's rows as the engine would, event by event; every call takes some seconds of the order's own time."""
 
-    def __init__(self, conn: sa.Connection, spec: ReleaseSpec, *, tenant: str = "acme", by: str = "alice") -> None:
+    def __init__(self, conn: sa.Connection, spec: OrderSpec, *, tenant: str = "acme", by: str = "alice") -> None:
         self.conn, self.by, self.at = conn, by, CREATED
         self.scope = find_scope(conn, tenant, "prod")
-        instance = find_instance(conn, self.scope, find_app(conn, self.scope, spec.app))
-        assert instance is not None
-        self.instance = instance
-        self.id = rows.insert_order(
-            conn, workspace_id=self.scope.workspace_id, service_instance_id=instance, spec=spec, title=spec.title,
-            created_by=by, now=self.at,
-        )  # fmt: skip
+        self.id = make_order(conn, self.scope.workspace_id, spec, created_by=by, now=self.at)
 
     @property
     def progress(self) -> OrderProgress:
@@ -208,9 +204,10 @@ class OrderStory:
 
     def check_succeeds(self) -> Plan:
         self.pass_time(4)
-        facts = load_instance(self.conn, self.instance)
-        weights, _ = known_weights(self.conn, self.scope, facts.mounts)
-        plan = plan_release(self.progress.spec, fleet_with(facts, weights))
+        spec = self.progress.spec
+        facts = load_facts(self.conn, self.scope.workspace_id, kind_of(spec.kind).apps(spec), besides=self.id)
+        weights, _ = known_weights(self.conn, self.scope, (mount for app in facts.apps for mount in app.mounts))
+        plan = plan_of(spec, replace(facts, weights=weights))
         rows.insert_plan(self.conn, self.id, plan, self.at)
         rows.insert_weights(self.conn, self.id, plan, self.at)
         rows.set_node_state(self.conn, self.progress, plan, "initialise", NodeState.SUCCEEDED, self.at)
@@ -247,21 +244,19 @@ class OrderStory:
         self.node(gate, NodeState.SUCCEEDED, by=by)
         self.state(OrderState.RUNNING)
 
-    def run_host(self, host: str, *, upto: StepName | None = None, fails: Problem | None = None) -> None:
+    def run_host(self, host: str, *, upto: str | None = None, fails: Problem | None = None) -> None:
         """Through its steps: all of them, or until `upto` runs, or until `upto` fails with `fails`."""
-        direction, began = self.progress.direction, self.at
-        run = self.progress.runs[direction, host]
-        plan = self._plan.hosts[host]
-        rows.start_run(self.conn, self.id, direction, run, plan.steps, self.at)
+        began, run, plan = self.at, self._run(host), plan_for(self._plan, host)
+        rows.start_run(self.conn, self.id, run, [step.key for step in plan.steps], self.at)
         rows.set_host(self.conn, self.scope.workspace_id, host, state="deploying")
-        for position, name in enumerate(plan.steps):
+        for position, name in enumerate(step.key for step in plan.steps):
             step = StepProgress(name, position, StepState.PENDING)
             self._step(host, step, StepState.RUNNING)
-            if name is upto and fails is None:
+            if name == upto and fails is None:
                 self.at = began + 1
                 return
             self.pass_time(STEP_S)
-            if name is upto:
+            if name == upto:
                 self._step(host, step, StepState.FAILED, fails)
                 self._end(host, RunState.FAILED, fails)
                 return
@@ -269,35 +264,36 @@ class OrderStory:
             self._effect(host, name)
         self._end(host, RunState.SUCCEEDED)
 
-    def _outcome(self, name: StepName) -> StepState:
-        gray = name is StepName.RESTORE_TRAFFIC and self.progress.spec.traffic is TrafficMode.GRAY
+    def _outcome(self, name: str) -> StepState:
+        gray = name == step_names.RESTORE_TRAFFIC and traffic_of(self.progress.spec) is TrafficMode.GRAY
         return StepState.SKIPPED if gray and self.progress.direction is Direction.FORWARD else StepState.SUCCEEDED
 
     def _step(self, host: str, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
-        direction = self.progress.direction
-        run = self.progress.runs[direction, host]
-        rows.set_step(self.conn, self.id, direction, run, step, state, self.at, epoch=1, problem=problem)
-        if step.name is StepName.DEPLOY and state is StepState.RUNNING:
-            rows.touch_run(self.conn, self.id, direction, host)
+        run = self._run(host)
+        rows.set_step(self.conn, self.id, run, step, state, self.at, epoch=1, problem=problem)
+        if step.key == step_names.DEPLOY and state is StepState.RUNNING:
+            rows.touch_run(self.conn, self.id, run)
 
-    def _effect(self, host: str, name: StepName) -> None:
-        plan = self._plan.hosts[host]
-        if name is StepName.CUT_TRAFFIC:
+    def _run(self, host: str) -> RunProgress:
+        return run_of(self.progress, host, self.progress.direction)
+
+    def _effect(self, host: str, name: str) -> None:
+        plan = plan_for(self._plan, host)
+        if name == step_names.CUT_TRAFFIC:
             self.set_weight(host, 0, owned=True)
-        elif name is StepName.DEPLOY:
-            rows.set_host(self.conn, self.scope.workspace_id, host, version=plan.to_version)
-        elif name is StepName.RESTORE_TRAFFIC and plan.restore_to:
+        elif name == step_names.DEPLOY:
+            rows.set_host(self.conn, self.scope.workspace_id, host, version=plan.after.version)
+        elif name == step_names.RESTORE_TRAFFIC and plan.restore_to:
             self.set_weight(host, plan.restore_to[0].weight, owned=False)
 
     def _end(self, host: str, state: RunState, problem: Problem | None = None) -> None:
-        direction = self.progress.direction
-        rows.end_run(self.conn, self.id, direction, self.progress.runs[direction, host], state, self.at, problem)
+        rows.end_run(self.conn, self.id, self._run(host), state, self.at, problem)
         deployed = "deployed" if state is RunState.SUCCEEDED else "deploy_failed"
         rows.set_host(self.conn, self.scope.workspace_id, host, state=deployed)
 
     def set_weight(self, host: str, weight: int, *, owned: bool) -> None:
         line = next(line for line in self.progress.weights if line.mount.host == host)
-        values = {"intended": weight, "asked": weight, "confirmed": weight, "confirmed_at": self.at, "owned": owned}
+        values = {"asked": weight, "confirmed": weight, "confirmed_at": self.at, "owned": owned}
         key = (t.weight.c.order_id == self.id, t.weight.c.host == host)
         conn = self.conn
         conn.execute(sa.update(t.weight).where(*key).values(**values, verified=str(Verified.YES)))
@@ -318,12 +314,8 @@ class OrderStory:
     def succeed(self) -> None:
         self.node("finish", NodeState.SUCCEEDED)
         self.state(OrderState.SUCCEEDED)
-        instance = t.service_instance.c.id == self.instance
-        version = self.progress.spec.version
-        self.conn.execute(sa.update(t.service_instance).where(instance).values(current_version=version))
-        _insert(
-            self.conn, t.succeeded_version, service_instance_id=self.instance, version=version, order_id=self.id, at=self.at
-        )  # fmt: skip
+        for app in self.progress.apps:
+            rows.record_success(self.conn, self.id, app.service_instance_id, app.to_version, self.at)
 
     @property
     def _plan(self) -> Plan:
@@ -361,7 +353,7 @@ def _beta_running(story: OrderStory) -> None:
     story.begin_group("beta")
     first, second = plan.node("beta").hosts
     story.run_host(first)
-    story.run_host(second, upto=StepName.DEPLOY)
+    story.run_host(second, upto=step_names.DEPLOY)
 
 
 def _waiting_at_beta_gate(story: OrderStory) -> None:
@@ -377,8 +369,8 @@ def _group_running(story: OrderStory) -> None:
     story.begin_group("group-1")
     first, second, third = story.progress.plan.node("group-1").hosts  # type: ignore[union-attr]
     story.run_host(first)
-    story.run_host(second, upto=StepName.DOWNLOAD_PACKAGE)
-    story.run_host(third, upto=StepName.CHECK_HEALTH)
+    story.run_host(second, upto=step_names.DOWNLOAD_PACKAGE)
+    story.run_host(third, upto=step_names.CHECK_HEALTH)
 
 
 def _halted(story: OrderStory) -> None:
@@ -389,7 +381,7 @@ def _halted(story: OrderStory) -> None:
     for host in hosts[:-1]:
         story.run_host(host)
     problem = health_problem(hosts[-1])
-    story.run_host(hosts[-1], upto=StepName.CHECK_HEALTH, fails=problem)
+    story.run_host(hosts[-1], upto=step_names.CHECK_HEALTH, fails=problem)
     story.node("group-1", NodeState.HALTED)
     story.state(OrderState.HALTED, problem)
 
@@ -409,7 +401,7 @@ def _halted_late(story: OrderStory) -> None:
     for host in well:
         story.run_host(host)
     problem = health_problem(sick)
-    story.run_host(sick, upto=StepName.CHECK_HEALTH, fails=problem)
+    story.run_host(sick, upto=step_names.CHECK_HEALTH, fails=problem)
     story.node(late.key, NodeState.HALTED)
     story.state(OrderState.HALTED, problem)
 
@@ -419,10 +411,10 @@ def _retrying(story: OrderStory) -> None:
     _halted(story)
     failed = next(run for run in story.progress.runs.values() if run.state is RunState.FAILED)
     story.pass_time(30)
-    rows.retry_run(story.conn, story.id, Direction.FORWARD, failed, story.at)
+    rows.retry_run(story.conn, story.id, failed, story.at)
     story.node("group-1", NodeState.RUNNING)
     story.state(OrderState.RUNNING)
-    story.run_host(failed.host, upto=StepName.DEPLOY)
+    story.run_host(failed.host, upto=step_names.DEPLOY)
 
 
 def _paused(story: OrderStory) -> None:
@@ -437,7 +429,7 @@ def _rolling_back(story: OrderStory) -> None:
     plan = story.turn_back(OrderState.ROLLING_BACK, "health does not pass on 2.0.0")
     first = next(node for node in plan.nodes if node.kind.runs_hosts)
     story.begin_group(first.key)
-    story.run_host(first.hosts[0], upto=StepName.DEPLOY)
+    story.run_host(first.hosts[0], upto=step_names.DEPLOY)
 
 
 def _rolled_back(story: OrderStory) -> None:
@@ -461,11 +453,11 @@ def _left_behind(story: OrderStory) -> None:
     """Cancelled, and one host never got well: it keeps weight 0."""
     _halted(story)
     plan = story.turn_back(OrderState.CANCELLING, "the wrong version")
-    story.run_host(HOSTS[2], upto=StepName.CHECK_HEALTH, fails=health_problem(HOSTS[2]))
+    story.run_host(HOSTS[2], upto=step_names.CHECK_HEALTH, fails=health_problem(HOSTS[2]))
     for node in plan.nodes:
         story.node(node.key, NodeState.SUCCEEDED)
     story.state(OrderState.CANCELLED)
-    rows.release_weights(story.conn, story.id, decided=())
+    rows.let_go_of_weights(story.conn, story.id, decided=())
 
 
 def _succeeded(story: OrderStory) -> None:
@@ -496,10 +488,10 @@ SITUATIONS: dict[str, Callable[[OrderStory], None]] = {
 }
 
 
-def release_spec(**values: object) -> ReleaseSpec:
+def release_spec(**values: Any) -> OrderSpec:
     """The release of trade-core 2.0.0 with Beta on hz-01 and hz-05 and two groups of three."""
-    spec = ReleaseSpec(app=APP, version=VERSION, title="release 2.0.0", beta=True, beta_hosts=("hz-01", "hz-05"))
-    return replace(spec, **values)  # type: ignore[arg-type]
+    wanted = {"app": APP, "version": VERSION, "title": "release 2.0.0", "beta": True, "beta_hosts": ("hz-01", "hz-05")}
+    return make_spec(**{**wanted, **values})
 
 
 def ran_before(store: Store, order_id: int, host: str, version: str, *, succeeded: Iterable[str]) -> None:
@@ -507,24 +499,31 @@ def ran_before(store: Store, order_id: int, host: str, version: str, *, succeede
     with store.writing() as conn:
         progress = rows.load_progress(conn, order_id)
         assert progress.plan is not None
-        hosts = dict(progress.plan.hosts)
-        hosts[host] = replace(hosts[host], from_version=version)
-        rows.update_order(conn, order_id, NOW, plan=encode_plan(replace(progress.plan, hosts=hosts)))
+        nodes = tuple(
+            replace(
+                node,
+                runs=tuple(
+                    replace(run, before=replace(run.before, version=version)) if run.host == host else run
+                    for run in node.runs
+                ),
+            )
+            for node in progress.plan.nodes
+        )
+        rows.update_order(conn, order_id, NOW, plan=encode_plan(replace(progress.plan, nodes=nodes)))
         app_id = conn.execute(sa.select(t.package.c.app_id).where(t.package.c.version == VERSION)).scalars().first()
         for at, each in enumerate(succeeded):
             known = sa.select(t.package.c.id).where(t.package.c.app_id == app_id, t.package.c.version == each)
             if conn.execute(known).first() is None:
                 conn.execute(sa.insert(t.package).values(app_id=app_id, version=each, bucket="lab", key=each))
-            values = {"service_instance_id": progress.service_instance_id, "version": each, "at": NOW + at}
-            conn.execute(sa.insert(t.succeeded_version).values(**values))
+            rows.record_success(conn, order_id, progress.apps[0].service_instance_id, each, NOW + at)
 
 
-def seed_order(store: Store, situation: str, spec: ReleaseSpec | None = None) -> int:
+def seed_order(store: Store, situation: str, spec: OrderSpec | None = None) -> int:
     """An order of acme / prod / trade-core in one of SITUATIONS (`seed_fleet` comes first); returns its id."""
     traffic = TrafficMode.GRAY if situation == "waiting_at_gray_gate" else TrafficMode.SNAPSHOT
     with store.writing() as conn:
         story = OrderStory(conn, spec or release_spec(traffic=traffic))
         SITUATIONS[situation](story)
-        if story.progress.kind is OrderKind.RELEASE:
+        if story.progress.kind == "release":
             rows.update_order(conn, story.id, story.at, epoch=1, engine_id="engine-1")
         return story.id

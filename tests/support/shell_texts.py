@@ -18,11 +18,11 @@ from engine.catalogue.models import ScriptName
 from engine.domain.fleet import Host, ObjectRef, Package, StackParameter, TechStack
 from engine.ports import Job
 from engine.remote import program
-from engine.steps.context import ReleaseContext
+from engine.steps.context import StepContext
 from engine.steps.drain import drain_script
 from engine.steps.health_now import health_now
 from engine.steps.host_check import host_check_script
-from engine.steps.release import BUILDERS
+from engine.steps.registry import STEPS, remote_step
 
 ROOT = Path(__file__).parents[2]
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
@@ -52,7 +52,7 @@ def _is_script(path: Path) -> bool:
 def built() -> Iterator[tuple[str, str]]:
     """The parts keep their comments here, and with them shellcheck's directives."""
     for name, context in _contexts():
-        steps = tuple(build(context) for build in BUILDERS.values())
+        steps = tuple(remote_step(row.plan, context) for row in STEPS.values() if row.remote is not None)
         for step in steps:
             given = "".join(f"{variable}={quote(value)}\n" for variable, value in step.secrets.items())
             yield f"{name} step {step.name}", given + step.body
@@ -81,7 +81,7 @@ _HOST = Host(
 _ARCHIVE = ObjectRef("r", "b", "s.tar.gz", 1024, sha256="a" * 64)
 
 
-def _contexts() -> Iterator[tuple[str, ReleaseContext]]:
+def _contexts() -> Iterator[tuple[str, StepContext]]:
     """With everything a stack may have, and with as little as it may have."""
     scripts = {name: f"bin/{name}.sh" for name in get_args(ScriptName)}
     whole = TechStack(
@@ -95,11 +95,11 @@ def _contexts() -> Iterator[tuple[str, ReleaseContext]]:
     )
     package = Package("shop", "2.0.0", ObjectRef("r", "b", "p.tar.gz", 10, crc64="1"))
     url = "https://b.oss/x?a=%20b"
-    rich = ReleaseContext(_HOST, whole, "shop", "2.0.0", package, url, url, url, requires_staragent=True)
+    rich = StepContext(_HOST, whole, "shop", "2.0.0", package, url, url, url, requires_staragent=True)
     bare = TechStack("python-web", "1.0", replace(_ARCHIVE, sha256="", size=-1), {"deploy": "bin/deploy.sh"})
     plain = replace(package, object=ObjectRef("r", "b", "p.bin", etag="A" * 32))
     yield "rich", rich
-    yield "bare", ReleaseContext(_HOST, bare, "shop", "2.0.0", plain, url, "", url)
+    yield "bare", StepContext(_HOST, bare, "shop", "2.0.0", plain, url, "", url)
 
 
 def complaints() -> str:

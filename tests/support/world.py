@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.domain import step_names
 from engine.domain.archive import Member, MemberKind
 from engine.domain.fleet import Host, MountWeight, ObjectRef, Region, ServerGroup
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import Health, StepName
+from engine.domain.states import Health
 from engine.ports import (
     BalancerBusy,
     BalancerError,
@@ -132,16 +133,14 @@ class SimRemote:
     """Hosts on which every step succeeds at once, unless `failing` says otherwise or `hanging` keeps one running."""
 
     check: bytes = HOST_CHECK
-    failing: set[tuple[str, StepName]] = field(default_factory=set)
+    failing: set[tuple[str, str]] = field(default_factory=set)
     unreachable: set[str] = field(default_factory=set)
     unreadable: set[tuple[str, str]] = field(default_factory=set)  # (host, job) whose log lost its end
-    hanging: set[tuple[str, StepName]] = field(default_factory=set)
+    hanging: set[tuple[str, str]] = field(default_factory=set)
     silent_health: set[str] = field(default_factory=set)  # whose health check outside of a job loses its link
-    vanishing: set[tuple[str, StepName]] = field(
-        default_factory=set
-    )  # the host is restarted in the middle of that step
+    vanishing: set[tuple[str, str]] = field(default_factory=set)  # the host is restarted in the middle of that step
     scripts: list[tuple[str, str]] = field(default_factory=list)  # (host, script)
-    effects: Counter[tuple[str, str, StepName]] = field(default_factory=Counter)  # (host, job key, step) → times done
+    effects: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (host, job key, step) → times done
     records: dict[tuple[str, str], list[JobEvent]] = field(default_factory=dict)  # what the job did, kept on the host
     stopped: set[tuple[str, str]] = field(default_factory=set)
     epochs: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -163,7 +162,7 @@ class SimRemote:
         if "ck_ask" in script:  # a health check outside of any job
             if host.name in self.silent_health:
                 return RemoteResult(None, b"")
-            failed = (host.name, StepName.CHECK_HEALTH) in self.failing
+            failed = (host.name, step_names.CHECK_HEALTH) in self.failing
             return RemoteResult(int(failed), b"HEALTH CHECK NOT PASSED" if failed else b"health check passed")
         return RemoteResult(0, self.check)
 
@@ -187,8 +186,8 @@ class SimRemote:
         record.append(JobEnded(False, len(record)))
         yield record[-1]
 
-    async def _do(self, job: Job, name: StepName, record: list[JobEvent]) -> AsyncIterator[JobEvent]:
-        if not any(isinstance(event, StepStarted) and event.step is name for event in record):
+    async def _do(self, job: Job, name: str, record: list[JobEvent]) -> AsyncIterator[JobEvent]:
+        if not any(isinstance(event, StepStarted) and event.step == name for event in record):
             self.effects[job.host.name, job.key, name] += 1
             record.append(StepStarted(name, 0.0, len(record)))
             yield record[-1]

@@ -13,21 +13,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from engine.api import Api, ApiError, ReleaseRefused
-from engine.domain.orders import ReleaseSpec
+from engine.api import Api, ApiError, OrderRefused
+from engine.domain import step_names
+from engine.domain.message import message
+from engine.domain.orders import OrderSpec
 from engine.domain.states import (
     Act,
     CommandState,
     Direction,
     NodeState,
-    OrderKind,
     OrderState,
     RunState,
     StackStatus,
-    StepName,
     Strategy,
     TrafficMode,
 )
+from engine.kinds.release import release_spec as any_release
 from engine.reading.events import sentence
 from engine.store import tables as t
 from engine.store.orders import load_progress
@@ -139,11 +140,11 @@ def test_a_halted_order_in_one_snapshot(api: Api, store: Store) -> None:
     hosts = {host.name: host for host in order.hosts}
     failed = hosts["hz-03"]
     assert (failed.state, failed.step, failed.version, failed.weights[0].confirmed) == (
-        RunState.FAILED, StepName.CHECK_HEALTH, "2.0.0", 0,
+        RunState.FAILED, step_names.CHECK_HEALTH, "2.0.0", 0,
     )  # fmt: skip
     assert failed.problem is not None
     assert failed.problem.evidence.startswith("passed:false")
-    assert failed.log_path.endswith(f"/{order.id}/hz-03.forward-1.log")
+    assert failed.log_path.endswith(f"/{order.id}/hz-03.forward-group-1-1.log")
     assert (hosts["hz-06"].state, hosts["hz-06"].steps, hosts["hz-06"].version) == (RunState.PENDING, (), "1.0.0")
     assert (order.balancers[0].hosts, order.balancers[0].in_service) == (8, 7)
     assert order.last_event == api.events(order_id=order.id)[-1].id
@@ -176,18 +177,18 @@ def test_every_situation_is_json_and_every_event_a_sentence(api: Api, store: Sto
 def test_an_order_read_again_shows_what_moved_meanwhile(api: Api, store: Store) -> None:
     order_id = seed_order(store, "beta_running")
     before = {host.name: host for host in api.order(*HERE, order_id).hosts}
-    assert before["hz-05"].step is StepName.DEPLOY
+    assert before["hz-05"].step == step_names.DEPLOY
     with store.writing() as conn:
         story = OrderStory.__new__(OrderStory)
         story.conn, story.id, story.at = conn, order_id, NOW
         story.set_weight("hz-02", 40, owned=False)
         conn.execute(sa.update(t.host).where(t.host.c.name == "hz-04").values(version="1.0.1"))
-        step = sa.and_(t.step.c.order_id == order_id, t.step.c.host == "hz-05", t.step.c.name == "deploy")
+        step = sa.and_(t.step.c.order_id == order_id, t.step.c.host == "hz-05", t.step.c.key == "deploy")
         conn.execute(sa.update(t.step).where(step).values(state="succeeded", ended_at=NOW))
     after = {host.name: host for host in api.order(*HERE, order_id).hosts}
     assert after["hz-02"].weights[0].confirmed == 40
     assert after["hz-04"].version == "1.0.1"
-    assert [s.state for s in after["hz-05"].steps if s.name is StepName.DEPLOY] == ["succeeded"]
+    assert [s.state for s in after["hz-05"].steps if s.name == step_names.DEPLOY] == ["succeeded"]
     assert after["hz-01"] == before["hz-01"]
 
 
@@ -211,8 +212,9 @@ def test_events_are_read_on_from_the_last_one_seen(api: Api, store: Store) -> No
         ("command", {"act": "cancel", "operator": "bob", "state": "accepted", "reason": "wrong"},
          "bob: cancel accepted (wrong)"),
         ("engine", {"engine": "e2", "epoch": 3}, "engine e2 took the order over (epoch 3)"),
-        ("node", {"key": "beta-confirm", "kind": "gate", "number": 0, "state": "succeeded", "was": "waiting", "by": "bob"},
-         "beta-confirm: confirmed by bob"),
+        ("node", {"key": "beta-confirm", "label": message("Beta confirm").to_json(), "state": "succeeded", "was": "waiting",
+                  "by": "bob"},
+         "Beta confirm: confirmed by bob"),
         ("of_the_future", {}, "event of_the_future"),
     ],
 )  # fmt: skip
@@ -228,7 +230,7 @@ def test_an_engine_that_fell_silent_is_not_alive(api: Api, store: Store) -> None
     assert not api.engine_alive()
     set_heartbeat(store, NOW - 1)
     assert api.engine_alive()
-    assert "Beta runs (1 of 2 hosts done)" in str(api.order(*HERE, order_id).next)
+    assert "Beta group runs (1 of 2 hosts done)" in str(api.order(*HERE, order_id).next)
 
 
 # -------------------------------------------------------------------------------------------------------------- releasing
@@ -240,7 +242,7 @@ def test_a_preview_shows_the_groups_and_the_capacity_curve(api: Api) -> None:
     assert [(p.node, p.in_service) for p in preview.capacity] == [
         ("initialise", 8), ("beta", 6), ("beta-confirm", 8), ("group-1", 5), ("group-2", 5), ("finish", 8),
     ]  # fmt: skip
-    assert (preview.floor, preview.lowest_in_service, preview.from_version) == (4, 5, "1.0.0")
+    assert (preview.floor, preview.lowest_in_service, preview.apps[0].from_version) == (4, 5, "1.0.0")
     notes = " ".join(map(str, preview.notes))
     assert "RPC and messages go on" in notes
     assert "no order has read these weights yet" in notes
@@ -261,20 +263,20 @@ def test_a_preview_counts_with_the_weights_read_last(api: Api, store: Store) -> 
         (release_spec(beta=False, beta_hosts=(), groups=1), ["floor_broken"]),
         (release_spec(traffic=TrafficMode.PRESET, preset_weights={"hz-01": 0, "hz-77": 5}),
          ["preset_weight_out_of_range", "preset_host_unknown", "preset_weight_missing"]),
-        (release_spec(kind=OrderKind.ROLLBACK, version="3.0.0"), ["rollback_never_succeeded", "reason_missing"]),
+        (release_spec(kind="rollback", version="3.0.0"), ["rollback_never_succeeded", "reason_missing"]),
         (release_spec(parallelism=0, max_failures=-1), ["parallelism_out_of_range", "number_negative"]),
-        (ReleaseSpec(app="ledger", version="1.0.0", groups=1, kind=OrderKind.ROLLBACK, reason="bad"),
+        (any_release("ledger", "1.0.0", groups=1, kind="rollback", reason="bad"),
          ["rollback_never_succeeded"]),
     ],
 )  # fmt: skip
 def test_everything_that_forbids_a_release_is_named_at_once(
-    api: Api, store: Store, spec: ReleaseSpec, codes: list[str]
+    api: Api, store: Store, spec: OrderSpec, codes: list[str]
 ) -> None:
     assert [problem.code for problem in api.preview(*HERE, spec).problems] == codes
-    with pytest.raises(ReleaseRefused) as caught:
-        api.create_release(*HERE, spec)
+    with pytest.raises(OrderRefused) as caught:
+        api.create_order(*HERE, spec)
     assert [problem.code for problem in caught.value.problems] == codes
-    assert caught.value.problem.code == "release_refused"
+    assert caught.value.problem.code == "order_refused"
     with store.reading() as conn:
         for table in (t.order, t.event, t.audit):
             assert conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 0
@@ -300,7 +302,7 @@ def test_an_app_without_a_place_here_is_said_so(api: Api) -> None:
 
 def test_a_created_release_is_initialising_and_audited(api: Api, store: Store) -> None:
     spec = release_spec(beta=False, beta_hosts=(), groups=1, override_reason="one host is enough at night")
-    order = api.order(*HERE, api.create_release(*HERE, spec))
+    order = api.order(*HERE, api.create_order(*HERE, spec))
     assert (order.state, order.created_by, order.nodes[0].state) == (
         OrderState.INITIALISING,
         "alice",
@@ -310,7 +312,7 @@ def test_a_created_release_is_initialising_and_audited(api: Api, store: Store) -
     with store.reading() as conn:
         audit = conn.execute(sa.select(t.audit)).one()
     assert (audit.operator, audit.act, audit.reason) == ("alice", "create_release", "one host is enough at night")
-    assert audit.after["version"] == "2.0.0"
+    assert audit.after["what"]["data"]["apps"][0]["version"] == "2.0.0"
     assert [event.kind for event in api.events(order_id=order.id)] == ["order"]
 
 
@@ -319,7 +321,7 @@ def test_of_two_releases_at_the_same_moment_one_is_made(api: Api) -> None:
 
     def create() -> None:
         try:
-            made.append(api.create_release(*HERE, release_spec()))
+            made.append(api.create_order(*HERE, release_spec()))
         except ApiError as error:
             made.append(error.problem.code)
 
@@ -328,7 +330,7 @@ def test_of_two_releases_at_the_same_moment_one_is_made(api: Api) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(map(str, made))[1:] == ["release_refused"] * 3
+    assert sorted(map(str, made))[1:] == ["order_refused"] * 3
     assert len(api.orders(*HERE)) == 1
 
 
@@ -337,7 +339,7 @@ def test_a_rollback_of_an_ended_order_is_an_order_of_its_own(api: Api, store: St
     assert refusal(lambda: api.send(*HERE, ended, Act.ROLL_BACK, reason="bad")) == "order_ended"
     succeed(store, "2.0.0")
     order = api.order(*HERE, api.create_rollback(*HERE, ended, reason="bad figures"))
-    assert (order.kind, order.version, order.reason) == (OrderKind.ROLLBACK, "1.0.0", "bad figures")
+    assert (order.kind, order.versions, order.reason) == ("rollback", "1.0.0", "bad figures")
 
 
 def succeed(store: Store, version: str) -> None:
@@ -384,7 +386,7 @@ def test_a_rollback_order_below_the_floor_asks_why(api: Api, store: Store) -> No
         conn.execute(sa.update(t.order).values(state="failed"))
     meaning = api.consequence(*HERE, order_id, Act.ROLL_BACK)
     assert (meaning.allowed, meaning.asks_override) == (True, True)
-    assert refusal(lambda: api.create_rollback(*HERE, order_id, reason="bad")) == "release_refused"
+    assert refusal(lambda: api.create_rollback(*HERE, order_id, reason="bad")) == "order_refused"
     assert api.create_rollback(*HERE, order_id, reason="bad", override_reason="nobody is awake")
 
 

@@ -258,7 +258,7 @@ def test_the_exit_code_of_following_says_done_failed_or_waiting() -> None:
     codes = {state: of_order(state) for state in OrderState}
     assert [state for state, code in codes.items() if code == 0] == [OrderState.SUCCEEDED]
     assert {state for state, code in codes.items() if code == 3} == {
-        OrderState.DRAFT, OrderState.READY, OrderState.WAITING, OrderState.HALTED,
+        OrderState.READY, OrderState.WAITING, OrderState.HALTED,
     }  # fmt: skip
 
 

@@ -11,15 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from engine.domain.fleet import Mount, MountWeight, ServerGroup
-from engine.domain.orders import ReleaseSpec
 from engine.domain.states import Verified
+from engine.kinds.release import release_spec
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.pacing import Turns
-from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.store import Store
 from tests.support.fleet_rows import GROUP, insert_fleet
+from tests.support.orders import make_order
 from tests.support.world import SimBalancer, SimClock
 
 
@@ -62,7 +62,7 @@ class Desk:
                 sa.insert(t.weight_call), [row | {"port": 80, "asked": asked, "before": 100, "epoch": 0, "at": 1.0}]
             )
             line = sa.update(t.weight).where(t.weight.c.host == host)
-            conn.execute(line.values(intended=asked, asked=asked, owned=True, verified=None))
+            conn.execute(line.values(asked=asked, owned=True, verified=None))
 
     def line(self, host: str) -> sa.Row:
         return next(row for row in self.rows(t.weight) if row.host == host and row.vserver_group_id == "rsp-1")
@@ -87,10 +87,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 def insert_order(conn: sa.Connection) -> int:
     fleet = insert_fleet(conn, 2)
-    order_id = rows.insert_order(
-        conn, workspace_id=fleet.workspace_id, service_instance_id=fleet.service_instance_id,
-        spec=ReleaseSpec("shop", "2"), title="", created_by="alice", now=1.0,
-    )  # fmt: skip
+    order_id = make_order(conn, fleet.workspace_id, release_spec("shop", "2"), created_by="alice", now=1.0)
     lines = [
         {"order_id": order_id, "balancer_id": "lb-1", "vserver_group_id": "rsp-1", "host": mount(n).host, "port": 80,
          "server_id": mount(n).server_id, "region": "cn-hangzhou", "recorded": 100}

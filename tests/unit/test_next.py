@@ -8,23 +8,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ServerGroup
-from engine.domain.orders import ReleaseSpec
+from engine.domain.fleet import Host, Mount, MountWeight, ServerGroup
+from engine.domain.orders import OrderApp
 from engine.domain.progress import NodeProgress, OrderProgress, RunProgress, WeightLine
-from engine.domain.states import (
-    Direction,
-    Health,
-    HostState,
-    NodeState,
-    OrderKind,
-    OrderState,
-    RunState,
-    StepName,
-    Verified,
-)
+from engine.domain.states import Direction, Health, HostState, NodeState, OrderState, RunState, Verified
+from engine.kinds.registry import plan_of
+from engine.kinds.release import release_spec
 from engine.plan.back import plan_cancel
 from engine.plan.next import decide, may_leave
-from engine.plan.release import plan_release
+from tests.support.facts import facts_of
 
 GROUP = ServerGroup("cn-hangzhou", "lb-1", "rsp-1")
 NAMES = tuple(f"h{number}" for number in range(8))
@@ -39,8 +31,8 @@ def order(
         for name in NAMES
     )
     recorded = tuple(MountWeight(Mount(name, f"i-{name}", GROUP, 80), 100) for name in NAMES)
-    asked = ReleaseSpec("shop", "2", **spec)  # type: ignore[arg-type]
-    plan = plan_release(asked, Fleet("shop", "1", ("1",), hosts, recorded, 50))
+    asked = release_spec("shop", "2", **spec)  # type: ignore[arg-type]
+    plan = plan_of(asked, facts_of(hosts, recorded, version="1"))
     node_of = {host: node.key for node in plan.nodes for host in node.hosts}
     lines = tuple(
         WeightLine(
@@ -55,16 +47,28 @@ def order(
     )
     states = {name: runs.get(name, RunState.PENDING) for name in NAMES}
     return OrderProgress(
-        id=1, workspace_id=1, service_instance_id=1, kind=OrderKind.RELEASE, title="", state=OrderState.RUNNING,
+        id=1, workspace_id=1, apps=(OrderApp(1, "shop", "1", "2"),), kind="release", title="", state=OrderState.RUNNING,
         direction=Direction.FORWARD, spec=asked, plan=plan, back_plan=None,
         nodes={(Direction.FORWARD, key): NodeProgress(key, state) for key, state in nodes.items()},
         runs={
-            (Direction.FORWARD, name): RunProgress(name, node_of[name], state, 1, "1", "2")
-            for name, state in states.items()
+            run.key: run
+            for run in (
+                RunProgress(Direction.FORWARD, node_of[name], name, state, 1, "1", "2") for name, state in states.items()
+            )
         },
         weights=lines, paused=False, parallelism=asked.parallelism, epoch=1, problems=(), problem=None, reason="",
         created_by="alice", created_at=0.0, started_at=0.0, ended_at=None,
     )  # fmt: skip
+
+
+def starts(progress: OrderProgress) -> tuple[str, ...]:
+    return tuple(run.host for run in decide(progress).start)
+
+
+def leaving(progress: OrderProgress, hosts: list[str]) -> list[str]:
+    """Of these, in this order, those that may."""
+    runs = {run.host: run for run in progress.runs.values()}
+    return [run.host for run in may_leave(progress, [runs[host] for host in hosts])]
 
 
 FIRST_RUNS = {"initialise": NodeState.SUCCEEDED, "group-1": NodeState.RUNNING}
@@ -74,15 +78,15 @@ SECOND_RUNS = {"initialise": NodeState.SUCCEEDED, "group-1": NodeState.SUCCEEDED
 def test_while_a_host_of_an_earlier_group_is_tried_again_the_later_group_starts_nobody() -> None:
     runs = dict.fromkeys(NAMES[1:4], RunState.SUCCEEDED)  # h0 failed before its cut and is tried again
     progress = order(runs, {}, SECOND_RUNS, max_failures=1)
-    assert decide(progress).start == ("h0",)
+    assert starts(progress) == ("h0",)
 
 
 def test_a_host_that_is_tried_again_begins_although_another_of_its_group_still_stands_failed() -> None:
     progress = order({"h0": RunState.FAILED}, {"h0": 0}, {**FIRST_RUNS, "group-1": NodeState.HALTED}, max_failures=0)
-    assert decide(progress).start == ()
-    again = {key: replace(run, attempt=2) if key[1] == "h1" else run for key, run in progress.runs.items()}
+    assert starts(progress) == ()
+    again = {key: replace(run, attempt=2) if run.host == "h1" else run for key, run in progress.runs.items()}
     decision = decide(replace(progress, runs=again, state=OrderState.HALTED))
-    assert decision.start == ("h1",)
+    assert [run.host for run in decision.start] == ["h1"]
     assert decision.nodes["group-1"] is NodeState.RUNNING
     assert decision.order is OrderState.RUNNING
 
@@ -91,7 +95,7 @@ def test_a_host_without_traffic_does_not_wait_behind_hosts_that_the_floor_holds(
     runs = dict.fromkeys(NAMES[:4], RunState.SUCCEEDED)
     out = dict.fromkeys(["h0", "h1", "h2", "h7"], 0)  # the service stands at its floor
     progress = replace(order(runs, out, SECOND_RUNS), parallelism=1)
-    assert decide(progress).start == ("h7",)
+    assert starts(progress) == ("h7",)
 
 
 def test_a_host_that_only_gets_its_weight_back_needs_no_room() -> None:
@@ -104,8 +108,9 @@ def test_a_host_that_only_gets_its_weight_back_needs_no_room() -> None:
     assert cancelling.back_plan is not None
     groups = [node.hosts for node in cancelling.back_plan.nodes if node.kind.runs_hosts]
     assert groups == [("h0", "h1", "h2", "h3")]
-    assert all(StepName.CUT_TRAFFIC not in plan.steps for plan in cancelling.back_plan.hosts.values())
-    assert may_leave(cancelling, NAMES[:4]) == list(NAMES[:4])
+    assert not any(run.leaves for run in cancelling.back_plan.run_of.values())
+    runs = [RunProgress(Direction.BACK, "back-1", name, RunState.PENDING, 1, "1", "2") for name in NAMES[:4]]
+    assert may_leave(cancelling, runs) == runs
 
 
 @given(
@@ -121,7 +126,7 @@ def test_whatever_the_rows_say_no_decision_takes_the_service_below_its_floor(
         progress = order(runs, weights, nodes, max_failures=max_failures, parallelism=parallelism)
         gone = {name for name, state in runs.items() if state is RunState.RUNNING}
         serving = {line.mount.host for line in progress.weights if line.believed > 0} - gone
-        started = set(decide(progress).start)
+        started = set(starts(progress))
         assert not started & serving or len(serving - started) >= 4
         assert len(started) <= max(0, parallelism - len(gone))
 
@@ -136,12 +141,12 @@ def unwell(progress: OrderProgress, *hosts: str) -> OrderProgress:
 
 def test_a_host_that_does_not_answer_is_taken_first_and_costs_nothing() -> None:
     progress = unwell(order({}, {}, FIRST_RUNS, groups=2, parallelism=2), "h3")
-    assert decide(progress).start == ("h3", "h0")
-    assert may_leave(progress, ["h0", "h1", "h2", "h3"]) == ["h0", "h1", "h2", "h3"]
+    assert starts(progress) == ("h3", "h0")
+    assert leaving(progress, ["h0", "h1", "h2", "h3"]) == ["h0", "h1", "h2", "h3"]
 
 
 def test_hosts_that_died_are_not_counted_for_those_that_are_to_leave() -> None:
     progress = unwell(order({}, {}, FIRST_RUNS, groups=2), "h4", "h5", "h6")
-    assert may_leave(progress, ["h0", "h1"]) == ["h0"]
-    assert may_leave(unwell(progress, "h4", "h5", "h6", "h7"), ["h0", "h1"]) == []
-    assert may_leave(unwell(progress, "h4", "h5", "h6", "h7"), ["h4", "h0"]) == ["h4"]
+    assert leaving(progress, ["h0", "h1"]) == ["h0"]
+    assert leaving(unwell(progress, "h4", "h5", "h6", "h7"), ["h0", "h1"]) == []
+    assert leaving(unwell(progress, "h4", "h5", "h6", "h7"), ["h4", "h0"]) == ["h4"]

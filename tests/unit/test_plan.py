@@ -7,12 +7,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.fleet import Fleet, Host, Mount, MountWeight, ServerGroup
-from engine.domain.orders import ReleaseSpec
+from engine.domain.fleet import Facts, Host, Mount, MountWeight, ServerGroup
+from engine.domain.message import message
+from engine.domain.orders import HostIs, HostPlan, PlanNode
 from engine.domain.states import Health, HostState, NodeKind, Strategy, TrafficMode
+from engine.kinds.registry import plan_of
+from engine.kinds.release import STEPS, release_spec
 from engine.plan.capacity import capacity
 from engine.plan.grouping import default_floor, pick_beta, split_evenly, split_into_groups
-from engine.plan.release import plan_release
+from tests.support.facts import facts_of
 
 GROUP = ServerGroup("cn-hangzhou", "lb-1", "rsp-1")
 
@@ -21,9 +24,18 @@ def host(name: str, centre: str = "hz-a", cell: str = "c1", state: HostState = H
     return Host(name, "127.0.0.1", 22, "admin", centre, cell, f"i-{name}", state=state, version="1.0.0")
 
 
-def fleet(hosts: list[Host], weight: int = 100, floor_percent: int = 50) -> Fleet:
+def fleet(hosts: list[Host], weight: int = 100, floor_percent: int = 50, objects: str = "") -> Facts:
     weights = tuple(MountWeight(Mount(h.name, h.server_id, GROUP, 80), weight) for h in hosts)
-    return Fleet("shop", "1.0.0", ("1.0.0",), tuple(hosts), weights, floor_percent)
+    return facts_of(hosts, weights, floor_percent=floor_percent, objects=objects)
+
+
+def node(key: str, needs: tuple[str, ...], *hosts: str) -> PlanNode:
+    """A group whose hosts are cut and get back what they had."""
+    is_ = HostIs("1.0.0", HostState.DEPLOYED)
+    runs = (
+        HostPlan(h, "shop", STEPS, (), (), is_, is_, HostState.DEPLOYED, HostState.DEPLOY_FAILED, (), ()) for h in hosts
+    )
+    return PlanNode(key, NodeKind.GROUP, needs, message("{key}", key=key), tuple(runs))
 
 
 def eight_hosts() -> list[Host]:
@@ -62,7 +74,7 @@ def test_beta_takes_one_healthy_host_of_each_data_centre(seed: int) -> None:
 
 
 def test_beta_goes_first_and_its_gate_stands_before_every_group() -> None:
-    plan = plan_release(ReleaseSpec("shop", "2.0.0", beta=True, seed=1), fleet(eight_hosts()))
+    plan = plan_of(release_spec("shop", "2.0.0", beta=True, seed=1), fleet(eight_hosts()))
     assert [node.key for node in plan.nodes] == ["initialise", "beta", "beta-confirm", "group-1", "group-2", "finish"]
     assert plan.node("group-1").needs == ("beta-confirm",)
     beta = set(plan.node("beta").hosts)
@@ -70,31 +82,31 @@ def test_beta_goes_first_and_its_gate_stands_before_every_group() -> None:
 
 
 def test_release_ends_with_beta_when_beta_takes_all_hosts() -> None:
-    plan = plan_release(ReleaseSpec("shop", "2.0.0", beta=True), fleet([host("a", "hz-a"), host("b", "hz-b")]))
+    plan = plan_of(release_spec("shop", "2.0.0", beta=True), fleet([host("a", "hz-a"), host("b", "hz-b")]))
     assert [node.key for node in plan.nodes] == ["initialise", "beta", "beta-confirm", "finish"]
 
 
 def test_gray_gives_nothing_back_by_itself_and_gates_every_group() -> None:
-    spec = ReleaseSpec("shop", "2.0.0", traffic=TrafficMode.GRAY)
-    plan = plan_release(spec, fleet(eight_hosts()))
+    spec = release_spec("shop", "2.0.0", traffic=TrafficMode.GRAY)
+    plan = plan_of(spec, fleet(eight_hosts()))
     gates = [node for node in plan.nodes if node.kind is NodeKind.GATE]
     assert [gate.key for gate in gates] == ["group-1-confirm", "group-2-confirm"]
     assert all(gate.sliders for gate in gates)
-    assert all(host_plan.restore_to == () for host_plan in plan.hosts.values())
+    assert all(host_plan.restore_to == () for host_plan in plan.run_of.values())
 
 
 def test_preset_weights_replace_the_recorded_ones() -> None:
     hosts = eight_hosts()
-    spec = ReleaseSpec("shop", "2.0.0", traffic=TrafficMode.PRESET, preset_weights={h.name: 30 for h in hosts})
-    plan = plan_release(spec, fleet(hosts, weight=50))
-    assert {line.weight for host_plan in plan.hosts.values() for line in host_plan.restore_to} == {30}
-    assert {line.weight for host_plan in plan.hosts.values() for line in host_plan.recorded} == {50}
+    spec = release_spec("shop", "2.0.0", traffic=TrafficMode.PRESET, preset_weights={h.name: 30 for h in hosts})
+    plan = plan_of(spec, fleet(hosts, weight=50))
+    assert {line.weight for host_plan in plan.run_of.values() for line in host_plan.restore_to} == {30}
+    assert {line.weight for host_plan in plan.run_of.values() for line in host_plan.recorded} == {50}
 
 
 def test_one_group_breaks_the_production_floor_and_quick_groups_do_not() -> None:
-    one = plan_release(ReleaseSpec("shop", "2.0.0", strategy=Strategy.ONE_GROUP), fleet(eight_hosts()))
+    one = plan_of(release_spec("shop", "2.0.0", strategy=Strategy.ONE_GROUP), fleet(eight_hosts()))
     assert (one.floor, one.lowest_in_service, one.breaks_floor) == (4, 0, True)
-    quick = plan_release(ReleaseSpec("shop", "2.0.0", groups=2), fleet(eight_hosts()))
+    quick = plan_of(release_spec("shop", "2.0.0", groups=2), fleet(eight_hosts()))
     assert (quick.floor, quick.lowest_in_service, quick.breaks_floor) == (4, 4, False)
 
 
@@ -103,11 +115,11 @@ def test_hosts_that_a_preset_brings_into_service_count_for_the_groups_after_them
     weights = tuple(
         MountWeight(Mount(h.name, h.server_id, GROUP, 80), 0 if h.data_centre == "hz-a" else 100) for h in hosts
     )
-    fleet_of = Fleet("shop", "1.0.0", ("1.0.0",), tuple(hosts), weights, 50)
-    spec = ReleaseSpec("shop", "2.0.0", traffic=TrafficMode.PRESET, preset_weights={h.name: 80 for h in hosts})
-    plan = plan_release(spec, fleet_of)
+    fleet_of = facts_of(hosts, weights)
+    spec = release_spec("shop", "2.0.0", traffic=TrafficMode.PRESET, preset_weights={h.name: 80 for h in hosts})
+    plan = plan_of(spec, fleet_of)
     assert (plan.in_service, plan.floor, plan.lowest_in_service) == (4, 2, 4)
-    as_recorded = plan_release(ReleaseSpec("shop", "2.0.0"), fleet_of)
+    as_recorded = plan_of(release_spec("shop", "2.0.0"), fleet_of)
     assert as_recorded.lowest_in_service == 0
 
 
@@ -115,7 +127,8 @@ def test_capacity_counts_the_server_group_with_the_least_to_spare() -> None:
     hosts = eight_hosts()
     other = ServerGroup("cn-hangzhou", "lb-2")
     weights = [*fleet(hosts).weights, *(MountWeight(Mount(h.name, h.server_id, other), 10) for h in hosts[:2])]
-    found = capacity(weights, [[h.name for h in hosts[:2]]], floor=None, floor_percent=50)
+    nodes = [node("group-1", (), *(h.name for h in hosts[:2]))]
+    found = capacity(weights, nodes, floor=None, floor_percent=50)
     assert (found.in_service, found.lowest, found.floor) == (2, 0, 1)
 
 
@@ -128,11 +141,11 @@ def test_floor_is_rounded_up_and_at_least_one(in_service: int, percent: int) -> 
 
 @given(st.integers(0, 99))
 def test_a_changed_weight_changes_the_hash(weight: int) -> None:
-    spec = ReleaseSpec("shop", "2.0.0")
-    before, after = plan_release(spec, fleet(eight_hosts())), plan_release(spec, fleet(eight_hosts(), weight=weight))
+    spec = release_spec("shop", "2.0.0")
+    before, after = plan_of(spec, fleet(eight_hosts())), plan_of(spec, fleet(eight_hosts(), weight=weight))
     assert before.fleet_hash != after.fleet_hash
-    assert before.fleet_hash == plan_release(spec, fleet(eight_hosts())).fleet_hash
-    assert before.fleet_hash != plan_release(spec, fleet(eight_hosts()), "another package").fleet_hash
+    assert before.fleet_hash == plan_of(spec, fleet(eight_hosts())).fleet_hash
+    assert before.fleet_hash != plan_of(spec, fleet(eight_hosts(), objects="another package")).fleet_hash
 
 
 def test_what_does_not_answer_is_in_service_neither_before_nor_while_others_are_out() -> None:
@@ -140,9 +153,9 @@ def test_what_does_not_answer_is_in_service_neither_before_nor_while_others_are_
     fresh = fleet(hosts)
     down = {line.mount: Health.UNHEALTHY for line in fresh.weights if line.mount.host.startswith("hz-b")}
     unsure = {line.mount: Health.UNKNOWN for line in fresh.weights if line.mount.host == "hz-a-0"}
-    plan = plan_release(ReleaseSpec("shop", "2.0.0", groups=2), replace(fresh, health=down | unsure))
+    plan = plan_of(release_spec("shop", "2.0.0", groups=2), replace(fresh, health=down | unsure))
     assert (plan.in_service, plan.floor, plan.lowest_in_service) == (3, 2, 0)
-    assert plan_release(ReleaseSpec("shop", "2.0.0", groups=2), fresh).lowest_in_service == 4
+    assert plan_of(release_spec("shop", "2.0.0", groups=2), fresh).lowest_in_service == 4
 
 
 def test_beta_takes_a_host_that_answers() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.states import StepName
+from engine.domain import step_names
 from engine.ports import JobEvent, LogBytes, StepEnded, StepStarted
 from engine.remote.log_events import LastWord, LogEvents
 
@@ -42,7 +42,7 @@ def test_records_and_output_are_told_apart_however_the_log_is_cut(
     log = before + MARK + b"start deploy 12\n" + within + MARK + b"done deploy 3 1 14\n" + MARK + b"end failed 15\n"
     events = joined(read(log, cuts))
     assert [e for e in events if isinstance(e, StepStarted)] == [
-        StepStarted(StepName.DEPLOY, 12.0, len(before) + len(MARK + b"start deploy 12\n"))
+        StepStarted(step_names.DEPLOY, 12.0, len(before) + len(MARK + b"start deploy 12\n"))
     ]
     assert [(e.exit_status, e.timed_out) for e in events if isinstance(e, StepEnded)] == [(3, True)]
     assert events[-1] == LastWord("failed", len(log))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from engine.steps.release import BUILDERS
+
 from tests.support import shell_texts
 
 

@@ -6,30 +6,31 @@ from dataclasses import replace
 
 import pytest
 
+from engine.domain import step_names
 from engine.domain.fleet import Host, ObjectRef, Package, StackParameter, TechStack
 from engine.domain.problem import ProblemError
-from engine.domain.states import RELEASE_STEPS, StepName
-from engine.steps.context import ReleaseContext, parameter, variables
+from engine.kinds.release import STEPS as RELEASE_STEPS
+from engine.steps.context import StepContext, parameter, variables
 from engine.steps.drain import drain_script
 from engine.steps.host_check import HostFacts, host_problems, parse_host_check
-from engine.steps.release import remote_steps
+from engine.steps.registry import remote_step, step
 
 HOST = Host("hz-01", "127.0.0.1", 22, "admin", "hz-a", "hz-a-1", "i-1")
 STACK = TechStack(
     "python-web", "1.0", ObjectRef("r", "b", "s.tar.gz", 1024, sha256="a" * 64), {"deploy": "bin/deploy.sh"}
 )
 URL = "https://lab.oss/s?x-oss-signature=s3cr3t"
-CONTEXT = ReleaseContext(
+CONTEXT = StepContext(
     HOST, STACK, "trade-core", "2.0.0", Package("trade-core", "2.0.0", ObjectRef("r", "b", "p/p.tar.gz")), URL, "", URL
 )
 FACTS = HostFacts("centos", "7.9", 10_000_000, 100_000, 1_000.0, (), "/home/admin", True, True, 0.1)
 
 
-def with_host(**given: str) -> ReleaseContext:
+def with_host(**given: str) -> StepContext:
     return replace(CONTEXT, host=replace(HOST, variables=given))
 
 
-def code_of(context: ReleaseContext) -> str:
+def code_of(context: StepContext) -> str:
     with pytest.raises(ProblemError) as caught:
         variables(context)
     return caught.value.problem.code
@@ -58,11 +59,11 @@ def test_a_name_that_would_break_the_steps_is_refused(name: str, code: str) -> N
 
 
 def test_urls_are_in_no_body_no_variable_and_no_repr() -> None:
-    remote = [name for name in RELEASE_STEPS if name not in (StepName.CUT_TRAFFIC, StepName.RESTORE_TRAFFIC)]
-    steps = remote_steps(remote, CONTEXT)
-    assert [step.name for step in steps] == remote
-    assert not any("s3cr3t" in step.body for step in steps)
-    assert sum(URL in step.secrets.values() for step in steps) == 2
+    remote = [plan for plan in RELEASE_STEPS if not plan.on_balancer]
+    built = [remote_step(plan, CONTEXT) for plan in remote]
+    assert [each.name for each in built] == [plan.key for plan in remote]
+    assert not any("s3cr3t" in each.body for each in built)
+    assert sum(URL in each.secrets.values() for each in built) == 2
     assert "s3cr3t" not in repr(CONTEXT) + str(variables(CONTEXT))
 
 
@@ -71,21 +72,21 @@ def test_urls_are_in_no_body_no_variable_and_no_repr() -> None:
 )
 def test_a_url_that_curls_configuration_cannot_hold_is_refused(url: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        remote_steps([StepName.DOWNLOAD_PACKAGE], replace(CONTEXT, package_url=url))
+        remote_step(step(step_names.DOWNLOAD_PACKAGE), replace(CONTEXT, package_url=url))
     assert caught.value.problem.code == "url_invalid"
 
 
 def test_deadlines_are_parameters() -> None:
-    assert remote_steps([StepName.DEPLOY], with_host(deploy_deadline_s="33"))[0].deadline_s == 33
+    assert remote_step(step(step_names.DEPLOY), with_host(deploy_deadline_s="33")).deadline_s == 33
     for bad in ("soon", "nan", "inf", "-1", "0"):
         with pytest.raises(ProblemError) as caught:
-            remote_steps([StepName.DEPLOY], with_host(deploy_deadline_s=bad))
+            remote_step(step(step_names.DEPLOY), with_host(deploy_deadline_s=bad))
         assert caught.value.problem.code == "parameter_value_invalid"
 
 
 def test_a_script_outside_the_archive_is_refused() -> None:
     with pytest.raises(ProblemError) as caught:
-        remote_steps([StepName.DEPLOY], replace(CONTEXT, stack=replace(STACK, scripts={"deploy": "../../x.sh"})))
+        remote_step(step(step_names.DEPLOY), replace(CONTEXT, stack=replace(STACK, scripts={"deploy": "../../x.sh"})))
     assert caught.value.problem.code == "script_path_invalid"
 
 

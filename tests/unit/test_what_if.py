@@ -12,6 +12,7 @@ import pytest
 
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, OrderState, RunState
+from engine.kinds.registry import way_back_of
 from engine.plan.what_if import consequence, sensible_acts
 from engine.store.orders import load_progress
 from engine.store.store import Store
@@ -53,7 +54,10 @@ def _written(path: Path, situation: str, spec: dict[str, Any]) -> OrderProgress:
 def ask(
     progress: OrderProgress, act: Act, succeeded: tuple[str, ...] = ("1.0.0",), production: bool = True, **params: Any
 ) -> Consequence:
-    return consequence(progress, act, params, succeeded_versions=succeeded, production=production, now=NOW)
+    way_back = way_back_of(progress.kind)
+    return consequence(
+        progress, act, params, succeeded_versions=succeeded, production=production, now=NOW, way_back=way_back
+    )
 
 
 def with_weights(progress: OrderProgress, weights: dict[str, int]) -> OrderProgress:
@@ -64,7 +68,7 @@ def with_weights(progress: OrderProgress, weights: dict[str, int]) -> OrderProgr
 def test_confirming_beta_says_which_group_starts_and_how_many_hosts_stay(given: Given) -> None:
     answer = ask(given("waiting_at_beta_gate"), Act.CONFIRM)
     assert answer.allowed
-    assert str(answer.summary) == "confirms Beta and starts group 1 (3 hosts leave the balancer, 5 of 8 stay)"
+    assert str(answer.summary) == "confirms Beta group and starts group 1 (3 hosts leave the balancer, 5 of 8 stay)"
     assert "in service: 8 → 5 of 8, floor 4" in map(str, answer.lines)
     assert any("expected time 00:45" in str(line) for line in answer.lines)
     assert answer.hosts == ("hz-02", "hz-04", "hz-03")
@@ -152,7 +156,7 @@ def test_no_weight_is_set_by_hand_while_the_engine_moves_them(given: Given, situ
 
 
 def test_starting_is_only_possible_when_checked(given: Given) -> None:
-    assert str(ask(given("ready"), Act.START).summary) == "starts Beta (2 hosts leave the balancer, 6 of 8 stay)"
+    assert str(ask(given("ready"), Act.START).summary) == "starts Beta group (2 hosts leave the balancer, 6 of 8 stay)"
 
 
 @pytest.mark.parametrize("situation", sorted(set(SITUATIONS) - {"ready"}))
@@ -346,7 +350,9 @@ EXPECTED_FIRST = {
 @pytest.mark.parametrize("situation", sorted(SITUATIONS))
 def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: Given, situation: str) -> None:
     progress = given(situation)
-    acts = sensible_acts(progress, succeeded_versions=("1.0.0",), production=True, now=NOW)
+    acts = sensible_acts(
+        progress, succeeded_versions=("1.0.0",), production=True, now=NOW, way_back=way_back_of("release")
+    )
     expected = EXPECTED_FIRST[situation]
     assert [act.act for act in acts[:1]] == ([expected] if expected else [])
     assert all(act.allowed for act in acts[:1])

@@ -1,0 +1,50 @@
+"""What a kind of order answers. Pure: it reads what was asked and the facts, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from engine.domain.fleet import Facts, ObjectRef
+from engine.domain.message import Message
+from engine.domain.orders import AppAsked, OrderSpec, Plan
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress
+from engine.plan.what_if import WayBack
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What is looked at in the world before the first step: `hosts` are logged in to, `objects` are asked for in OSS; of the disk
+    `disk_bytes` must be free beyond what every order needs."""
+
+    hosts: tuple[str, ...]
+    objects: tuple[ObjectRef, ...] = ()
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """To be recorded when the order has succeeded: this version runs here now."""
+
+    service_instance_id: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`apps` names the apps an order is about; `hosts` those it acts on; `forbids` everything that speaks against it, asked for the
+    preview, at the creation, at the check and before the start; `checks` what is looked at first; `plan` what is done; `way_back`
+    undoes it from the middle (None: nothing could be undone); `records` what its success means for the apps; `notes` what an
+    operator should know before the start."""
+
+    name: str
+    word: Message
+    apps: Callable[[OrderSpec], Sequence[AppAsked]]
+    hosts: Callable[[OrderSpec, Facts], Sequence[str]]
+    forbids: Callable[[OrderSpec, Facts], Sequence[Problem]]
+    checks: Callable[[OrderSpec, Facts], Checks]
+    plan: Callable[[OrderSpec, Facts], Plan]
+    way_back: WayBack | None
+    records: Callable[[OrderProgress], Sequence[Succeeded]]
+    notes: Callable[[OrderSpec, Facts, Plan], Sequence[Message]]

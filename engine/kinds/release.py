@@ -1,0 +1,245 @@
+"""A release: the hosts of one or more apps get another version, and their traffic back once they are healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.domain import step_names as names
+from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
+from engine.domain.message import Message, message
+from engine.domain.orders import AppAsked, Grouping, HostIs, HostPlan, OrderSpec, Plan
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress
+from engine.domain.states import HostState, NodeKind, Strategy, TrafficMode
+from engine.kinds import forbidden
+from engine.kinds.asked import pack, unpack
+from engine.kinds.kind import Checks, Kind, Succeeded
+from engine.plan.back import plan_rollback
+from engine.plan.groups import Chain, grouped_plan
+from engine.plan.problems import package_unknown, rollback_never_succeeded
+from engine.plan.what_if import Back, WayBack, may_be_touched
+from engine.plan.what_if_words import named
+from engine.steps.registry import steps
+
+NAME = "release"
+STEPS = steps(
+    names.CUT_TRAFFIC,
+    names.CHECK_AGENT,
+    names.DOWNLOAD_SCRIPTS,
+    names.INSTALL_SOFTWARE,
+    names.CONFIGURE_ENVIRONMENT,
+    names.DOWNLOAD_PACKAGE,
+    names.DEPLOY,
+    names.CHECK_HEALTH,
+    names.RESTORE_TRAFFIC,
+)
+GIVE_BACK = steps(names.CHECK_HEALTH, names.RESTORE_TRAFFIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """`preset_weights` maps a host to its weight of 1–100 (mode preset only)."""
+
+    apps: tuple[AppAsked, ...]
+    traffic: TrafficMode = TrafficMode.SNAPSHOT
+    preset_weights: Mapping[str, int] = field(default_factory=dict)
+
+
+def release_spec(
+    app: str,
+    version: str,
+    *,
+    kind: str = NAME,
+    title: str = "",
+    strategy: Strategy = Strategy.QUICK,
+    groups: int = 2,
+    beta: bool = False,
+    beta_hosts: tuple[str, ...] = (),
+    traffic: TrafficMode = TrafficMode.SNAPSHOT,
+    preset_weights: Mapping[str, int] | None = None,
+    parallelism: int = 50,
+    max_failures: int = 0,
+    floor: int | None = None,
+    override_reason: str = "",
+    reason: str = "",
+    seed: int = 0,
+) -> OrderSpec:
+    """A release of one app, or with `kind` its rollback."""
+    return OrderSpec(
+        what=pack(kind, Release((AppAsked(app, version),), traffic, dict(preset_weights or {}))),
+        title=title,
+        grouping=Grouping(strategy, groups, beta, beta_hosts),
+        parallelism=parallelism,
+        max_failures=max_failures,
+        floor=floor,
+        override_reason=override_reason,
+        reason=reason,
+        seed=seed,
+    )
+
+
+def asked(spec: OrderSpec) -> Release:
+    return unpack(spec.what, Release)
+
+
+def apps(spec: OrderSpec) -> Sequence[AppAsked]:
+    return asked(spec).apps
+
+
+def hosts(spec: OrderSpec, facts: Facts) -> Sequence[str]:
+    return tuple(dict.fromkeys(host.name for app in facts.apps for host in app.hosts))
+
+
+def plan(spec: OrderSpec, facts: Facts) -> Plan:
+    release, here = asked(spec), {app.app for app in facts.apps}
+    chains = [_chain(spec, facts, facts.app(app.app), app) for app in release.apps if app.app in here]
+    return grouped_plan(chains, spec, facts)
+
+
+def _chain(spec: OrderSpec, facts: Facts, app: InstanceFacts, wanted: AppAsked) -> Chain:
+    weights: dict[str, list[MountWeight]] = {}
+    for line in facts.weights:
+        weights.setdefault(line.mount.host, []).append(line)
+    release = asked(spec)
+    plans = {host.name: _host_plan(release, app, host, wanted, tuple(weights.get(host.name, ()))) for host in app.hosts}
+    return Chain(app.app, app.hosts, plans, wanted.needs, by_hand=release.traffic is TrafficMode.GRAY)
+
+
+def _host_plan(
+    release: Release, app: InstanceFacts, host: Host, wanted: AppAsked, recorded: tuple[MountWeight, ...]
+) -> HostPlan:
+    before = HostIs(host.version, HostState.DEPLOYED if host.version else HostState.READY)
+    return HostPlan(
+        host=host.name,
+        app=app.app,
+        steps=STEPS,
+        undo=STEPS,
+        undo_untouched=GIVE_BACK,
+        before=before,
+        after=HostIs(wanted.version, HostState.DEPLOYED),
+        during=HostState.DEPLOYING,
+        on_failure=HostState.DEPLOY_FAILED,
+        recorded=recorded,
+        restore_to=_restore_to(release, host.name, recorded),
+    )
+
+
+def _restore_to(release: Release, host: str, recorded: tuple[MountWeight, ...]) -> tuple[MountWeight, ...]:
+    if release.traffic is TrafficMode.GRAY:
+        return ()
+    if release.traffic is TrafficMode.PRESET:
+        return tuple(MountWeight(line.mount, release.preset_weights.get(host, line.weight)) for line in recorded)
+    return recorded
+
+
+# ---------------------------------------------------------------------------------------------------- what forbids it
+
+
+def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
+    found = [*forbidden.not_here(apps(spec), facts), *_packages(spec, facts), *forbidden.open_orders(facts)]
+    for app in facts.apps:
+        found += forbidden.stack(app, "deploy")
+        found += [] if app.hosts else [forbidden.no_hosts(app.app)]
+    if not hosts(spec, facts):
+        return found
+    wrong = list(forbidden.numbers(spec, len(hosts(spec, facts))))
+    found += wrong
+    found += forbidden.beta(spec, hosts(spec, facts), named([app.app for app in facts.apps]))
+    found += _preset(asked(spec), facts)
+    # With numbers that can't be planned the plan is not what was asked for, and its capacity says nothing.
+    return found if wrong else [*found, *forbidden.floor(spec, plan(spec, facts))]
+
+
+def _packages(spec: OrderSpec, facts: Facts) -> Iterator[Problem]:
+    here = {app.app for app in facts.apps}
+    for app in apps(spec):
+        if app.app in here and (app.app, app.version) not in facts.packages:
+            yield package_unknown(app.app, app.version)
+
+
+def _preset(release: Release, facts: Facts) -> Iterator[Problem]:
+    if release.traffic is not TrafficMode.PRESET:
+        return
+    mounted = dict.fromkeys(mount.host for app in facts.apps for mount in app.mounts)
+    wrong = [host for host, weight in release.preset_weights.items() if not 1 <= weight <= 100]
+    strange = [host for host in release.preset_weights if host not in mounted]
+    missing = [host for host in mounted if host not in release.preset_weights]
+    if wrong:
+        yield Problem(
+            "preset_weight_out_of_range",
+            message("Preset weights must be from 1 to 100, these are not: {hosts}.", hosts=named(wrong)),
+            message("Correct the weights of these hosts."),
+        )
+    if strange:
+        yield Problem(
+            "preset_host_unknown",
+            message("Preset weights for hosts of no balancer of {app}: {hosts}.",
+                    app=named([app.app for app in facts.apps]), hosts=named(strange)),
+            message("Leave these hosts out."),
+        )  # fmt: skip
+    if missing:
+        yield Problem(
+            "preset_weight_missing",
+            message("No preset weight for: {hosts}.", hosts=named(missing)),
+            message("Give every mounted host a weight, or restore the recorded ones."),
+        )
+
+
+# ------------------------------------------------------------------------------------ what is checked, undone, recorded
+
+
+def checks(spec: OrderSpec, facts: Facts) -> Checks:
+    """Every host; of each app the stack's archive and SDK and the package."""
+    packages = [facts.packages[key] for app in apps(spec) if (key := (app.app, app.version)) in facts.packages]
+    stacks = [ref for app in facts.apps for ref in (app.stack.archive, app.stack.sdk) if ref is not None]
+    sizes = (max(0, package.object.size) for package in packages)
+    objects = dict.fromkeys([*stacks, *(package.object for package in packages)])
+    return Checks(tuple(hosts(spec, facts)), tuple(objects), sum(sizes))
+
+
+def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
+    """To `version`, or each host to the one it ran: only to versions that succeeded here and whose package is still there."""
+    back = plan_rollback(progress, version)
+    may_be = set(may_be_touched(progress))
+    # what the touched hosts ran before; one that runs counts as touched: what it has done by then is not known
+    wanted = [run.after.version for run in plan_rollback(progress).run_of.values() if run.host in may_be]
+    never = next((each or "-" for each in wanted if each not in succeeded), "")
+    others = tuple(each for each in succeeded if each not in {app.to_version for app in progress.apps})
+    choices = others if never else ("", *others)
+    # A version that is named is looked at even when no host is touched yet: one may turn out to be while it is stopped.
+    unknown = never if version is None else "" if version in succeeded else version
+    if not unknown:
+        return Back(back, None, choices)
+    named_choices = [choice for choice in choices if choice]
+    return Back(back, rollback_never_succeeded(progress.named, unknown, named_choices), choices)
+
+
+def records(progress: OrderProgress) -> Sequence[Succeeded]:
+    return [Succeeded(app.service_instance_id, app.to_version) for app in progress.apps]
+
+
+def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
+    said = [
+        message("{app} runs {version} here already: it is deployed again", app=app.app, version=app.version)
+        for app in apps(spec)
+        if any(app.version == here.current_version for here in facts.apps if here.app == app.app)
+    ]
+    kinds = {node.kind for node in plan.nodes}
+    if NodeKind.BETA in kinds and NodeKind.GROUP not in kinds:
+        said.append(message("Beta takes all hosts: the release ends with it"))
+    return said
+
+
+KIND = Kind(
+    name=NAME,
+    word=message("release"),
+    apps=apps,
+    hosts=hosts,
+    forbids=forbids,
+    checks=checks,
+    plan=plan,
+    way_back=WayBack(undo, afterwards=True),
+    records=records,
+    notes=notes,
+)

@@ -1,0 +1,102 @@
+"""The flowchart that most kinds share: the check, per app Beta with its gate and the groups, and the finish.
+
+An app is a chain of its own; chains run side by side unless one needs another. What is done on a host comes from the kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.domain.fleet import Facts, Host
+from engine.domain.message import Message, message
+from engine.domain.orders import Gate, HostPlan, OrderSpec, Plan, PlanNode
+from engine.domain.states import Direction, NodeKind
+from engine.plan.capacity import capacity
+from engine.plan.grouping import pick_beta, split_into_groups
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One app: its hosts in the order of the list, what is done on each, and the apps that must be done before. `by_hand`: each
+    group waits for a person who gives the weights."""
+
+    app: str
+    hosts: tuple[Host, ...]
+    plans: Mapping[str, HostPlan]
+    needs: tuple[str, ...] = ()
+    by_hand: bool = False
+
+
+def grouped_plan(chains: Sequence[Chain], spec: OrderSpec, facts: Facts) -> Plan:
+    """Pure: the same arguments give the same plan and the same hash."""
+    nodes = [PlanNode("initialise", NodeKind.INITIALISE, (), message("initialise"))]
+    ends: dict[str, str] = {}
+    ill = {mount.host for mount in facts.down}
+    for chain in chains:
+        needs = tuple(ends[need] for need in chain.needs) or ("initialise",)
+        nodes += _nodes_of(chain, spec, needs, ill, several=len(chains) > 1)
+        ends[chain.app] = nodes[-1].key if len(nodes) > 1 else "initialise"
+    last = [end for app, end in ends.items() if not any(app in chain.needs for chain in chains)]
+    nodes.append(PlanNode("finish", NodeKind.FINISH, tuple(last) or ("initialise",), message("finish")))
+    room = capacity(facts.weights, nodes, floor=spec.floor, floor_percent=facts.floor_percent, down=facts.down)
+    planned = {run.host for node in nodes for run in node.runs}
+    return Plan(
+        direction=Direction.FORWARD,
+        nodes=tuple(nodes),
+        fleet_hash=fleet_hash(facts),
+        floor=room.floor,
+        in_service=room.in_service,
+        lowest_in_service=room.lowest,
+        floors=room.floors,
+        beside=tuple(line for line in facts.weights if line.mount.host not in planned),
+    )
+
+
+def beta_of(chain_hosts: Sequence[Host], spec: OrderSpec, ill: Collection[str] = ()) -> tuple[str, ...]:
+    """The Beta hosts among these: those chosen, else one of each data centre."""
+    if not spec.grouping.beta or not chain_hosts:
+        return ()
+    here = {host.name for host in chain_hosts}
+    chosen = tuple(host for host in spec.grouping.beta_hosts if host in here)
+    return chosen or pick_beta(chain_hosts, spec.seed, ill)
+
+
+def fleet_hash(facts: Facts) -> str:
+    """A hash of everything a plan is made from: hosts and what they run, weights, what is in OSS."""
+    hosts: Iterable[Host] = (host for app in facts.apps for host in app.hosts)
+    seen = {
+        "hosts": sorted([h.name, h.address, h.ssh_port, h.server_id, h.version] for h in hosts),
+        "weights": sorted([w.mount.host, str(w.mount.server_group), w.mount.port, w.weight] for w in facts.weights),
+        "package": facts.objects,
+    }
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _nodes_of(
+    chain: Chain, spec: OrderSpec, needs: tuple[str, ...], ill: Collection[str], *, several: bool
+) -> list[PlanNode]:
+    beta = beta_of(chain.hosts, spec, ill)
+    rest = [host for host in chain.hosts if host.name not in beta]
+    groups = split_into_groups(rest, spec.grouping.strategy, spec.grouping.count)
+    nodes: list[PlanNode] = []
+
+    def add(key: str, kind: NodeKind, label: Message, hosts: tuple[str, ...]) -> None:
+        key = f"{chain.app}-{key}" if several else key
+        label = message("{app}: {node}", app=chain.app, node=label) if several else label
+        before = (nodes[-1].key,) if nodes else needs
+        runs = tuple(chain.plans[host] for host in hosts) if kind.runs_hosts else ()
+        gate = Gate(hosts, chain.by_hand) if kind is NodeKind.GATE else None
+        nodes.append(PlanNode(key, kind, before, label, runs, gate))
+
+    if beta:
+        add("beta", NodeKind.BETA, message("Beta group"), beta)
+        add("beta-confirm", NodeKind.GATE, message("Beta confirm"), beta)
+    for number, hosts in enumerate(groups, 1):
+        add(f"group-{number}", NodeKind.GROUP, message("group {number}", number=number), hosts)
+        if chain.by_hand:
+            label = message("confirm group {number}", number=number)
+            add(f"group-{number}-confirm", NodeKind.GATE, label, hosts)
+    return nodes

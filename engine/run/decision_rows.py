@@ -1,0 +1,68 @@
+"""What a decision writes: nodes, runs that start, the order's state, and what its end means for apps and weights."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from engine.domain.message import message
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress
+from engine.domain.states import OrderState, RunState
+from engine.kinds.registry import kind_of
+from engine.plan.next import Decision, weights_left_at_zero
+from engine.plan.what_if_words import named
+from engine.store import orders as rows
+
+
+def write_decision(conn: sa.Connection, progress: OrderProgress, decision: Decision, now: float) -> None:
+    plan = progress.current_plan
+    if plan is None:
+        return
+    for key, state in decision.nodes.items():
+        rows.set_node_state(conn, progress, plan, key, state, now)
+    for run in decision.start:
+        host = progress.host_plan(run)
+        rows.start_run(conn, progress.id, run, [step.key for step in host.steps], now)
+        rows.set_host(conn, progress.workspace_id, run.host, state=str(host.during))
+    if decision.order is not progress.state:
+        problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
+        rows.set_order_state(conn, progress, decision.order, now, problem=problem)
+        if decision.order.complete:
+            _end(conn, progress, decision.order, now)
+
+
+def _end(conn: sa.Connection, progress: OrderProgress, state: OrderState, now: float) -> None:
+    given = state in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
+    hosts = {line.mount.host for line in progress.weights} if given else set()
+    rows.let_go_of_weights(conn, progress.id, decided=hosts)
+    if state is OrderState.SUCCEEDED:
+        for succeeded in kind_of(progress.kind).records(progress):
+            rows.record_success(conn, progress.id, succeeded.service_instance_id, succeeded.version, now)
+
+
+def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:
+    silent = tuple(dict.fromkeys(ln.mount.host for ln in progress.weights if ln.believed > 0 and not ln.serves))
+    if decision.held_by_floor and silent:
+        return Problem(
+            "floor_reached",
+            message("No further host of {app} may leave its balancer: these have a weight and do not answer: {hosts}.",
+                    app=progress.named, hosts=named(silent)),
+            message("Bring them back into service (the order goes on by itself then), or roll back."),
+        )  # fmt: skip
+    if decision.held_by_floor:
+        return Problem(
+            "floor_reached",
+            message("No further host of {app} may leave the balancer without breaking the floor.", app=progress.named),
+            message("Bring hosts back into service (retry the failed ones, give weights), or roll back."),
+        )
+    failed = [run for run in progress.runs.values() if run.state is RunState.FAILED and run.problem is not None]
+    if failed:
+        return failed[0].problem
+    left = weights_left_at_zero(progress)
+    if not left or progress.paused:
+        return None
+    return Problem(
+        "weight_left_at_zero",
+        message("These hosts took traffic before the order and would end without: {hosts}.", hosts=", ".join(left)),
+        message("Give them a weight, or roll back."),
+    )

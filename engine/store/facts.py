@@ -1,0 +1,76 @@
+"""The facts an order is planned from, as the store has them: its apps here, their packages, and the other orders at work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from engine.domain.fleet import Facts, InstanceFacts, Mount
+from engine.domain.orders import AppAsked
+from engine.domain.states import HostState
+from engine.store import tables as t
+from engine.store.fleets import load_instance, load_package
+from engine.store.orders import open_orders_on
+
+
+def load_facts(conn: sa.Connection, workspace_id: int, asked: Sequence[AppAsked], *, besides: int = 0) -> Facts:
+    """Without weights: those are the balancer's. Apps that are not in the workspace are left out, and packages that are not in the
+    catalogue; `besides` is the order itself."""
+    instances = [found for app in asked if (found := _instance(conn, workspace_id, app.app)) is not None]
+    packages = {
+        (app.app, version): package
+        for app in instances
+        for version in _versions(asked, app)
+        if (package := load_package(conn, app.app_id, version)) is not None
+    }
+    ids = [app.service_instance_id for app in instances]
+    hosts = list(dict.fromkeys(host.name for app in instances for host in app.hosts))
+    return Facts(
+        apps=tuple(instances),
+        packages=packages,
+        given=_given(conn, workspace_id, instances),
+        open_orders=tuple(open_orders_on(conn, workspace_id, ids, hosts, besides=besides)),
+    )
+
+
+def instance_id(conn: sa.Connection, workspace_id: int, app: str) -> int | None:
+    """The id of the app's service instance in the workspace, if it has one."""
+    return conn.execute(
+        sa.select(t.service_instance.c.id)
+        .join(t.app, t.app.c.id == t.service_instance.c.app_id)
+        .where(t.service_instance.c.workspace_id == workspace_id, t.app.c.name == app)
+    ).scalar_one_or_none()
+
+
+def _instance(conn: sa.Connection, workspace_id: int, app: str) -> InstanceFacts | None:
+    found = instance_id(conn, workspace_id, app)
+    return None if found is None else load_instance(conn, found)
+
+
+def _versions(asked: Sequence[AppAsked], app: InstanceFacts) -> list[str]:
+    wanted = [each.version or app.current_version for each in asked if each.app == app.app]
+    return [version for version in dict.fromkeys(wanted) if version]
+
+
+def _given(conn: sa.Connection, workspace_id: int, apps: Sequence[InstanceFacts]) -> dict[Mount, int]:
+    """Of the mounts of hosts that are offline: the last weight above 0 that an order recorded."""
+    offline = {host.name for app in apps for host in app.hosts if host.state is HostState.OFFLINE}
+    mounts = [mount for app in apps for mount in app.mounts if mount.host in offline]
+    if not mounts:
+        return {}
+    line = t.weight.c
+    rows = conn.execute(
+        sa.select(line.host, line.balancer_id, line.vserver_group_id, line.port, line.recorded)
+        .join(t.order, t.order.c.id == line.order_id)
+        .where(t.order.c.workspace_id == workspace_id, line.recorded > 0, line.host.in_(sorted(offline)))
+        .order_by(line.order_id)
+    )
+    last = {(row.host, row.balancer_id, row.vserver_group_id, row.port): row.recorded for row in rows}
+    found: dict[Mount, int] = {}
+    for mount in mounts:
+        group = mount.server_group
+        weight = last.get((mount.host, group.balancer_id, group.vserver_group_id, mount.port))
+        if weight is not None:
+            found[mount] = weight
+    return found
