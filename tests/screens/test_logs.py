@@ -41,9 +41,9 @@ def heading(screen_pane: LogPane) -> str:
 
 async def test_a_retry_leaves_the_log_of_the_failed_attempt_one_key_away(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "retrying")
-    failed = stage.log_path("hz-03").with_name("hz-03.forward-1.log")
+    failed = stage.log_path("hz-03").with_name("hz-03.forward-group-1-1.log")
     failed.write_text("deploy\nBUILD FAILED: no such class\n")
-    failed.with_name("hz-03.forward-2.log").write_text("deploy\nsecond time\n")
+    failed.with_name("hz-03.forward-group-1-2.log").write_text("deploy\nsecond time\n")
     async with stage.app().run_test(size=WIDE) as pilot:
         screen = await open_order(pilot, stage.order_id)
         pane = screen.query_one(LogPane)
@@ -64,7 +64,7 @@ async def test_a_retry_leaves_the_log_of_the_failed_attempt_one_key_away(tmp_pat
 
 async def test_after_a_rollback_both_ways_are_there(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "rolled_back")
-    stage.log_path("hz-03").with_name("hz-03.back-1.log").write_text("going back\n")
+    stage.log_path("hz-03").with_name("hz-03.back-back-1-1.log").write_text("going back\n")
     stage.api.open()
     attempts = stage.api.attempts("acme", "prod", stage.order_id, host="hz-03")
     assert [(one.direction, one.number, one.state) for one in attempts] == [
@@ -267,8 +267,8 @@ async def test_s_saves_the_log_for_its_owner_alone_and_writes_over_nothing(
         await until(pilot, lambda: len(list(home.iterdir())) == 2)
     saved = sorted(home.iterdir())
     assert [file.name for file in saved] == [
-        f"cockpit-{stage.order_id}-hz-03.forward-1-2.log",
-        f"cockpit-{stage.order_id}-hz-03.forward-1.log",
+        f"cockpit-{stage.order_id}-hz-03.forward-group-1-1-2.log",
+        f"cockpit-{stage.order_id}-hz-03.forward-group-1-1.log",
     ]
     assert {oct(file.stat().st_mode & 0o777) for file in saved} == {"0o600"}
     assert {file.read_bytes() for file in saved} == {stage.log_path("hz-03").read_bytes()}

@@ -85,7 +85,7 @@ class Situation:
         return CockpitApp(self.api, language=language, **options)
 
     def log_path(self, host: str) -> Path:
-        return self.log_dir / str(self.order_id) / f"{host}.forward-1.log"
+        return self.log_dir / str(self.order_id) / f"{host}.forward-group-1-1.log"
 
     def _write_logs(self) -> None:
         for host in seeds.HOSTS:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from engine.domain import step_names
 from engine.domain.message import message
-from engine.domain.orders import OrderSpec, Plan
+from engine.domain.orders import HostPlan, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress, StepProgress
 from engine.domain.states import (
@@ -494,22 +494,22 @@ def release_spec(**values: Any) -> OrderSpec:
     return make_spec(**{**wanted, **values})
 
 
+def ran_before_in(plan: Plan, host: str, version: str) -> Plan:
+    """The plan as it would be if the host had run `version`."""
+
+    def changed(run: HostPlan) -> HostPlan:
+        return replace(run, before=replace(run.before, version=version)) if run.host == host else run
+
+    return replace(plan, nodes=tuple(replace(node, runs=tuple(map(changed, node.runs))) for node in plan.nodes))
+
+
 def ran_before(store: Store, order_id: int, host: str, version: str, *, succeeded: Iterable[str]) -> None:
     """The host ran `version` when the order was planned, and these versions succeeded here since, the last one last."""
     with store.writing() as conn:
         progress = rows.load_progress(conn, order_id)
         assert progress.plan is not None
-        nodes = tuple(
-            replace(
-                node,
-                runs=tuple(
-                    replace(run, before=replace(run.before, version=version)) if run.host == host else run
-                    for run in node.runs
-                ),
-            )
-            for node in progress.plan.nodes
-        )
-        rows.update_order(conn, order_id, NOW, plan=encode_plan(replace(progress.plan, nodes=nodes)))
+        plan = ran_before_in(progress.plan, host, version)
+        rows.update_order(conn, order_id, NOW, plan=encode_plan(plan))
         app_id = conn.execute(sa.select(t.package.c.app_id).where(t.package.c.version == VERSION)).scalars().first()
         for at, each in enumerate(succeeded):
             known = sa.select(t.package.c.id).where(t.package.c.app_id == app_id, t.package.c.version == each)

@@ -345,7 +345,7 @@ def test_a_rollback_of_an_ended_order_is_an_order_of_its_own(api: Api, store: St
 def succeed(store: Store, version: str) -> None:
     """What the engine records when a release succeeds."""
     with store.writing() as conn:
-        instance = conn.execute(sa.select(t.order.c.service_instance_id)).scalars().first()
+        instance = conn.execute(sa.select(t.order_app.c.service_instance_id)).scalars().first()
         values = {"service_instance_id": instance, "version": version, "at": NOW}
         conn.execute(sa.insert(t.succeeded_version).values(**values))
 
@@ -377,7 +377,7 @@ def test_a_rollback_order_is_grouped_so_that_the_floor_holds_where_it_can(api: A
     back = api.create_rollback(*HERE, order_id, reason="bad")
     with store.reading() as conn:
         spec = load_progress(conn, back).spec
-    assert (spec.strategy, spec.groups) == (Strategy.QUICK, 8)
+    assert (spec.grouping.strategy, spec.grouping.count) == (Strategy.QUICK, 8)
 
 
 def test_a_rollback_order_below_the_floor_asks_why(api: Api, store: Store) -> None:

@@ -31,7 +31,9 @@ def order_in(tmp_path: Path, situation: str, **logs: str) -> list[str]:
     folder = tmp_path / "logs" / str(order)
     folder.mkdir(parents=True)
     for attempt, text in logs.items():
-        (folder / f"hz-03.{attempt.replace('_', '-')}.log").write_text(text)
+        direction, number = attempt.split("_")
+        node = "group-1" if direction == "forward" else "back-1"
+        (folder / f"hz-03.{direction}-{node}-{number}.log").write_text(text)
     return [str(order), "--store", url, "--tenant", "acme", "--workspace", "prod", "--host", "hz-03"]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.steps.release import BUILDERS
 
+from engine.steps.registry import STEPS
 from tests.support import shell_texts
 
 
 def test_every_step_every_script_and_the_runner_are_among_the_texts() -> None:
     names = {name for name, _ in shell_texts.built()}
-    assert {f"rich step {step}" for step in BUILDERS} <= names
+    assert {f"rich step {step}" for step, row in STEPS.items() if row.remote is not None} <= names
     assert {"rich job", "attach program", "stop program", "guard program", "drain", "rich host check"} <= names
     shipped = {path.name for path in shell_texts.shipped()}
     assert {"run", "agent.sh", "deploy.sh", "curl"} <= shipped

@@ -17,7 +17,7 @@ from engine.plan.what_if import consequence, sensible_acts
 from engine.store.orders import load_progress
 from engine.store.store import Store
 from engine.views import Consequence
-from tests.support.seeds import NOW, SITUATIONS, release_spec, seed_fleet, seed_order
+from tests.support.seeds import NOW, SITUATIONS, ran_before_in, release_spec, seed_fleet, seed_order
 
 Given = Callable[..., OrderProgress]
 
@@ -265,9 +265,7 @@ def test_hosts_that_ran_a_version_that_never_succeeded_get_a_choice(given: Given
     """Cancelled at 5 of 8, released again, rolled back: some hosts ran the new version before, which never succeeded here."""
     halted = given("halted")
     assert halted.plan is not None
-    hosts = dict(halted.plan.hosts)
-    hosts["hz-02"] = replace(hosts["hz-02"], from_version="2.0.0")
-    mixed = replace(halted, plan=replace(halted.plan, hosts=hosts))
+    mixed = replace(halted, plan=ran_before_in(halted.plan, "hz-02", "2.0.0"))
     refused = ask(mixed, Act.ROLL_BACK, succeeded=("1.1.0", "1.0.0"))
     assert (refused.allowed, refused.choices) == (False, ("1.1.0", "1.0.0"))
     chosen = ask(mixed, Act.ROLL_BACK, succeeded=("1.1.0", "1.0.0"), version="1.0.0")
@@ -281,7 +279,9 @@ def test_where_every_host_can_get_its_own_version_back_that_is_the_first_choice(
 
 
 def test_what_a_cancelled_order_has_reached_can_be_rolled_back(given: Given) -> None:
-    acts = sensible_acts(given("cancelled"), succeeded_versions=("1.0.0",), production=True, now=NOW)
+    acts = sensible_acts(
+        given("cancelled"), succeeded_versions=("1.0.0",), production=True, now=NOW, way_back=way_back_of("release")
+    )
     assert [(meaning.act, meaning.allowed, meaning.makes_order) for meaning in acts] == [(Act.ROLL_BACK, True, True)]
 
 
