@@ -11,7 +11,7 @@ from textual.widgets import Input, Select
 
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import Act, OrderKind
+from engine.domain.states import Act
 from engine.store import orders as rows
 from engine.store.store import Store
 from screens.apps import AppsScreen
@@ -92,7 +92,7 @@ async def test_rolling_back_a_succeeded_order_makes_an_order_of_its_own_and_show
         await until(pilot, lambda: shown_order(pilot.app.screen) not in (0, stage.order_id))
         await settled(pilot)
         order = stage.api.order("acme", "prod", shown_order(pilot.app.screen))
-        assert (order.kind, order.version, order.reason) == (OrderKind.ROLLBACK, "1.0.0", "bad figures")
+        assert (order.kind, order.versions, order.reason) == ("rollback", "1.0.0", "bad figures")
         assert stage.api.sent == []
         await press(pilot, "escape")
         assert shown_order(pilot.app.screen) == stage.order_id

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from cockpit.app import CockpitApp
 from engine.api import Api, ApiError
-from engine.domain.orders import ReleaseSpec
+from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState
 from engine.store.store import Store
@@ -65,7 +65,7 @@ class AnsweredApi(Api):
 class Situation:
     """A store with at most one order in it, its logs, and the app on it."""
 
-    def __init__(self, folder: Path, situation: str, *, hosts: int = 8, spec: ReleaseSpec | None = None) -> None:
+    def __init__(self, folder: Path, situation: str, *, hosts: int = 8, spec: OrderSpec | None = None) -> None:
         """`situation` is one of `seeds.SITUATIONS`, `fleet` (no order) or `empty` (no app)."""
         self.url = f"sqlite:///{folder}/store.db"
         self.log_dir = folder / "logs"
