@@ -288,7 +288,7 @@ async def test_a_release_is_made_by_keyboard_from_the_list_of_apps(tmp_path: Pat
         await until(pilot, lambda: isinstance(pilot.app.screen, OrderScreen))
         await settled(pilot)
         order = stage.api.orders("acme", "prod")[0]
-        assert (order.app, order.version) == ("trade-core", "3.0.0")
+        assert (order.subject, order.versions) == ("trade-core", "3.0.0")
 
 
 async def test_the_filter_of_the_apps_can_be_inverted_and_dropped(tmp_path: Path) -> None:
