@@ -48,7 +48,9 @@ class SshSettings:
     connect_timeout_s: float = setting(kinds.positive, "Longest wait for a TCP connection, each hop.", 10.0)
     login_timeout_s: float = setting(kinds.positive, "Longest wait for the handshake and the login, each hop.", 20.0)
     config: bool = setting(
-        kinds.yes_or_no, "Honour IdentityFile, HostKeyAlias and UserKnownHostsFile of ~/.ssh/config.", False
+        kinds.yes_or_no,
+        "Honour IdentityFile, IdentitiesOnly, IdentityAgent, HostKeyAlias and UserKnownHostsFile of ~/.ssh/config.",
+        False,
     )
     kex: tuple[str, ...] = setting(
         kinds.names, "Key exchanges to offer, the preferred first; empty: all that are safe, the fast ones first.", ()

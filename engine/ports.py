@@ -32,8 +32,8 @@ class Clock(Protocol):
 
 class RemoteError(ProblemError):
     """A host or a hop could not be used, or refused. `problem.code` says which: `jump_host_unreachable`,
-    `host_unreachable`, `host_key_unknown`, `host_key_changed`, `permission_denied`, `link_lost`, `job_epoch_refused`,
-    `job_vanished`, `disk_full`, `remote_deadline`, `host_key_unreadable`, `one_time_password_missing`,
+    `host_unreachable`, `host_key_*`, `host_authority_*`, `host_certificate_*`, `agent_*`, `permission_denied`, `link_lost`,
+    `job_epoch_refused`, `job_vanished`, `disk_full`, `remote_deadline`, `host_key_unreadable`, `one_time_password_missing`,
     `one_time_password_refused`, `forwarding_refused`, `no_shell`, `password_expired`, `login_waits`, `login_talks`,
     `job_refused`, `tool_missing`, `no_common_algorithm`, `ssh_algorithm_unknown`."""
 

@@ -16,7 +16,7 @@ from engine.views import to_json
 from screens.translate import _, tr
 
 if TYPE_CHECKING:
-    from engine.remote.reach import HopFacts, OfferedKey, Reached
+    from engine.remote.reach import HopFacts, OfferedKeys, Reached
     from engine.remote.settings import SshSettings
 
 
@@ -46,14 +46,15 @@ def reach_and_tell(session: Session, host: Host) -> bool:
     keys, reached, problem = asyncio.run(_try(host, settings, tell=not session.json))
     done = problem is None and all(each.problem is None for each in reached)
     if session.json:
-        print_json({"hops": _plain(hops), "keys": keys, "reached": reached, "problem": problem, "ok": done})
+        skipped = [{"file": str(each.file), "why": str(each.why)} for each in keys.skipped]
+        agent = [str(trouble) for trouble in keys.troubles]
+        said = {"keys": keys.keys, "skipped": skipped, "agent": agent}
+        print_json({"hops": _plain(hops), **said, "reached": reached, "problem": problem, "ok": done})
     return done
 
 
-async def _try(
-    host: Host, settings: SshSettings, *, tell: bool
-) -> tuple[tuple[OfferedKey, ...], list[Reached], Problem | None]:
-    from engine.remote.reach import offered_keys
+async def _try(host: Host, settings: SshSettings, *, tell: bool) -> tuple[OfferedKeys, list[Reached], Problem | None]:
+    from engine.remote.reach import OfferedKeys, offered_keys
     from engine.remote.ssh import SshRemote
 
     reached: list[Reached] = []
@@ -62,7 +63,7 @@ async def _try(
     except ProblemError as error:
         if tell:
             print_problem(error.problem, as_json=False)
-        return (), reached, error.problem
+        return OfferedKeys(), reached, error.problem
     if tell:
         _tell_keys(keys)
     remote = SshRemote(settings, asker=TerminalAsker())
@@ -89,16 +90,22 @@ def _tell_hops(hops: tuple[HopFacts, ...]) -> None:
         for option in hop.options:
             verdict = _("honoured") if option.honoured else _("ignored")
             say(f"   {option.file}:{option.line}  {option.keyword} {option.value}  ({verdict})")
+        for skipped in hop.skipped:
+            say("   " + _("not used: {file}: {why}").format(file=skipped.file, why=tr(skipped.why)))
         if hop.problem is not None:
             say(f"   ✗ {tr(hop.problem.what)}")
 
 
-def _tell_keys(keys: tuple[OfferedKey, ...]) -> None:
-    say(_("Keys that are offered:") if keys else _("No key is offered."))
-    for key in keys:
+def _tell_keys(offered: OfferedKeys) -> None:
+    say(_("Keys that are offered:") if offered.keys else _("No key is offered."))
+    for key in offered.keys:
         source = _("agent") if key.source == "agent" else _("file")
         until = "  " + _("certificate until {at}").format(at=key.expires_at) if key.expires_at else ""
         say(f"   {source}  {key.name}  {key.algorithm}  {key.fingerprint}".rstrip() + until)
+    for skipped in offered.skipped:
+        say("   " + _("not used: {file}: {why}").format(file=skipped.file, why=tr(skipped.why)))
+    for trouble in offered.troubles:
+        say(f"   {tr(trouble)}")
 
 
 def _tell_reached(each: Reached) -> None:
@@ -114,6 +121,10 @@ def _tell_reached(each: Reached) -> None:
 def _plain(hops: tuple[HopFacts, ...]) -> list[dict[str, object]]:
     """Paths as text."""
     return [
-        {**to_json(hop), "options": [{**to_json(option), "file": str(option.file)} for option in hop.options]}
+        {
+            **to_json(hop),
+            "options": [{**to_json(option), "file": str(option.file)} for option in hop.options],
+            "skipped": [{"file": str(each.file), "why": str(each.why)} for each in hop.skipped],
+        }
         for hop in hops
     ]

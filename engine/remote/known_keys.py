@@ -15,32 +15,22 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import asyncssh
 
+from engine.domain.message import message
 from engine.remote import problems
 from engine.remote.hops import Hop
+from engine.remote.patterns import listed
+from engine.remote.skipped import SkippedFile
 
 _log = logging.getLogger(__name__)
 _SSH_PORT = 22
 _BLANKS = re.compile(r"[ \t]+")
 
 Marker = Literal["", "@cert-authority", "@revoked"]
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedFile:
-    """A file that was named or looked for and is of no use, and why."""
-
-    file: Path
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +63,12 @@ class KnownKeys:
         self._usual = known_hosts
         self._files: dict[Path, _KnownFile] = {}
 
-    def trusted(self, hop: Hop, *, alias: str = "", files: Sequence[Path] = ()) -> TrustedKeys:
+    def trusted(self, hop: Hop, *, alias: str = "", files: Sequence[Path] | None = None) -> TrustedKeys:
         """What is known of `hop`; nothing when nobody has said. With `files` those are asked instead of the usual one, with
         `alias` for that name instead of the address and port. Keys that the files revoke are revoked whoever vouches for them.
         Raises RemoteError `host_key_unreadable`."""
-        read = [self._file(path).read() for path in files or ([self._usual] if self._usual else [])]
+        usual = (self._usual,) if self._usual else ()
+        read = [self._file(path).read() for path in (usual if files is None else files)]
         skipped = tuple(file.skipped for file in read if file.skipped is not None)
         name = (alias or hop.address).lower()
         looked_up = name if alias or hop.port == _SSH_PORT else f"[{name}]:{hop.port}"
@@ -140,7 +131,7 @@ class _Line:
         if self.hashed:
             salt, digest = self.hashed
             return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
-        return _listed(name, self.patterns)
+        return listed(name, self.patterns)
 
 
 class _KnownFile:
@@ -158,25 +149,30 @@ class _KnownFile:
         try:
             facts = self._path.stat()
             if not (stat.S_ISREG(facts.st_mode) or stat.S_ISCHR(facts.st_mode)):
-                raise IsADirectoryError(0, "it is a folder" if stat.S_ISDIR(facts.st_mode) else "it is not a file")
+                why = message("it is a folder") if stat.S_ISDIR(facts.st_mode) else message("it is not a file")
+                self._forget()
+                self.skipped = SkippedFile(self._path, why)
+                return self
             seen = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
             if seen != self._seen:
                 text = "" if stat.S_ISCHR(facts.st_mode) else self._path.read_text(encoding="utf-8", errors="replace")
                 self._parse(text)
                 self._seen = seen
         except FileNotFoundError:
-            self._seen = None
-            self._parse("")
+            self._forget()
         except OSError as error:
-            self._seen = None
-            self._parse("")
-            self.skipped = SkippedFile(self._path, error.strerror or str(error))
+            self._forget()
+            self.skipped = SkippedFile(self._path, message("{cause}", cause=error.strerror or str(error)))
         return self
 
     def lines_for(self, name: str) -> list[_Line]:
         """In the file's order."""
         found = [*self._exact.get(name, ()), *((number, line) for number, line in self._others if line.names(name))]
         return [line for _, line in sorted(found, key=lambda each: each[0])]
+
+    def _forget(self) -> None:
+        self._seen = None
+        self._parse("")
 
     def _parse(self, text: str) -> None:
         self._exact, self._others = {}, []
@@ -219,24 +215,6 @@ def _hashed(names: str) -> tuple[bytes, bytes] | None:
     except (ValueError, binascii.Error):
         return b"", b""
     return b"", b""  # damaged, or of a kind nobody knows: it names nobody
-
-
-def _listed(name: str, patterns: Sequence[str]) -> bool:
-    """As OpenSSH's match_pattern_list: a negated pattern that fits ends it."""
-    meant = False
-    for pattern in patterns:
-        negated = pattern.startswith("!")
-        if _wildcard(pattern[1:] if negated else pattern).fullmatch(name):
-            if negated:
-                return False
-            meant = True
-    return meant
-
-
-@lru_cache(maxsize=4096)
-def _wildcard(pattern: str) -> re.Pattern[str]:
-    """OpenSSH's patterns: `*` and `?`; brackets mean themselves."""
-    return re.compile(translate(pattern.replace("[", "[[]")))
 
 
 def _import(hop: Hop) -> asyncssh.SSHKey:

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from engine.ports import Asker, RemoteError
-from engine.remote import problems, refusals
+from engine.remote import identity_problems, problems, refusals
+from engine.remote.agent import Agents
 from engine.remote.algorithms import Offer, lacking, read_offer
 from engine.remote.hops import Hop, Route
 from engine.remote.host_key_problems import distrusted
 from engine.remote.host_key_trust import Verdict, algorithms, judge
 from engine.remote.identities import Identities
 from engine.remote.known_keys import KnownKeys, TrustedKeys
+from engine.remote.login_keys import LoginKeys, prepare
 from engine.remote.questions import Questions
 from engine.remote.settings import SshSettings
-from engine.remote.ssh_config import HopOptions, SshConfig
+from engine.remote.ssh_config import SshConfig
 
 if TYPE_CHECKING:
     from engine.remote.connections import Link
@@ -45,15 +47,19 @@ class HostKeyDistrusted(asyncssh.HostKeyNotVerifiable):
 
 
 class Client(asyncssh.SSHClient):
-    """Hears of the beginning and the end of a connection, judges the host key it shows, and hears what it asks."""
+    """Hears of the beginning and the end of a connection, judges the host key it shows, offers it keys, and hears what it asks."""
 
-    def __init__(self, questions: Questions, trusted: TrustedKeys, connected: Callable[[], None]) -> None:
+    def __init__(
+        self, questions: Questions, trusted: TrustedKeys, keys: LoginKeys, patience: Callable[[float], None]
+    ) -> None:
+        """`patience` is told how many seconds more than usual the login may take from now on."""
         self.link: Link | None = None
         self.banner = ""  # what the server said before the login was through
         self.connection: asyncssh.SSHClientConnection | None = None
         self._questions = questions
         self._trusted = trusted
-        self._connected = connected
+        self._keys = keys
+        self._patience = patience
 
     @property
     def asked(self) -> bool:
@@ -75,7 +81,12 @@ class Client(asyncssh.SSHClient):
         # is given nothing to trust, so if this were never called, nothing would be trusted.
         conn.validate_server_host_key = self._judge  # type: ignore[method-assign]
         self.connection = conn
-        self._connected()
+        self._patience(0.0)
+
+    def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
+        """The next key to offer; one that an agent holds may wait for a person."""
+        self._patience(self._keys.patience_s)
+        return self._keys.next()
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
         self.banner = (self.banner + msg)[-refusals.EVIDENCE_CHARACTERS :]
@@ -108,14 +119,15 @@ class _BrokenOff(Exception):
 
 
 class Logins:
-    def __init__(self, settings: SshSettings, asker: Asker | None) -> None:
+    def __init__(self, settings: SshSettings, asker: Asker | None, lent: Callable[[], Sequence[str]] = tuple) -> None:
+        """`lent` are the sockets of agents that whoever is at the cockpit now lends; they come before one's own."""
         self.identities = Identities(settings)
+        self.agents = Agents(settings, lent)
         self.config = SshConfig.load(settings.config)
         self._settings = settings
         self._asker = asker
         self._keys = KnownKeys(settings.known_hosts)
-        self._options: dict[tuple[str, bool, HopOptions], asyncssh.SSHClientConnectionOptions] = {}
-        self._generation = 0
+        self._options: dict[tuple[str, bool], asyncssh.SSHClientConnectionOptions] = {}
         self._slots: dict[tuple[Route, str, int], asyncio.Semaphore] = {}
 
     async def log_in(
@@ -196,7 +208,12 @@ class Logins:
         settings, loop = self._settings, asyncio.get_running_loop()
         limit = asyncio.timeout(settings.connect_timeout_s)
         questions.bound_by(limit)
-        client = Client(questions, trusted, lambda: limit.reschedule(loop.time() + settings.login_timeout_s))
+        keys = await self.keys(hop)
+
+        def patience(more_s: float) -> None:
+            limit.reschedule(loop.time() + settings.login_timeout_s + more_s)
+
+        client = Client(questions, trusted, keys, patience)
         try:
             async with limit:
                 connection = await asyncssh.connect(
@@ -209,7 +226,7 @@ class Logins:
                     server_host_key_algs=algorithms(trusted, self._settings.host_key_algorithms),
                 )
         except asyncssh.PermissionDenied as error:
-            raise refusals.with_words(self._denied(hop, error, questions), client.banner) from error
+            raise refusals.with_words(self._denied(hop, error, questions, keys), client.banner) from error
         except HostKeyDistrusted as error:
             raise distrusted(hop, error.verdict, trusted) from error
         except (asyncssh.KeyExchangeFailed, *_RESETS) as error:
@@ -220,9 +237,15 @@ class Logins:
             raise _BrokenOff(client, cause_of(error)) from error
         except asyncssh.DisconnectError as error:
             if _TOO_MANY in error.reason:
-                raise refusals.with_words(self._denied(hop, error, questions), client.banner) from error
+                raise refusals.with_words(self._denied(hop, error, questions, keys), client.banner) from error
             raise
+        finally:
+            await keys.close()
         return connection, client
+
+    async def keys(self, hop: Hop) -> LoginKeys:
+        """The keys that `hop` is offered; `close` it."""
+        return await prepare(self.identities, self.agents, self.config.options(hop))
 
     async def _compare_offers(
         self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, trusted: TrustedKeys
@@ -235,23 +258,22 @@ class Logins:
         if nothing:
             raise refusals.no_common_algorithm(hop, *nothing)
 
-    def _denied(self, hop: Hop, error: asyncssh.DisconnectError, questions: Questions) -> RemoteError:
+    def _denied(self, hop: Hop, error: asyncssh.DisconnectError, questions: Questions, keys: LoginKeys) -> RemoteError:
         asked = questions.problem()
         if asked is not None:
             return asked
+        if keys.troubles:
+            return identity_problems.agent_of_no_use(hop, keys.troubles[-1], keys.evidence)
         expired = self.identities.expired()
         if expired is not None:
-            return problems.certificate_expired(hop, expired.identity, expired.text)
-        return problems.permission_denied(hop, cause_of(error))
+            return identity_problems.certificate_expired(hop, expired, keys.evidence)
+        if not keys.pairs:
+            return identity_problems.no_key(hop, keys.skipped, keys.evidence)
+        return identity_problems.permission_denied(hop, cause_of(error), keys.evidence)
 
     def _account(self, hop: Hop, *, asks: bool) -> asyncssh.SSHClientConnectionOptions:
         """The options of an account, made once: they take 6–20 ms to build."""
-        own = self.config.options(hop)
-        identities = self.identities.load(own.identity_files)
-        if self.identities.generation != self._generation:
-            self._options.clear()
-            self._generation = self.identities.generation
-        key = (hop.user, asks, own)
+        key = (hop.user, asks)
         found = self._options.get(key)
         if found is None:
             offer = Offer.of(self._settings, hop)
@@ -259,8 +281,8 @@ class Logins:
                 config=None,
                 username=hop.user,
                 known_hosts=_NOBODY,
-                client_keys=identities if identities or self._settings.agent else None,
-                agent_path=() if self._settings.agent else None,
+                client_keys=None,  # the client is asked for one after another
+                agent_path=None,
                 x509_trusted_certs=None,
                 gss_kex=False,
                 gss_auth=False,

@@ -44,18 +44,6 @@ def host_key_unreadable(hop: Hop, cause: str) -> RemoteError:
     )
 
 
-def permission_denied(hop: Hop, cause: str) -> RemoteError:
-    return _error(
-        "permission_denied",
-        message("{name} did not let {user} in: {cause}.", name=hop.name, user=hop.user, cause=clean_text(cause)),
-        message(
-            "Check that the key is loaded in your agent or named in the settings, and that {user} on {name} accepts it.",
-            user=hop.user,
-            name=hop.name,
-        ),
-    )
-
-
 def one_time_password_missing(hop: Hop, question: str, seconds: float) -> RemoteError:
     return _error(
         "one_time_password_missing",
@@ -90,37 +78,6 @@ def ssh_config_unreadable(hop: Hop, file: str, cause: str) -> RemoteError:
         message("{file}, which may say how {name} is reached, cannot be read: {cause}.",
                 file=file, name=hop.name, cause=clean_text(cause)),
         message("Make it readable, or unset `ssh.config` in the settings."),
-    )  # fmt: skip
-
-
-def identity_unusable(cause: str) -> RemoteError:
-    return _error(
-        "permission_denied",
-        message("an SSH identity of the settings cannot be used: {cause}.", cause=clean_text(cause)),
-        message("Load it into your SSH agent (ssh-add) or name another identity file in the settings."),
-    )
-
-
-def certificate_expired(hop: Hop, identity: str, expired_at: str) -> RemoteError:
-    return _error(
-        "permission_denied",
-        message(
-            "{name} did not let {user} in; the user certificate of {identity} expired at {at}.",
-            name=hop.name,
-            user=hop.user,
-            identity=identity,
-            at=expired_at,
-        ),
-        message("Get a new certificate from whoever signs them, then retry."),
-    )
-
-
-def certificate_expires(identity: str, at: str) -> Problem:
-    return Problem(
-        "certificate_expires",
-        message("the SSH user certificate of {identity} expires at {at}, perhaps before the order is at its end.",
-                identity=identity, at=at),
-        message("Get a new one in time; the engine reads it by itself."),
     )  # fmt: skip
 
 

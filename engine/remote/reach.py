@@ -5,10 +5,8 @@ The same settings and connections as a release uses, so that what works here wor
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +15,7 @@ import asyncssh
 from asyncssh.public_key import decode_ssh_certificate, decode_ssh_public_key
 
 from engine.domain.fleet import Host
+from engine.domain.message import Message
 from engine.domain.problem import Problem
 from engine.ports import RemoteError
 from engine.remote import channels, refusals
@@ -25,6 +24,7 @@ from engine.remote.hops import Hop, route_to
 from engine.remote.identities import expiries_of, label
 from engine.remote.login import Logins
 from engine.remote.settings import SshSettings
+from engine.remote.skipped import SkippedFile
 from engine.remote.ssh_config import FoundOption, SshConfig
 
 _RUN_S = 15.0
@@ -46,9 +46,18 @@ class OfferedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedKeys:
+    """`skipped` are identity files that are not used, `troubles` what is wrong with the agent."""
+
+    keys: tuple[OfferedKey, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+    troubles: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HopFacts:
     """`keys` are the host keys it may show, as (algorithm, fingerprint); `vouched_by` is who says so. `options` are the lines of
-    the operator's ssh_config that are meant for it; those not honoured are ignored."""
+    the operator's ssh_config that are meant for it; those not honoured are ignored. `skipped` are files of known host keys."""
 
     name: str
     login: str
@@ -56,6 +65,7 @@ class HopFacts:
     vouched_by: Literal["catalogue", "known_hosts", "nobody"]
     keys: tuple[tuple[str, str], ...]
     options: tuple[FoundOption, ...]
+    skipped: tuple[SkippedFile, ...] = ()
     problem: Problem | None = None
 
 
@@ -82,7 +92,7 @@ def _facts(hop: Hop, logins: Logins, config: SshConfig, *, honours: bool) -> Hop
         trusted = logins.trusted(hop)
         found = config.found(hop)
     except RemoteError as error:
-        return HopFacts(hop.name, login, hop.is_jump, "nobody", (), (), error.problem)
+        return HopFacts(hop.name, login, hop.is_jump, "nobody", (), (), problem=error.problem)
     vouched_by: Literal["catalogue", "known_hosts", "nobody"] = "known_hosts" if trusted else "nobody"
     options = tuple(FoundOption(o.keyword, o.value, o.file, o.line, honoured=o.honoured and honours) for o in found)
     return HopFacts(
@@ -92,38 +102,31 @@ def _facts(hop: Hop, logins: Logins, config: SshConfig, *, honours: bool) -> Hop
         vouched_by="catalogue" if hop.host_key else vouched_by,
         keys=tuple((key.get_algorithm(), key.get_fingerprint()) for key in trusted.every),
         options=options,
+        skipped=trusted.skipped,
     )
 
 
-async def offered_keys(host: Host, settings: SshSettings) -> tuple[OfferedKey, ...]:
-    """What is offered at the last hop, in order. Raises RemoteError `permission_denied` for a file that cannot be used."""
+async def offered_keys(host: Host, settings: SshSettings) -> OfferedKeys:
+    """What is offered at the last hop, in order, and what is not."""
     logins = Logins(settings, None)
-    pairs = logins.identities.load(logins.config.options(route_to(host)[-1]).identity_files)
-    found = [_offered("file", pair) for pair in pairs]
-    async with _agent(settings) as agent:
-        found += [_offered("agent", pair) for pair in (await agent.get_keys() if agent else ())]
-    return tuple(found)
+    keys = await logins.keys(route_to(host)[-1])
+    try:
+        held = keys.agent.keys if keys.agent else ()
+        offered = tuple(_offered("agent" if pair in held else "file", pair) for pair in keys.pairs)
+        return OfferedKeys(offered, keys.skipped, tuple(trouble.words for trouble in keys.troubles))
+    finally:
+        await keys.close()
 
 
 def _offered(source: str, pair: asyncssh.SSHKeyPair) -> OfferedKey:
     expiry = next(iter(expiries_of([pair])), None)
-    key = decode_ssh_certificate(pair.public_data).key if expiry else decode_ssh_public_key(pair.public_data)
-    fingerprint = key.get_fingerprint()
+    decode = decode_ssh_certificate if pair.has_cert else decode_ssh_public_key
+    try:
+        key = getattr(decode(pair.public_data), "key", None) or decode_ssh_public_key(pair.public_data)
+        fingerprint = key.get_fingerprint()
+    except (asyncssh.KeyImportError, ValueError):  # an agent may show anything
+        fingerprint = "?"
     return OfferedKey(source, label(pair), pair.algorithm.decode(), fingerprint, expiry.text if expiry else "")
-
-
-@asynccontextmanager
-async def _agent(settings: SshSettings) -> AsyncIterator[asyncssh.SSHAgentClient | None]:
-    path = os.environ.get("SSH_AUTH_SOCK", "") if settings.agent else ""
-    try:
-        agent = await asyncssh.connect_agent(path) if path else None
-    except (OSError, asyncssh.Error):  # an agent that has gone offers nothing, as at a login
-        agent = None
-    try:
-        yield agent
-    finally:
-        if agent is not None:
-            agent.close()
 
 
 async def reach(connections: Connections, host: Host) -> AsyncGenerator[Reached, None]:

@@ -197,9 +197,10 @@ def forwarding_refused(hop: Hop, via: Hop, cause: str) -> RemoteError:
 
 
 def with_words(error: RemoteError, words: str) -> RemoteError:
-    """With what the server said as its evidence, if it said something."""
+    """With what the server said before its evidence, if it said something."""
     said = clean_text(words).strip()[-EVIDENCE_CHARACTERS:]
-    return RemoteError(replace(error.problem, evidence=said)) if said else error
+    evidence = "\n".join(filter(None, (said, error.problem.evidence)))
+    return RemoteError(replace(error.problem, evidence=evidence)) if said else error
 
 
 def _quoted(words: str) -> str:

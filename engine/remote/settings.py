@@ -22,6 +22,8 @@ class SshSettings:
 
     identity_files: tuple[Path, ...] = ()
     agent: bool = True
+    agent_deadline_s: float = 5.0  # for the agent's list of keys, and for a signature
+    touch_deadline_s: float = 30.0  # for a signature of a key that lives on a device
     known_hosts: Path | None = Path("~/.ssh/known_hosts")
     config: Path | None = None  # a client configuration of OpenSSH whose supported options are honoured; see ssh_config
     kex: tuple[str, ...] = ()  # names in the order of preference; empty: see `algorithms`

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from engine.domain.fleet import Host
 from engine.domain.problem import Problem
 from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
-from engine.remote import channels, problems
+from engine.remote import channels, identity_problems
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
 from engine.remote.reach import Reached, reach
@@ -59,7 +59,7 @@ class SshRemote:
     def expiring(self, by: float) -> tuple[Problem, ...]:
         """The user certificates in use that will have expired by then (epoch seconds)."""
         expiries = self._connections.logins.identities.expiries()
-        return tuple(problems.certificate_expires(e.identity, e.text) for e in expiries if e.at < by)
+        return tuple(identity_problems.certificate_expires(expiry) for expiry in expiries if expiry.at < by)
 
     async def reach(self, host: Host) -> AsyncGenerator[Reached, None]:
         """Log in hop by hop, as for a release, and run a piece of sh on the host as a job would: what became of each, up to the

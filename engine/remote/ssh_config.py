@@ -1,35 +1,43 @@
 """What of an OpenSSH client configuration is honoured for a hop, and what of it is not: both can be told.
 
 The catalogue is the truth about where a host is and how it is reached, so `HostName`, `User`, `Port` and `ProxyJump` of a
-configuration never count. Only what the catalogue does not say is taken: `IdentityFile`, `HostKeyAlias` and
-`UserKnownHostsFile`. `Match` is honoured with `all` and `host`; nothing is ever executed.
+configuration never count. Only what the catalogue does not say is taken: the keys that are offered and the host keys that are
+known. How lines are split, included and meant for a host is `ssh_config_lines`'.
 """
 
 from __future__ import annotations
 
 import getpass
-import glob
+import hashlib
+import os
+import platform
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from engine.remote import problems
 from engine.remote.hops import Hop
+from engine.remote.ssh_config_lines import Line, Reading, Target, Unreadable
 
-_HONOURED = {"identityfile", "hostkeyalias", "userknownhostsfile"}
+_ONE_WORD = {"identityfile", "hostkeyalias", "identitiesonly", "identityagent"}
+HONOURED = {*_ONE_WORD, "userknownhostsfile"}
 _SEVERAL = {"identityfile"}  # every line counts; of the others the first
-_DEPTH = 8  # of files that include files
+_YES = {"yes": True, "true": True, "no": False, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
 class HopOptions:
-    """What a configuration adds for one hop; without any, everything is empty."""
+    """What a configuration adds for one hop; without any nothing is changed. `usual_identities` False: some were named, or `none`.
+    `known_hosts` None: the usual ones. `identity_agent` is `none`, a path, or empty for the usual one."""
 
     identity_files: tuple[Path, ...] = ()
+    usual_identities: bool = True
+    identities_only: bool = False
+    identity_agent: str = ""
     host_key_alias: str = ""
-    known_hosts: tuple[Path, ...] = ()
+    known_hosts: tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +51,12 @@ class FoundOption:
     honoured: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    keyword: str
-    words: tuple[str, ...]
-    file: Path
-    number: int
-
-
 class SshConfig:
     """Read at the first question, and then kept. `load(None)` is empty."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._lines: list[_Line] | None = None
+        self._files: dict[Path, tuple[Line, ...]] = {}
         self._options: dict[Hop, HopOptions] = {}
 
     @classmethod
@@ -69,112 +69,105 @@ class SshConfig:
             return HopOptions()
         found = self._options.get(hop)
         if found is None:
-            honoured = [option for option in self.found(hop) if option.honoured]
-            found = self._options[hop] = HopOptions(
-                tuple(_path(option.value, hop) for option in honoured if option.keyword.lower() == "identityfile"),
-                next((option.value for option in honoured if option.keyword.lower() == "hostkeyalias"), ""),
-                tuple(
-                    _path(word, hop)
-                    for option in honoured
-                    if option.keyword.lower() == "userknownhostsfile"
-                    for word in _words(option.value)
-                ),
-            )
+            found = self._options[hop] = _options(self._counting(hop), hop)
         return found
 
     def found(self, hop: Hop) -> tuple[FoundOption, ...]:
         """Every line that is meant for the hop by its name or its address, in the file's order, later ones that an earlier one
         outdoes left out. Raises RemoteError `ssh_config_unreadable`."""
+        return tuple(
+            FoundOption(line.keyword, _shown(line), line.file, line.number, honoured)
+            for line, honoured in self._counting(hop)
+        )
+
+    def _counting(self, hop: Hop) -> list[tuple[Line, bool]]:
+        """(line, honoured)"""
         if self._path is None:
-            return ()
-        if self._lines is None:
-            self._lines = list(_read(self._path, hop, 0))
-        found: list[FoundOption] = []
-        seen: set[str] = set()
-        meant = True
-        certain = True  # a Match that cannot be judged here: its lines are shown, never honoured
-        for line in self._lines:
-            key = line.keyword.lower()
-            if key == "host":
-                meant, certain = _matches(line.words, hop), True
-            elif key == "match":
-                meant, certain = _judge(line.words, hop)
-            elif meant and (key in _SEVERAL or key not in seen):
-                if certain:
-                    seen.add(key)
-                found.append(
-                    FoundOption(
-                        line.keyword,
-                        shlex.join(line.words) if len(line.words) > 1 else "".join(line.words),
-                        line.file,
-                        line.number,
-                        certain and key in _HONOURED,
-                    )
-                )
-        return tuple(found)
+            return []
+        target = Target(tuple(dict.fromkeys((hop.name, hop.address))), hop.address, hop.user)
+        try:
+            meant = Reading(self._files, target).lines(self._path)
+        except Unreadable as error:
+            raise problems.ssh_config_unreadable(hop, str(error.file), error.cause) from error
+        counting: list[tuple[Line, bool]] = []
+        seen: set[tuple[str, ...]] = set()
+        for each in meant:
+            line, key = each.line, each.line.keyword.lower()
+            honoured = each.certain and key in HONOURED and _is_whole(key, line.words)
+            what = (key, *(line.words or ())) if key in _SEVERAL else (key,)
+            if what in seen:
+                continue
+            if each.certain and line.words is not None:
+                seen.add(what)
+            counting.append((line, honoured))
+        return counting
 
 
-def _read(path: Path, hop: Hop, depth: int) -> Iterator[_Line]:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise problems.ssh_config_unreadable(hop, str(path), error.strerror or str(error)) from error
-    for number, raw in enumerate(text.splitlines(), start=1):
-        words = _words(raw)
-        if not words:
-            continue
-        keyword, equals, first = words[0].partition("=")
-        values = tuple(word for word in (first if equals else "", *words[1:]) if word not in ("", "="))
-        if keyword.lower() != "include":
-            yield _Line(keyword, values, path, number)
-        elif depth < _DEPTH:
-            for pattern in values:
-                wanted = Path(pattern).expanduser()
-                for name in sorted(glob.glob(str(wanted if wanted.is_absolute() else path.parent / wanted))):
-                    yield from _read(Path(name), hop, depth + 1)
+def _is_whole(key: str, words: Sequence[str] | None) -> bool:
+    """Not broken: `ssh` refuses a configuration with such a line; here the line alone counts for nothing."""
+    if not words or "" in words:
+        return False
+    if key == "identitiesonly" and words[0].lower() not in _YES:
+        return False
+    return len(words) == 1 or key not in _ONE_WORD
 
 
-def _words(text: str) -> list[str]:
-    """As OpenSSH splits a line: quotes hold words together, `#` begins a comment at the start of a word."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = "#" if text.lstrip().startswith("#") else ""
-    lexer.escape = ""
-    try:
-        return list(lexer)
-    except ValueError:  # a quote without its end: OpenSSH refuses the file; here the line alone counts for nothing
-        return []
+def _shown(line: Line) -> str:
+    if line.words is None:
+        return line.rest
+    return shlex.join(line.words) if len(line.words) > 1 else "".join(line.words)
 
 
-def _judge(words: tuple[str, ...], hop: Hop) -> tuple[bool, bool]:
-    """(meant, certain) of a Match line."""
-    match [word.lower() for word in words]:
-        case ["all"]:
-            return True, True
-        case ["host" | "originalhost", _]:
-            return _matches(tuple(words[1].split(",")), hop), True
-        case _:
-            return True, False
+def _options(counting: Sequence[tuple[Line, bool]], hop: Hop) -> HopOptions:
+    said: dict[str, list[tuple[str, ...]]] = {}
+    for line, honoured in counting:
+        if honoured:
+            said.setdefault(line.keyword.lower(), []).append(line.words or ())
+    one = {key: values[0][0] for key, values in said.items()}
+    alias = one.get("hostkeyalias", "")
+    files = [words[0] for words in said.get("identityfile", ())]
+    known = said.get("userknownhostsfile")
+    return HopOptions(
+        identity_files=tuple(Path(expand(file, hop, alias)) for file in files if file.lower() != "none"),
+        usual_identities=not files,
+        identities_only=_YES[one.get("identitiesonly", "no").lower()],
+        identity_agent=_agent(one.get("identityagent", ""), hop, alias),
+        host_key_alias=alias,
+        known_hosts=tuple(Path(expand(file, hop, alias)) for file in known[0] if file.lower() != "none")
+        if known
+        else None,
+    )
 
 
-def _matches(patterns: tuple[str, ...], hop: Hop) -> bool:
-    meant = False
-    for pattern in patterns:
-        fits = any(fnmatchcase(name.lower(), pattern.lstrip("!").lower()) for name in (hop.name, hop.address))
-        if fits and pattern.startswith("!"):
-            return False
-        meant = meant or fits
-    return meant
+def _agent(value: str, hop: Hop, alias: str) -> str:
+    if value in ("", "none", "SSH_AUTH_SOCK"):
+        return value
+    if value.startswith("$") and not value.startswith(
+        "${"
+    ):  # the old way to name a variable; one that is not set: no agent
+        return os.environ.get(value[1:], "") or "none"
+    return expand(value, hop, alias)
 
 
-def _path(text: str, hop: Hop) -> Path:
-    names = {"%%": "%", "%d": str(Path.home()), "%h": hop.address, "%n": hop.name, "%p": str(hop.port), "%r": hop.user}
-    names["%u"] = getpass.getuser()
-    made, at = "", 0
-    while at < len(text):
-        token = text[at : at + 2]
-        made += names.get(token, text[at])
-        at += 2 if token in names else 1
-    return Path(made).expanduser()
+def expand(text: str, hop: Hop, alias: str = "") -> str:
+    """`~`, `%` tokens and `${VARIABLES}` as OpenSSH fills them in for a file; what is unknown stays as it is."""
+    name, port = platform.node(), str(hop.port)
+    tokens = {
+        "%": "%",
+        "d": str(Path.home()),
+        "h": hop.address.lower(),
+        "i": str(os.getuid()),
+        "k": alias or hop.name,
+        "L": name.partition(".")[0],
+        "l": name,
+        "n": hop.name,
+        "p": port,
+        "r": hop.user,
+        "u": getpass.getuser(),
+        "C": hashlib.sha1(f"{name}{hop.address.lower()}{port}{hop.user}".encode()).hexdigest(),
+    }
+    return re.sub(
+        r"%(.)|\$\{(\w+)\}",
+        lambda found: tokens.get(found[1], found[0]) if found[1] else os.environ.get(found[2], found[0]),
+        os.path.expanduser(text),
+    )

@@ -88,6 +88,7 @@ def process(folder: Path, module: str, *arguments: object, **more: str) -> Itera
 @contextmanager
 def fleet(folder: Path, hosts: int) -> Iterator[dict[str, Any]]:
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(folder / "id")
+    (folder / "id").chmod(0o600)
     with process(folder, "fleet", folder, hosts):
         until(lambda: (folder / "fleet.json").exists(), 60)
         yield json.loads((folder / "fleet.json").read_text())

@@ -37,6 +37,7 @@ class Site:
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(tmp_path / "id")
+    (tmp_path / "id").chmod(0o600)
     home = tmp_path / "it's a home"
     home.mkdir()
     server = TestServer(

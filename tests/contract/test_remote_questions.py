@@ -59,6 +59,7 @@ class Site:
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(tmp_path / "id")
+    (tmp_path / "id").chmod(0o600)
 
     def server() -> TestServer:
         return TestServer(tmp_path, "/usr/bin:/bin", asyncssh.generate_private_key("ssh-ed25519"), key)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 
 def call(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
+
+
+def until_there(path: Path, deadline_s: float = 10.0) -> None:
+    end = time.monotonic() + deadline_s
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.01)
 
 
 def running(pid: int) -> bool:
