@@ -124,7 +124,7 @@ def _options(counting: Sequence[tuple[Line, bool]], hop: Hop) -> HopOptions:
         if honoured:
             said.setdefault(line.keyword.lower(), []).append(line.words or ())
     one = {key: values[0][0] for key, values in said.items()}
-    alias = one.get("hostkeyalias", "")
+    alias = one.get("hostkeyalias", "").lower()  # as OpenSSH does
     files = [words[0] for words in said.get("identityfile", ())]
     known = said.get("userknownhostsfile")
     return HopOptions(

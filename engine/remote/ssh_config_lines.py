@@ -142,7 +142,8 @@ class Reading:
         for line in self._files[path]:
             key, words = line.keyword.lower(), line.words or ()
             if key == "host":
-                names = self._target.names
+                # OpenSSH knows the name in lower case by the time it reads everything once more.
+                names = [name.lower() if final else name for name in self._target.names]
                 meant = any(any_fits(name, words) for name in names) and not any(any_forbids(n, words) for n in names)
                 state = (meant and not never, True)
             elif key == "match":
