@@ -19,7 +19,7 @@ help:  ## this list
 
 setup: $(READY)  ## build .venv
 
-# Everything is pinned in requirements.txt and installed without looking at dependencies: nothing is ever built from source
+# Everything is pinned in requirements.txt and installed without looking at dependencies: nothing is ever compiled
 # (crcmod-plus, which has wheels, takes the place of crcmod), so no C compiler is needed.
 $(READY): requirements.txt pyproject.toml
 	@echo "Setting up .venv; the first time this takes a minute …" >&2

@@ -94,7 +94,7 @@ class Settings:
     engine_start_s: float = setting(kinds.positive, "Longest wait for an embedded engine to come up.", 20.0)
     credentials_file: Path | None = setting(
         kinds.path_or_none,
-        "Cloud credentials in the INI form of the Alibaba Cloud SDKs; none: ~/.alibabacloud/credentials.",
+        "A file with cloud credentials, in the INI form of the Alibaba Cloud SDKs.",
         None,
     )
     ssh: SshSettings = setting(kinds.group(SshSettings), "How hosts and jump hosts are reached.", SshSettings())

@@ -84,7 +84,7 @@ class OssPackages:
             raise oss_errors.archive_broken(object, error) from error
 
     async def _repeatedly(self, object: ObjectRef, read: Callable[[ObjectRef], Read], deadline_s: float) -> Read:
-        credentials = self._find_credentials(object)
+        credentials = await self._calls.run(deadline_s, self._find_credentials, object)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._calls.run(deadline_s, read, object)

@@ -147,7 +147,8 @@ def no_credentials(object: ObjectRef, missing: CredentialsMissing) -> PackagesEr
                 looked=str(missing),
             ),
             message(
-                "Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or name a credentials_file in the settings."
+                "Give this machine a RAM role, log in with the vendor's tools, set ALIBABA_CLOUD_ACCESS_KEY_ID and "
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or name a credentials_file in the settings; `cockpit doctor` shows what is used."
             ),
         )
     )
@@ -172,6 +173,8 @@ def _evidence(error: Exception, credentials: Credentials | None) -> str:
     request_id, ec = getattr(error, "request_id", ""), getattr(error, "ec", "")
     parts += [f"request id {request_id}" if request_id else "", f"EC {ec}" if ec else ""]
     said = redact(str(getattr(error, "message", "") or ""), credentials)
+    if status in (401, 403) and credentials is not None and credentials.source:
+        said = f"{said} (access key from: {credentials.source})".strip()
     return ", ".join(part for part in (*parts, said) if part)
 
 

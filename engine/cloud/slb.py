@@ -93,9 +93,12 @@ class SlbBalancers:
 
     async def _call(self, action: str, group: ServerGroup, parameters: Mapping[str, str], *, change: bool) -> _Answer:
         try:
-            credentials = self._credentials.find()
+            credentials = await self._calls.run(self._deadline_s, self._credentials.find)
         except CredentialsMissing as missing:
             raise slb_errors.no_credentials(group, missing) from missing
+        except TimeoutError as error:
+            # Nothing was asked of the balancer yet, so nothing is in doubt.
+            raise slb_errors.unanswered(group, self._deadline_s, change=False) from error
         try:
             return await self._calls.run(self._deadline_s, self._ask, action, group, parameters, credentials, change)
         except TimeoutError as error:

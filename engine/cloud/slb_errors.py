@@ -54,13 +54,21 @@ def to_balancer_error(error: Exception, group: ServerGroup, credentials: Credent
         code = str(error.get_error_code() or "")
         said = redact(str(error.get_error_msg() or ""), credentials)
         status = int(error.get_http_status() or 0)
+        said = _with_source(said, status, credentials)
         return _answered(group, status, code, said, str(error.get_request_id() or ""), change)
     if isinstance(error, IndexError):
         # The SDK splits the message of a 400 SignatureDoesNotMatch at ':' and fails when there is none.
-        return _answered(group, 400, "SignatureDoesNotMatch", "", "", change)
+        return _answered(group, 400, "SignatureDoesNotMatch", _with_source("", 400, credentials), "", change)
     if isinstance(error, ClientException) and error.get_error_code() == "SDK.InvalidRegionId":
         return _refused(group, 0, str(error.get_error_code()), redact(str(error), credentials), "")
     return _unknown(group, change, redact(str(error) or type(error).__name__, credentials))
+
+
+def _with_source(said: str, status: int, credentials: Credentials) -> str:
+    """A definite no is about the access key more often than not: it is said where that came from."""
+    if not 400 <= status < 500 or not credentials.source:
+        return said
+    return f"{said} (access key from: {credentials.source})".strip()
 
 
 def _answered(group: ServerGroup, status: int, code: str, said: str, request_id: str, change: bool) -> BalancerError:
@@ -175,7 +183,8 @@ def no_credentials(group: ServerGroup, missing: CredentialsMissing) -> BalancerR
                 looked=str(missing),
             ),
             message(
-                "Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or name a credentials_file in the settings."
+                "Give this machine a RAM role, log in with the vendor's tools, set ALIBABA_CLOUD_ACCESS_KEY_ID and "
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or name a credentials_file in the settings; `cockpit doctor` shows what is used."
             ),
         )
     )

@@ -25,6 +25,7 @@ from cockpit.lab.slb import Listener, SlbEndpoint
 from engine.cloud import slb_errors
 from engine.cloud.cloud import AliyunCloud
 from engine.cloud.credentials import Credentials, CredentialsSource
+from engine.cloud.role_providers import Places
 from engine.cloud.slb import SlbBalancers
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
 from engine.domain.states import Health
@@ -88,7 +89,7 @@ class LabWorld:
 
 def source(access_key_id: str = "lab-key", secret: str = SECRET) -> CredentialsSource:
     environ = {"ALIBABA_CLOUD_ACCESS_KEY_ID": access_key_id, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": secret}
-    return CredentialsSource(environ=environ, default_file=Path("/nonexistent/credentials"))
+    return CredentialsSource(environ=environ, default_file=Path("/nonexistent/credentials"), places=Places(metadata=""))
 
 
 def adapter(url: str, credentials: CredentialsSource | None = None, **limits: float) -> SlbBalancers:
@@ -416,7 +417,9 @@ async def test_a_wrong_clock_is_named_as_such(endpoint: SlbEndpoint, offset_s: f
 
 
 async def test_without_credentials_no_call_is_made(endpoint: SlbEndpoint, tmp_path: Path) -> None:
-    nothing = CredentialsSource(tmp_path / "mine.ini", environ={}, default_file=tmp_path / "default.ini")
+    nothing = CredentialsSource(
+        tmp_path / "mine.ini", environ={}, default_file=tmp_path / "default.ini", places=Places(metadata="")
+    )
     error = await error_of(adapter(endpoint.url, nothing).read_weights(DEFAULT))
     assert error.problem.code == "balancer_credentials"
     assert str(tmp_path / "mine.ini") in str(error)

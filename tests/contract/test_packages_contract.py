@@ -22,6 +22,7 @@ import pytest
 from cockpit.lab.oss import AccessKey, OssEndpoint
 from engine.cloud.credentials import CredentialsSource
 from engine.cloud.oss import OssPackages
+from engine.cloud.role_providers import Places
 from engine.domain.archive import Member, MemberKind
 from engine.domain.fleet import ObjectRef, Region
 from engine.ports import Packages, PackagesError
@@ -80,6 +81,7 @@ def source(access_key_id: str = "lab-key", secret: str = SECRET, token: str = ""
             "ALIBABA_CLOUD_SECURITY_TOKEN": token,
         },
         default_file=Path("/nonexistent/credentials"),
+        places=Places(metadata=""),
     )
 
 
@@ -360,7 +362,9 @@ async def test_a_temporary_key_works_with_its_token_only(endpoint: OssEndpoint, 
 
 
 async def test_without_credentials_the_problem_says_where_we_looked(endpoint: OssEndpoint, tmp_path: Path) -> None:
-    nothing = CredentialsSource(tmp_path / "mine.ini", environ={}, default_file=tmp_path / "default.ini")
+    nothing = CredentialsSource(
+        tmp_path / "mine.ini", environ={}, default_file=tmp_path / "default.ini", places=Places(metadata="")
+    )
     packages = adapter(endpoint, nothing)
     code, said = await problem_of_head(packages, ref())
     assert code == "oss_credentials"
