@@ -135,6 +135,7 @@ async def _run(settings: Settings, embedded: bool) -> None:
         gather_s=GATHER_S,
         expiring=remote.expiring,
         log_keep_days=settings.log_keep_days,
+        log_place=str(settings.engine_log) if embedded else "the standard error of `cockpit engine`",
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -35,6 +35,7 @@ from engine.run.ledger import Ledger
 from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
 from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
+from engine.run.unforeseen import Unforeseen
 from engine.store import engines
 from engine.store import orders as rows
 from engine.store import tables as t
@@ -75,7 +76,8 @@ class LeaseEnded(StoreError):
 class Engine:
     """Run it with `await run()`. `idle_s` None: it never ends by itself. `standby_s`: it ends when there has been no room for it
     for so long; None: it stands by for as long as it takes. `expiring` names what of ours will have expired by a moment; logs of
-    orders that ended more than `log_keep_days` ago are cleared away (0: never)."""
+    orders that ended more than `log_keep_days` ago are cleared away (0: never). `log_place`: where an operator finds the engine's
+    own log."""
 
     def __init__(
         self,
@@ -92,11 +94,14 @@ class Engine:
         gather_s: float = 0.0,
         expiring: Expiring = lambda by: (),
         log_keep_days: int = 0,
+        log_place: str = "the engine's log",
     ) -> None:
+        unforeseen = Unforeseen(log_place)
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._store = store
-        self._remote = remote
-        self._cloud = cloud
+        self._unforeseen = unforeseen
+        self._remote = unforeseen.remote(remote)
+        self._cloud = unforeseen.cloud(cloud)
         self._clock = clock
         self._log_dir = log_dir
         self._idle_s = idle_s
@@ -255,6 +260,7 @@ class Engine:
                 dispatch=dispatch,
                 background=self._background,
                 expiring=self._expiring,
+                unforeseen=self._unforeseen,
             )
         return self._ports[workspace_id]
 

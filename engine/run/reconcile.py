@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from engine.run.initialise import Checked, Expiring, initialise, record, with_he
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.order_context import OrderContext
+from engine.run.unforeseen import Unforeseen
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.facts import load_facts
@@ -74,6 +75,7 @@ class Ports:
     dispatch: LocalDispatch
     background: Background
     expiring: Expiring = lambda by: ()
+    unforeseen: Unforeseen = field(default_factory=lambda: Unforeseen("the engine's log"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,11 +293,22 @@ class OrderReconciler:
                 clock=self._ports.clock,
                 expiring=self._ports.expiring,
             )
-        except StoreError:
-            raise
+        except (StaleEpoch, StoreError):
+            raise  # taken over, or a store that is away: waited for
         except ProblemError as error:
             checked = Checked(None, (("", error.problem),))
-        await self._write(lambda conn: self._write_checked(conn, checked))
+        except Exception as error:  # noqa: BLE001 - a check that broke ends with a sentence: nobody would see it loop
+            checked = self._broke(error)
+        try:
+            await self._write(lambda conn: self._write_checked(conn, checked))
+        except (StaleEpoch, StoreError):
+            raise
+        except Exception as error:  # noqa: BLE001 - as above: what was found could not be written down
+            broke = self._broke(error)
+            await self._write(lambda conn: self._write_checked(conn, broke))
+
+    def _broke(self, error: Exception) -> Checked:
+        return Checked(None, (("", self._ports.unforeseen.check_broke(self.order_id, error)),))
 
     def _read_for_check(self) -> tuple[OrderProgress, Facts]:
         with self._ports.store.reading() as conn:

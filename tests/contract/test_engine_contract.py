@@ -21,6 +21,7 @@ from engine.kinds.release import STEPS, release_spec
 from engine.reading.events import read_events
 from engine.reading.next_line import next_line
 from engine.run.engine import Engine
+from engine.run.reconcile import OrderReconciler
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.store import Store
@@ -320,6 +321,44 @@ async def test_initialisation_names_every_problem(scene: Scene) -> None:
         await scene.accepted(Act.INITIALISE)
         await scene.until_state(OrderState.READY)
     assert scene.balancer.calls == []
+
+
+async def test_a_check_that_breaks_ends_with_a_sentence_and_can_be_made_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in silence, over and over: each host on which an adapter broke is named, and so is the log."""
+    run = scene.remote.run
+
+    async def breaking(host: Any, script: str, **more: Any) -> Any:
+        if host.name == "hz-a-01":
+            raise IsADirectoryError(21, "Is a directory", "/home/op/.ssh/known_hosts")
+        return await run(host, script, **more)
+
+    monkeypatch.setattr(scene.remote, "run", breaking)
+    async with scene.engine():
+        scene.create()
+        progress = await scene.until_state(OrderState.INIT_FAILED)
+        [(host, problem)] = progress.problems
+        assert (host, problem.code) == ("hz-a-01", "remote_unforeseen")
+        assert "/home/op/.ssh/known_hosts" in str(problem.remedy)
+        assert "the engine's log" in str(problem.remedy)
+    assert scene.balancer.calls == []
+
+
+async def test_a_check_that_nobody_foresaw_to_break_ends_with_a_sentence(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(f"{OrderReconciler.__module__}.initialise", broken)
+    async with scene.engine():
+        scene.create()
+        progress = await scene.until_state(OrderState.INIT_FAILED)
+        [(host, problem)] = progress.problems
+        assert (host, problem.code) == ("", "check_broke")
+        assert "KeyError" in str(problem.what)
+        assert "the engine's log" in str(problem.remedy)
 
 
 async def test_what_is_wrong_within_an_archive_is_found_by_the_check_and_not_on_a_host(scene: Scene) -> None:
