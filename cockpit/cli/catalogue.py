@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    command(app, "apply")(apply)
-    command(app, "export")(export)
+    command(app, "apply", example="cockpit apply fleet.yaml --dry-run")(apply)
+    command(app, "export", example="cockpit export --tenant acme > acme.yaml")(export)
 
 
 def apply(
     session: Session,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Catalogue files (YAML); merged by name.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", exists=True, help="Catalogue files (YAML); merged by name.")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change and change nothing.")] = False,
 ) -> int:
     """Bring the catalogue to what the files say: all of it, or nothing if anything is wrong."""

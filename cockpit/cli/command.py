@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from cockpit.cli.run import HELP_OF_THE_COMMAND, WrongUse, help_of
 from cockpit.cli.session import GlobalOptions, Session
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel="Everywhere")]
@@ -26,17 +28,31 @@ WorkspaceName = Annotated[
 GLOBAL = {"json_": Json, "store": StoreUrl, "tenant": Tenant, "workspace": WorkspaceName}
 
 
-def group(name: str, help: str) -> typer.Typer:
-    return typer.Typer(name=name, help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+def as_written(paragraph: str) -> str:
+    """A paragraph of a help text whose line breaks are kept."""
+    return f"\b\n{paragraph}"
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
-    """Register `function(session, …)` as the command `name` of `app`. It returns its exit code, None for 0."""
+def group(name: str, help: str, *, completion: bool = False) -> typer.Typer:
+    """`completion`: for the outermost one, with the options that install it into the operator's shell."""
+    return typer.Typer(name=name, help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=completion)
+
+
+def command(
+    app: typer.Typer, name: str, *, example: str = ""
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Register `function(session, …)` as the command `name` of `app`; `example` stands in its help, one line as it is typed.
+    The function returns its exit code, None for 0."""
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
         def invoke(ctx: typer.Context, **given: Any) -> int | None:
             options = _options({key: given.pop(key) for key in GLOBAL})
-            return function(Session(ctx.obj.then(options)), **given)
+            try:
+                return function(Session(ctx.obj.then(options)), **given)
+            except WrongUse as error:
+                if error.problem.remedy != HELP_OF_THE_COMMAND:
+                    raise
+                raise WrongUse(replace(error.problem, remedy=help_of(ctx.command_path))) from error
 
         hints = get_type_hints(function, include_extras=True)
         own = list(inspect.signature(function).parameters.values())[1:]
@@ -50,7 +66,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]]
         ]
         invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         invoke.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name, help=inspect.getdoc(function))(invoke)
+        app.command(name, help=inspect.getdoc(function), epilog=as_written(f"Example:\n  {example}"))(invoke)
         return function
 
     return register

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.cli.exit_codes import DONE
-from cockpit.cli.following import LOOK_EVERY_S, Place
+from cockpit.cli.named import hosts_of
 from cockpit.cli.output import nobody_reads, print_json_line, say
-from cockpit.cli.run import WrongUse
-from engine.domain.message import message
-from engine.domain.problem import Problem
+from cockpit.cli.waiting import LOOK_EVERY_S, KeepAlive, Place
 from screens.attempts import in_reading_order
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import AttemptView, HostRunView, OrderView
+    from engine.views import AttemptView
 
 CHUNK = 65_536
 
 
 def print_logs(
-    api: Api, place: Place, order_id: int, hosts: tuple[str, ...], *, follow: bool, latest: bool, as_json: bool
+    api: Api,
+    place: Place,
+    order_id: int,
+    hosts: Sequence[str],
+    *,
+    latest: bool,
+    keep_alive: KeepAlive | None,
+    as_json: bool,
 ) -> int:
     """All attempts of each host, the failed one first where the host has failed, else oldest first; with `latest` the newest only.
 
-    With `follow` go on with the newest attempt of each until the order ends or waits. Raises ApiError, WrongUse."""
+    With `keep_alive` go on with the newest attempt of each until the order ends or waits, and keep an engine alive meanwhile.
+    Raises ApiError, WrongUse."""
+    follow = keep_alive is not None
     tails: dict[str, Tail] = {}
     printer = Printer(as_json=as_json)
     while True:
         token = api.change_token()
         view = api.order(*place, order_id)
-        names = [run.name for run in _chosen(view, hosts)]
+        names = [run.name for run in hosts_of(view, hosts)]
         ends = not follow or view.state.complete or view.state.halts
         attempts = api.attempts(*place, order_id)
         for name in names:
@@ -41,6 +49,8 @@ def print_logs(
                 printer.print(attempt, tail.lines(last=ends))
         if ends or nobody_reads():
             return DONE
+        if keep_alive is not None and not view.engine_alive:
+            keep_alive()
         api.wait_change(token, timeout_s=LOOK_EVERY_S)
 
 
@@ -86,17 +96,3 @@ class Printer:
             self._log = attempt.log_path
         for line in lines:
             say(line)
-
-
-def _chosen(view: OrderView, hosts: tuple[str, ...]) -> list[HostRunView]:
-    known = {run.name: run for run in view.hosts}
-    for host in hosts:
-        if host not in known:
-            raise WrongUse(
-                Problem(
-                    "no_such_host",
-                    message("Order #{id} has no host {host}.", id=view.id, host=host),
-                    message("Its hosts are: {hosts}.", hosts=", ".join(known)),
-                )
-            )
-    return [known[host] for host in hosts] if hosts else list(view.hosts)

@@ -23,7 +23,7 @@ Folder = Annotated[
 ]
 
 
-@command(app, "up")
+@command(app, "up", example="cockpit lab up --hosts 4")
 def up(
     session: Session,
     folder: Folder = None,
@@ -42,7 +42,7 @@ def up(
     say(_("Next: cockpit --store {store} apply {catalogue}").format(store=info.store, catalogue=info.catalogue))
 
 
-@command(app, "down")
+@command(app, "down", example="cockpit lab down")
 def down(session: Session, folder: Folder = None) -> None:
     """Bring the lab down: everything its hosts run ends; its files stay."""
     from cockpit.engine_process import stop_engine
@@ -61,7 +61,7 @@ def down(session: Session, folder: Folder = None) -> None:
         say(_("The lab is down.") if was_up else _("There was no lab running."))
 
 
-@command(app, "status")
+@command(app, "status", example="cockpit lab status")
 def status(session: Session, folder: Folder = None) -> None:
     """Its hosts and what they run, the balancer's weights, the load and the faults that are on."""
     from cockpit.lab import process
@@ -81,7 +81,7 @@ def status(session: Session, folder: Folder = None) -> None:
         say(_("fault {name} on {where}").format(name=name, where=", ".join(where) or _("every host")))
 
 
-@command(app, "faults")
+@command(app, "faults", example="cockpit lab faults")
 def faults(session: Session) -> None:
     """The faults there are."""
     from cockpit.lab import process
@@ -93,7 +93,7 @@ def faults(session: Session) -> None:
         print_table((N_("fault"), N_("what it does")), known.items())
 
 
-@command(app, "fault")
+@command(app, "fault", example="cockpit lab fault failing_health --host hz-a-01")
 def fault(
     session: Session,
     name: Annotated[str, typer.Argument(help="Which fault; `cockpit lab faults` lists them.")],
@@ -118,7 +118,7 @@ def fault(
         say(_("No fault is on."))
 
 
-@command(app, "load")
+@command(app, "load", example="cockpit lab load start")
 def load(
     session: Session,
     act: Annotated[str, typer.Argument(metavar="start|stop", help="Start or stop the load generator.")],

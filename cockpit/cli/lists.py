@@ -16,7 +16,7 @@ apps = group("app", "The apps of the workspace.")
 hosts = group("host", "The hosts of the workspace.")
 
 
-@command(apps, "list")
+@command(apps, "list", example="cockpit app list --workspace prod")
 def list_apps(session: Session) -> None:
     """The apps of the tenant as they stand in this workspace."""
     with session.api() as api:
@@ -50,7 +50,7 @@ def list_apps(session: Session) -> None:
     print_table(titles, rows)
 
 
-@command(hosts, "list")
+@command(hosts, "list", example="cockpit host list --app trade-core")
 def list_hosts(
     session: Session,
     app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="Only the hosts of this app.")] = None,
@@ -87,7 +87,7 @@ def list_hosts(
     print_table(titles, rows)
 
 
-@command(hosts, "ssh")
+@command(hosts, "ssh", example="cockpit host ssh hz-01")
 def reach_host(
     session: Session, host: Annotated[str, typer.Argument(metavar="HOST", help="A host of the workspace.")]
 ) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_order
+from cockpit.cli.named import check_choice, gate_of, hosts_of, weights_for
 from cockpit.cli.output import (
     at,
     nobody_reads,
@@ -21,23 +21,20 @@ from cockpit.cli.output import (
     said_of,
     say,
 )
-from cockpit.cli.release import weights_of
-from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import Act, CommandState, NodeKind, NodeState, OrderState
+from engine.domain.states import Act, CommandState, OrderState
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import Consequence, EventView, NodeView, OrderView
+    from engine.views import EventView, OrderView
 
 app = group("order", "Look at orders and act on them.")
 
-ANSWER_S = 30.0
 Order = Annotated[int, typer.Argument(metavar="ORDER", help="The order's number.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")]
 Hosts = Annotated[
     list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; several times for several.")
 ]
@@ -46,7 +43,7 @@ Hosts = Annotated[
 # ------------------------------------------------------------------------------------------------------------ looking
 
 
-@command(app, "list")
+@command(app, "list", example="cockpit order list --open")
 def list_orders(
     session: Session,
     open_only: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
@@ -88,7 +85,7 @@ def list_orders(
     )
 
 
-@command(app, "show")
+@command(app, "show", example="cockpit order show 12")
 def show(session: Session, order: Order) -> None:
     """An order as it is now: its nodes, its hosts, and what it waits for."""
     with session.api() as api:
@@ -99,14 +96,14 @@ def show(session: Session, order: Order) -> None:
         _show(view)
 
 
-@command(app, "watch")
+@command(app, "watch", example="cockpit order watch 12")
 def watch(
     session: Session,
     order: Order,
     after: Annotated[int, typer.Option("--after", min=0, help="Only events behind this one.")] = 0,
 ) -> int:
     """Follow an order, a line an event, until it ends (0 succeeded, 1 anything else) or waits for a person (3)."""
-    from cockpit.cli.following import follow
+    from cockpit.cli.waiting import follow
     from engine.views import OrderView
 
     with session.api() as api:
@@ -122,7 +119,7 @@ def watch(
     return FAILED
 
 
-@command(app, "log")
+@command(app, "log", example="cockpit order log 12 --host hz-01 --follow")
 def log(
     session: Session,
     order: Order,
@@ -135,33 +132,33 @@ def log(
 
     with session.api() as api:
         place = session.place(api)
-        return print_logs(api, place, order, tuple(host or ()), follow=follow, latest=latest, as_json=session.json)
+        keep_alive = session.ensure_engine if follow else None
+        return print_logs(api, place, order, host or (), latest=latest, keep_alive=keep_alive, as_json=session.json)
 
 
 # ------------------------------------------------------------------------------------------------------------- acting
 
 
-@command(app, "initialise")
+@command(app, "initialise", example="cockpit order initialise 12")
 def initialise(session: Session, order: Order) -> int:
     """Check every host and package again, after what was found has been put right."""
     return _act(session, order, Act.INITIALISE)
 
 
-@command(app, "start")
+@command(app, "start", example="cockpit order start 12")
 def start(session: Session, order: Order) -> int:
     """Start an order; one that is still being checked is waited for."""
-    from cockpit.cli.following import wait_checked
+    from cockpit.cli.waiting import wait_checked
 
     with session.api() as api:
         place = session.place(api)
-        session.ensure_engine()
-        view = wait_checked(api, place, order)
+        view = wait_checked(api, place, order, session.ensure_engine)
         if view.state is OrderState.INIT_FAILED:
             return _not_ready(session, view)
         return _send(session, api, place, order, Act.START)
 
 
-@command(app, "confirm")
+@command(app, "confirm", example="cockpit order confirm 12")
 def confirm(
     session: Session,
     order: Order,
@@ -172,10 +169,10 @@ def confirm(
         place = session.place(api)
         view = api.order(*place, order)
         session.ensure_engine()
-        return _send(session, api, place, order, Act.CONFIRM, {"node": node or _waiting_gate(view).key})
+        return _send(session, api, place, order, Act.CONFIRM, {"node": gate_of(view, node).key})
 
 
-@command(app, "weights")
+@command(app, "weights", example="cockpit order weights 12 --weight 50 --host hz-01")
 def weights(
     session: Session,
     order: Order,
@@ -185,41 +182,45 @@ def weights(
     """Give hosts of the gate that waits a weight: --weight 50 for all of them, or those named; --weight hz-01=50 for one."""
     with session.api() as api:
         place = session.place(api)
-        wanted = _weights(api.order(*place, order), weight, host or [])
+        wanted = weights_for(api.order(*place, order), weight, host or [])
         session.ensure_engine()
         return _send(session, api, place, order, Act.SET_WEIGHTS, {"weights": wanted})
 
 
-@command(app, "retry")
+@command(app, "retry", example="cockpit order retry 12 --host hz-01")
 def retry(session: Session, order: Order, host: Hosts = None) -> int:
     """Try the failed hosts again, all of them or those named."""
-    return _act(session, order, Act.RETRY, {"hosts": host or []})
+    with session.api() as api:
+        place = session.place(api)
+        hosts = [run.name for run in hosts_of(api.order(*place, order), host)] if host else []
+        session.ensure_engine()
+        return _send(session, api, place, order, Act.RETRY, {"hosts": hosts})
 
 
-@command(app, "pause")
+@command(app, "pause", example="cockpit order pause 12")
 def pause(session: Session, order: Order) -> int:
     """Start no further host. Those at work stand still before their next step on the balancer, maybe at weight 0, until the
     order is resumed; a job on a host runs to its end first."""
     return _act(session, order, Act.PAUSE)
 
 
-@command(app, "resume")
+@command(app, "resume", example="cockpit order resume 12")
 def resume(session: Session, order: Order) -> int:
     """Go on after a pause."""
     return _act(session, order, Act.RESUME)
 
 
-@command(app, "cancel")
-def cancel(session: Session, order: Order, reason: Reason = "") -> int:
+@command(app, "cancel", example='cockpit order cancel 12 --reason "wrong package"')
+def cancel(session: Session, order: Order, reason: Reason) -> int:
     """End the order without going on; weights go back where health allows."""
     return _act(session, order, Act.CANCEL, reason=reason)
 
 
-@command(app, "rollback")
+@command(app, "rollback", example='cockpit order rollback 12 --reason "errors on hz-01"')
 def rollback(
     session: Session,
     order: Order,
-    reason: Reason = "",
+    reason: Reason,
     version: Annotated[
         str, typer.Option("--version", metavar="V", help="Which version that succeeded here, when it can't be told.")
     ] = "",
@@ -234,7 +235,7 @@ def rollback(
         place = session.place(api)
         view = api.order(*place, order)
         params = {"version": version} if version else {}
-        _check_choice(order, api.consequence(*place, order, Act.ROLL_BACK, params))
+        check_choice(order, api.consequence(*place, order, Act.ROLL_BACK, params))
         session.ensure_engine()
         if not view.state.complete:
             return _send(session, api, place, order, Act.ROLL_BACK, params, reason=reason)
@@ -260,8 +261,10 @@ def _send(
     *,
     reason: str = "",
 ) -> int:
-    """Send the command and wait for the engine's answer: 0 accepted, 1 refused, with the reason."""
-    answer = api.wait_command(api.send(*place, order, act, params, reason=reason), timeout_s=ANSWER_S)
+    """Send the command and wait for the engine's answer: 0 accepted, 1 refused, with the reason. Raises Unanswered."""
+    from cockpit.cli.waiting import answered
+
+    answer = answered(api, order, act, api.send(*place, order, act, params, reason=reason), session.ensure_engine)
     if session.json:
         print_json({"error": answer.problem, **_as_dict(answer)} if answer.problem else answer)
     elif answer.problem:
@@ -278,49 +281,6 @@ def _as_dict(answer: object) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "problem"}
 
 
-def _waiting_gate(view: OrderView) -> NodeView:
-    gates = [
-        node
-        for node in view.nodes
-        if node.direction is view.direction and node.kind is NodeKind.GATE and node.state is NodeState.WAITING
-    ]
-    if len(gates) == 1:
-        return gates[0]
-    if gates:
-        listed = ", ".join(gate.key for gate in gates)
-        problem = message("More than one gate of order #{id} waits: {listed}.", id=view.id, listed=listed)
-        raise WrongUse(Problem("which_gate", problem, message("Name one with --node.")))
-    problem = message(
-        "No gate of order #{id} waits for a confirmation; it is {state}.", id=view.id, state=str(view.state)
-    )
-    raise WrongUse(Problem("no_gate_waits", problem, view.next))
-
-
-def _weights(view: OrderView, given: list[str], hosts: list[str]) -> dict[str, int]:
-    """Raises WrongUse. A bare number goes to the named hosts, else to all of the gate that waits."""
-    wanted: dict[str, int] = {}
-    for each in given:
-        if "=" in each:
-            wanted |= weights_of([each])
-        else:
-            wanted |= weights_of([f"{host}={each}" for host in (hosts or _waiting_gate(view).hosts)])
-    return wanted
-
-
-def _check_choice(order: int, meaning: Consequence) -> None:
-    """Raises WrongUse when a version must be chosen and was not, or can't be gone back to: with the option that chooses one."""
-    versions = [version for version in meaning.choices if version]
-    if meaning.refusal is None or not versions:
-        return
-    remedy = message(
-        "Choose a version that succeeded here ({versions}): cockpit order rollback {id} --version {version}",
-        versions=", ".join(versions),
-        id=order,
-        version=versions[0],
-    )
-    raise WrongUse(replace(meaning.refusal, remedy=remedy))
-
-
 def _not_ready(session: Session, view: OrderView) -> int:
     problem = Problem(
         "init_failed",
@@ -333,11 +293,11 @@ def _not_ready(session: Session, view: OrderView) -> int:
 
 
 def _start_rollback(session: Session, api: Api, place: tuple[str, str], order_id: int) -> int:
-    from cockpit.cli.following import wait_checked
+    from cockpit.cli.waiting import wait_checked
 
-    view = wait_checked(api, place, order_id)
     if not session.json:
         say(str(order_id))
+    view = wait_checked(api, place, order_id, session.ensure_engine)
     if view.state is OrderState.INIT_FAILED:
         return _not_ready(session, view)
     return _send(session, api, place, order_id, Act.START)

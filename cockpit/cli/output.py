@@ -89,10 +89,10 @@ def said_of(about: str, problem: Problem) -> str:
     return " ".join(part for part in (f"{about}:" if about else "", tr(problem.what), tr(problem.remedy)) if part)
 
 
-def print_problem(problem: Problem, *, as_json: bool) -> None:
-    """What happened, to what, and what to do next."""
+def print_problem(problem: Problem, *, as_json: bool, order: int | None = None) -> None:
+    """What happened, to what, and what to do next. `order`: one that is in the store all the same."""
     if as_json:
-        print_json({"error": problem})
+        print_json({"error": problem} if order is None else {"order": order, "error": problem})
         return
     note(tr(problem.what))
     if problem.evidence:

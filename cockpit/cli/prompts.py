@@ -33,7 +33,7 @@ def prompts(
         list_prompts(Session(ctx.obj))
 
 
-@command(app, "list")
+@command(app, "list", example="cockpit prompts list")
 def list_prompts(session: Session) -> None:
     """The questions that wait for an answer."""
     with session.api() as api:
@@ -45,7 +45,7 @@ def list_prompts(session: Session) -> None:
     print_table(titles, [(view.id, view.hop, view.login, view.question, at(view.deadline_at)) for view in views])
 
 
-@command(app, "answer")
+@command(app, "answer", example="cockpit prompts answer 3")
 def answer_prompt(
     session: Session, prompt_id: Annotated[int, typer.Argument(metavar="ID", help="The question's number.")]
 ) -> None:

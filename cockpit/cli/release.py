@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from cockpit.cli.command import command, group
-from cockpit.cli.exit_codes import DONE, FAILED
+from cockpit.cli.exit_codes import DONE, FAILED, of_problems
 from cockpit.cli.output import note, print_json, print_problem, print_table, said_of, say
-from cockpit.cli.run import WrongUse
+from cockpit.cli.run import HELP_OF_THE_COMMAND, WrongUse
 from cockpit.cli.session import Session
 from engine.domain.message import Message, message
 from engine.domain.orders import OrderSpec
@@ -108,17 +108,17 @@ def _with_spec(function: Callable[..., int]) -> Callable[..., int]:
     return with_options
 
 
-@command(app, "create")
+@command(app, "create", example="cockpit release create --app trade-core --version 2.0.0 --beta --traffic gray --wait")
 @_with_spec
 def create(
     session: Session,
     spec: OrderSpec,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has been checked.")] = False,
 ) -> int:
-    """Create a release order and print its id; nothing starts before `cockpit order start`.
+    """Create a release order and print its number at once; nothing starts before `cockpit order start`.
 
-    With --wait: 0 when it can be started, 1 when the check found problems."""
-    from cockpit.cli.following import wait_checked
+    With --wait: 0 when it can be started, 1 when the check found problems, 4 when the check did not end in time."""
+    from cockpit.cli.waiting import checked_by_an_engine, wait_checked
     from engine.api import OrderRefused
 
     with session.api() as api:
@@ -127,20 +127,21 @@ def create(
             order_id = api.create_order(*place, spec)
         except OrderRefused as error:
             return _refused(session, error.problem, error.problems)
-        session.ensure_engine()
-        view = wait_checked(api, place, order_id) if wait else api.order(*place, order_id)
+        if not session.json:
+            say(str(order_id))
+        wait_for = wait_checked if wait else checked_by_an_engine
+        view = wait_for(api, place, order_id, session.ensure_engine)
     if session.json:
         print_json(
             {"order": order_id, "state": view.state, "problems": [{"host": h, "problem": p} for h, p in view.problems]}
         )
     else:
-        say(str(order_id))
         for host, problem in view.problems:
             note(said_of(host, problem))
     return FAILED if view.state is OrderState.INIT_FAILED else DONE
 
 
-@command(app, "preview")
+@command(app, "preview", example="cockpit release preview --app trade-core --version 2.0.0 --groups 3")
 @_with_spec
 def preview(session: Session, spec: OrderSpec) -> int:
     """What the release would be; nothing is created. 1 when it would be refused."""
@@ -148,7 +149,7 @@ def preview(session: Session, spec: OrderSpec) -> int:
         view = api.preview(*session.place(api), spec)
     if session.json:
         print_json(view)
-        return FAILED if view.problems else DONE
+        return of_problems(*view.problems) if view.problems else DONE
     for app in view.apps:
         say(f"{app.app}  {app.from_version or '-'} → {app.to_version or '-'}")
     capacity = {point.node: point.in_service for point in view.capacity}
@@ -163,17 +164,17 @@ def preview(session: Session, spec: OrderSpec) -> int:
         say(tr(line))
     for problem in view.problems:
         print_problem(problem, as_json=False)
-    return FAILED if view.problems else DONE
+    return of_problems(*view.problems) if view.problems else DONE
 
 
 def _refused(session: Session, whole: Problem, problems: tuple[Problem, ...]) -> int:
     if session.json:
         print_json({"error": whole, "problems": problems})
-        return FAILED
-    for problem in problems or (whole,):
-        print_problem(problem, as_json=False)
-    return FAILED
+    else:
+        for problem in problems or (whole,):
+            print_problem(problem, as_json=False)
+    return of_problems(*problems)
 
 
 def _wrong(what: Message) -> WrongUse:
-    return WrongUse(Problem("wrong_use", what, message("`cockpit release create --help` shows what it takes.")))
+    return WrongUse(Problem("wrong_use", what, HELP_OF_THE_COMMAND))

@@ -9,19 +9,28 @@ from typing import Annotated
 import typer
 
 from cockpit.cli import catalogue, lab, lists, order, prompts, release, weights
-from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, command, group
-from cockpit.cli.exit_codes import DONE
+from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, as_written, command, group
+from cockpit.cli.exit_codes import DONE, MEANINGS
 from cockpit.cli.output import note, say
 from cockpit.cli.screens import open_app
 from cockpit.cli.session import GlobalOptions, Session
 
-app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.")
+app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.", completion=True)
 for commands in (lab.app, lists.apps, lists.hosts, release.app, order.app, prompts.app, weights.app):
     app.add_typer(commands)
 catalogue.register(app)
 
 
-@app.callback(invoke_without_command=True, no_args_is_help=False)
+_EXIT_CODES = "\n".join(f"  {code}  {means}" for code, means in MEANINGS.items())
+
+
+@app.callback(
+    invoke_without_command=True,
+    no_args_is_help=False,
+    epilog=as_written(f"Exit codes:\n{_EXIT_CODES}")
+    + "\n\n"
+    + as_written("Example:\n  cockpit --tenant acme --workspace prod"),
+)
 def cockpit(
     ctx: typer.Context,
     *,
@@ -31,9 +40,7 @@ def cockpit(
     workspace: WorkspaceName = None,
     version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
 ) -> None:
-    """Releases onto fleets behind load balancers, over SSH. Without a command: the screens.
-
-    Exit codes: 0 done, 1 failed, 2 wrong use, 3 waiting for a person."""
+    """Releases onto fleets behind load balancers, over SSH. Without a command: the screens."""
     ctx.obj = GlobalOptions(json_, store, tenant, workspace)
     if version:
         from importlib.metadata import version as installed
@@ -44,7 +51,7 @@ def cockpit(
         raise typer.Exit(open_app(Session(ctx.obj)))
 
 
-@command(app, "engine")
+@command(app, "engine", example="cockpit engine --store postgresql://cockpit@db.example/cockpit")
 def engine(
     session: Session,
     embedded: Annotated[
@@ -60,7 +67,7 @@ def engine(
     return DONE
 
 
-@command(app, "demo")
+@command(app, "demo", example="cockpit demo --hosts 4")
 def demo(
     session: Session,
     hosts: Annotated[int, typer.Option("--hosts", min=2, max=64, help="How many hosts the practice fleet has.")] = 8,

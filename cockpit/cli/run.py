@@ -7,17 +7,30 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.cli.exit_codes import FAILED, WRONG_USE
+from cockpit.cli.exit_codes import FAILED, UNANSWERED, WRONG_USE, of_problem
 from cockpit.cli.output import note, prepare_streams, print_problem
-from engine.domain.message import message
+from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 
 if TYPE_CHECKING:
     import typer
 
 
+COMPLETION = "_COCKPIT_COMPLETE"  # set by the shell's completion, which asks for words without giving arguments
+# The remedy of a wrong use: the command that was given fills in its own name.
+HELP_OF_THE_COMMAND = message("`{command} --help` shows what it takes.", command="cockpit")
+
+
 class WrongUse(ProblemError):
     """What was asked for makes no sense as it was put: exit code 2."""
+
+
+class Unanswered(ProblemError):
+    """What was asked for is in the store, and was not done or refused in time: exit code 4; the problem says what becomes of it."""
+
+    def __init__(self, problem: Problem, order_id: int) -> None:
+        super().__init__(problem)
+        self.order_id = order_id
 
 
 def run(arguments: list[str]) -> int:
@@ -26,13 +39,16 @@ def run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         arguments = [_as_text(argument) for argument in arguments]
-        return _command(arguments, as_json) if arguments else _screens()
+        return _command(arguments, as_json) if arguments or COMPLETION in os.environ else _screens()
     except WrongUse as error:
         print_problem(error.problem, as_json=as_json)
         return WRONG_USE
+    except Unanswered as error:
+        print_problem(error.problem, as_json=as_json, order=error.order_id)
+        return UNANSWERED
     except ProblemError as error:
         print_problem(error.problem, as_json=as_json)
-        return FAILED
+        return of_problem(error.problem)
     except Exception as error:  # noqa: BLE001
         # The boundary to the operator: the traceback goes where a developer finds it, one line says where that is.
         print_problem(_unexpected(error), as_json=as_json)
@@ -87,9 +103,12 @@ def _wrong_use(error: typer.TyperException, as_json: bool) -> int:
         return WRONG_USE
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "cockpit"
-    remedy = message("`{command} --help` shows what it takes.", command=command)
-    print_problem(Problem("wrong_use", message("{what}", what=what), remedy), as_json=as_json)
+    print_problem(Problem("wrong_use", message("{what}", what=what), help_of(command)), as_json=as_json)
     return WRONG_USE
+
+
+def help_of(command: str) -> Message:
+    return message(HELP_OF_THE_COMMAND.text, command=command)
 
 
 def _unexpected(error: Exception) -> Problem:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 app = group("weights", "Weights that no living order owns.")
 
-ANSWER_S = 120.0
 _TITLES = (
     N_("order"),
     N_("app"),
@@ -34,7 +33,7 @@ _TITLES = (
 )
 
 
-@command(app, "orphans")
+@command(app, "orphans", example="cockpit weights orphans")
 def orphans(session: Session) -> int:
     """List the weights that orders which have ended left behind: 0 when there are none, 1 when there are."""
     with session.api() as api:
@@ -48,7 +47,7 @@ def orphans(session: Session) -> int:
     return FAILED if found else DONE
 
 
-@command(app, "give-back")
+@command(app, "give-back", example='cockpit weights give-back --host hz-01 --reason "repaired"')
 def give_back(
     session: Session,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")],
@@ -65,7 +64,9 @@ def give_back(
         place = session.place(api)
         wanted = _wanted(api.orphans(*place), order, host or [])
         session.ensure_engine()
-        answers = [_send(api, place, each, {"hosts": hosts, "force": force}, reason) for each, hosts in wanted.items()]
+        answers = [
+            _send(session, api, place, each, {"hosts": hosts, "force": force}, reason) for each, hosts in wanted.items()
+        ]
     if session.json:
         print_json(answers)
     for answer in answers:
@@ -101,9 +102,13 @@ def _wanted(found: tuple[OrphanView, ...], order: int | None, hosts: list[str]) 
     return wanted
 
 
-def _send(api: Api, place: tuple[str, str], order: int, params: dict[str, object], reason: str) -> CommandView:
+def _send(
+    session: Session, api: Api, place: tuple[str, str], order: int, params: dict[str, object], reason: str
+) -> CommandView:
+    from cockpit.cli.waiting import GIVEN_BACK_S, answered
+
     command_id = api.send(*place, order, Act.GIVE_BACK, params, reason=reason)
-    return api.wait_command(command_id, timeout_s=ANSWER_S)
+    return answered(api, order, Act.GIVE_BACK, command_id, session.ensure_engine, timeout_s=GIVEN_BACK_S)
 
 
 def _row(each: OrphanView) -> tuple[object, ...]:

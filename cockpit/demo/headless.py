@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.cli.exit_codes import DONE, FAILED
-from cockpit.cli.following import Place
 from cockpit.cli.output import at, print_json, say
+from cockpit.cli.waiting import Place
 from cockpit.demo.leaving import leave_in_the_background
 from cockpit.engine_process import ensure_engine, stop_engine
 from cockpit.lab import process as lab

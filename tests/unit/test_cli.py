@@ -135,7 +135,7 @@ def test_a_store_that_is_not_there_is_not_made_by_asking(tmp_path: Path, capsys:
 
 
 def test_an_order_that_is_not_here_is_an_error_object_with_json(store: str, capsys: Out) -> None:
-    assert run(["order", "show", "7", "--store", store, "--json"]) == 1
+    assert run(["order", "show", "7", "--store", store, "--json"]) == 2
     seen = capsys.readouterr()
     assert json.loads(seen.out)["error"]["code"] == "no_such_order"
     assert seen.err == ""
@@ -176,7 +176,7 @@ def test_a_release_that_is_refused_names_every_problem_and_writes_nothing(store:
         store,
         "--json",
     ]
-    assert run(wanted) == 1
+    assert run(wanted) == 2
     assert len(json.loads(capsys.readouterr().out)["problems"]) >= 2
     assert run(["order", "list", "--store", store, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []

@@ -86,7 +86,7 @@ def test_json_and_exported_yaml_lose_nothing(locale: str, store: str, tmp_path: 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_a_refusal_is_a_sentence_in_every_encoding(locale: str, store: str, tmp_path: Path) -> None:
     shown = cockpit(tmp_path, LOCALES[locale], "order", "show", "99", language="zh_CN")
-    assert (shown.returncode, shown.stdout) == (1, b"")
+    assert (shown.returncode, shown.stdout) == (2, b"")
     assert b"#99" in shown.stderr
     assert b"Error" not in shown.stderr
 
