@@ -25,6 +25,7 @@ from cockpit.settings import Settings
 from engine.api import Api
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
+from engine.private_files import PRIVATE_FOLDER, append_to_private, correct
 
 if TYPE_CHECKING:
     from engine.remote.settings import SshSettings
@@ -115,11 +116,14 @@ async def _run(settings: Settings, embedded: bool) -> None:
     from engine.remote.ssh import SshRemote
     from engine.run.clock import SystemClock
     from engine.run.engine import Engine
+    from engine.run.log_retention import keep_logs_private
     from engine.run.prompts import Prompts
     from engine.store.ownership import acquire
     from engine.store.store import Store
 
-    settings.log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.log_dir.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    await asyncio.to_thread(keep_logs_private, settings.log_dir)
+    correct([settings.engine_log])
     store = await asyncio.to_thread(Store.open, settings.store)
     clock = SystemClock()
     remote = SshRemote(ssh_settings(settings), asker=Prompts(store, clock))
@@ -185,7 +189,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 def _open_log(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return path.open("ab")
+        return append_to_private(path)
     except OSError as error:
         raise EngineError(
             Problem(

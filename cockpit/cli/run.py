@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cockpit.cli.exit_codes import FAILED, UNANSWERED, WRONG_USE, of_problem
 from cockpit.cli.output import note, prepare_streams, print_problem
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
+from engine.private_files import append_to_private
 
 if TYPE_CHECKING:
     import typer
@@ -126,7 +128,7 @@ def _write_traceback(error: Exception) -> Path | None:
     path = Path(platformdirs.user_log_dir("cockpit")) / "cockpit.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with path.open("a", encoding="utf-8") as file:
+        with TextIOWrapper(append_to_private(path), encoding="utf-8", errors="backslashreplace") as file:
             traceback.print_exception(error, file=file)
     except OSError:
         return None

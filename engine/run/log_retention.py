@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from engine.private_files import PRIVATE_FOLDER, correct
 from engine.store import tables as t
 from engine.store.store import Store
 
@@ -42,6 +43,16 @@ def clear_old_logs(store: Store, log_dir: Path, keep_days: int, now: float, *, a
     if cleared:
         log.info("cleared the logs of %d orders that ended more than %d days ago", cleared, keep_days)
     return cleared
+
+
+def keep_logs_private(log_dir: Path) -> None:
+    """Correct what an earlier version, or a copy, left readable for others. What can't be corrected is said, never fatal."""
+    for folder in _order_folders(log_dir).values():
+        try:
+            correct([folder], mode=PRIVATE_FOLDER)
+            correct(path for path in folder.iterdir() if path.suffix in (".log", ".offset"))
+        except OSError as error:
+            log.warning("the logs in %s may be readable for others: %s", folder, error)
 
 
 def _order_folders(log_dir: Path) -> dict[int, Path]:

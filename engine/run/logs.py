@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from engine.domain.clean import LogCleaner
+from engine.private_files import PRIVATE_FOLDER, append_to_private, open_private
 
 MARK_EVERY_S = 1.0
 _MARK = "{:020} {:020}\n"  # of one length always
@@ -24,10 +25,11 @@ class HostLog:
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         """`new`: nothing of this attempt has begun, so what is there belongs to something else (an order of another store)."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         mark_path = path.with_suffix(".offset")
         self.offset, size = (0, 0) if new else _read_mark(mark_path)
-        self._file = path.open("wb" if new else "ab")
+        self._path = path
+        self._file = append_to_private(path, new=new)
         if self._file.tell() < size:  # the machine lost what it had not written to its disk: all is read again
             self.offset = size = 0
             self._file.truncate(0)
@@ -35,7 +37,7 @@ class HostLog:
             self._file.truncate(size)
             self._file.seek(0, os.SEEK_END)
         try:
-            self._mark_file = os.open(mark_path, os.O_WRONLY | os.O_CREAT, 0o666)
+            self._mark_file = open_private(mark_path, os.O_WRONLY)
         except OSError:
             self._file.close()
             raise
@@ -76,7 +78,7 @@ class HostLog:
     def tail(self, limit: int = 8192) -> str:
         """The last `limit` bytes written, as text."""
         self._file.flush()
-        with open(self._file.name, "rb") as reader:
+        with self._path.open("rb") as reader:
             reader.seek(max(0, self._file.tell() - limit))
             return reader.read().decode("utf-8", "replace")
 

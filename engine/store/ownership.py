@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
+from engine.private_files import PRIVATE, make_private
 from engine.store import engines
 from engine.store.failures import driver_errors, session_lost
 from engine.store.store import Store, StoreError
@@ -115,8 +116,9 @@ class _FileOwnership:
 
     @classmethod
     def _try(cls, path: Path) -> _FileOwnership | None:
-        lock = FileLock(path, blocking=False, thread_local=False)
+        lock = FileLock(path, blocking=False, thread_local=False, mode=PRIVATE)
         try:
+            make_private(path)
             lock.acquire()
         except Timeout:
             return None

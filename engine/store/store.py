@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from engine.domain.message import message
+from engine.private_files import PRIVATE, correct, make_private
 from engine.store.changes import Changes, SqliteChanges
 from engine.store.failures import StoreError, driver_errors, store_error
 from engine.store.file_systems import network_file_system
@@ -28,6 +29,7 @@ FROZEN_MS = 4_000
 MIGRATION_S = 60.0
 POOL_S = 10.0
 
+_BESIDE = ("-wal", "-shm", "-journal", ".migrate.lock", ".engine.lock")
 _BEGIN = "cockpit_begin"  # the execution option that says how SQLite begins
 
 
@@ -71,6 +73,7 @@ class Store:
             if not create:
                 raise _no_store(shown)
             _make_folder(path.parent)
+        _keep_private(path)
         engine = _sqlite_engine(url)
         try:
             with driver_errors(shown):
@@ -161,8 +164,10 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, shown: str) -> None:
     """WAL and the newest tables. Whoever finds them lacking does it alone, behind a lock file; the rest wait for it."""
     if path.exists() and path.stat().st_size > 0 and _journal_mode(engine) == "wal" and _at_head(engine, shown):
         return
-    lock = FileLock(f"{path}.migrate.lock", timeout=MIGRATION_S)
+    lock_path = path.with_name(f"{path.name}.migrate.lock")
+    lock = FileLock(lock_path, timeout=MIGRATION_S, mode=PRIVATE)
     try:
+        make_private(lock_path)
         with lock:
             _set_wal(engine)
             with _foreign_keys_off(engine) as plain:
@@ -218,6 +223,17 @@ def _outside_transaction(engine: sa.Engine, statement: str) -> object:
 def _at_head(engine: sa.Engine, shown: str) -> bool:
     with engine.connect() as connection, connection.begin():
         return is_head(connection, shown)
+
+
+def _keep_private(path: Path) -> None:
+    """SQLite gives its journals the mode of the database."""
+    try:
+        if not path.exists():
+            make_private(path)
+        correct([path])
+        correct(path.with_name(path.name + end) for end in _BESIDE)
+    except OSError as error:
+        raise _folder_refused(path, error) from error
 
 
 def _make_folder(folder: Path) -> None:
