@@ -101,6 +101,8 @@ def run_engine(settings: Settings, *, embedded: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("asyncssh", "alembic", "oss2", "aliyunsdkcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    if settings.ignored is not None:
+        logging.getLogger(__name__).warning("%s", settings.ignored)
     asyncio.run(_run(settings, embedded))
 
 

@@ -20,10 +20,12 @@ from cockpit.terminal import TerminalWatch, can_come_back
 from cockpit.terminal_driver import TerminalDriver
 from engine.api import Api
 from engine.domain.problem import ProblemError
+from screens.translate import tr
 
 LOOK_EVERY_S = 0.5  # an engine that was killed is missed this soon
 UNREAD_EVERY_S = 5.0  # the same, while nobody reads the terminal
 AFTER_FAILURE_S = 30.0
+IGNORED_S = 30.0
 SWITCH_S = 0.001  # how long a thread may keep the interpreter when another one wants it
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,8 @@ class OpenedCockpit(CockpitApp):
         """The first frame is on the terminal: what was loaded for it stays, and is never searched for garbage again."""
         gc.freeze()
         gc.enable()
+        if (ignored := self._settings.ignored) is not None:
+            self.notify(f"{tr(ignored.what)} {tr(ignored.remedy)}", severity="warning", timeout=IGNORED_S, markup=False)
         threading.Thread(target=self._keep_engine, name="keep engine", daemon=True).start()
 
     def _keep_engine(self) -> None:

@@ -33,9 +33,13 @@ def setting(kind: Kind[T], says: str, default: Any = MISSING) -> Any:
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
 
+def is_setting(of: Field[Any]) -> bool:
+    return "kind" in of.metadata
+
+
 def read(cls: type[T], values: Mapping[str, Any]) -> tuple[T | None, list[Wrong]]:
     """An object of the dataclass `cls`, its fields made by `setting`; None with everything that is wrong when something is."""
-    known: dict[str, Field[Any]] = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
+    known: dict[str, Field[Any]] = {each.name: each for each in fields(cls) if is_setting(each)}  # type: ignore[arg-type]
     wrong = [Wrong((key,), "there is no such setting") for key in values if key not in known]
     made: dict[str, Any] = {}
     for name, each in known.items():

@@ -11,17 +11,20 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import pwd
+import stat
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from cockpit import setting_kinds as kinds
-from cockpit.setting_kinds import Wrong, read, setting
+from cockpit.setting_kinds import Wrong, is_setting, read, setting
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 
@@ -99,6 +102,9 @@ class Settings:
     )
     ssh: SshSettings = setting(kinds.group(SshSettings), "How hosts and jump hosts are reached.", SshSettings())
 
+    # No setting: a file beside the store that was left alone, and why.
+    ignored: Problem | None = field(default=None, compare=False)
+
     @property
     def folder(self) -> Path:
         """Where this store's own files lie (engine log, command line log): beside an SQLite file, else the data folder."""
@@ -112,7 +118,7 @@ class Settings:
 
     def as_environment(self) -> dict[str, str]:
         """`COCKPIT_*` variables from which `load_settings` makes exactly these settings."""
-        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "ssh"}
+        given = {name: getattr(self, name) for name in _KEYS if name != "ssh"}
         ssh = {each.name: getattr(self.ssh, each.name) for each in fields(self.ssh)}
         plain = {f"{PREFIX}{key.upper()}": value for key, value in given.items()}
         nested = {f"{PREFIX}SSH__{key.upper()}": value for key, value in ssh.items()}
@@ -137,13 +143,15 @@ def load_settings(store: str | None = None) -> Settings:
     data_dir = Path(_first("data_dir", environment, user) or platformdirs.user_data_dir("cockpit"))
     chosen = store or _first("store", environment, user) or str(data_dir / "cockpit.db")
     url = store_url(str(chosen))
-    beside = store_file(url)
-    sources = [environment, *([_file(beside.parent / CONFIG_FILE)] if beside else []), user]
+    file = store_file(url)
+    beside = file.parent / CONFIG_FILE if file else None
+    ignored = _not_obeyed(beside) if beside else None
+    sources = [environment, *([_file(beside)] if beside and ignored is None else []), user]
     values = _merge([_Source("--store", {"store": url}), *sources, _defaults(url, data_dir)])
     settings, wrong = read(Settings, values)
     if settings is None:
         raise _invalid(wrong, sources)
-    return _absolute(settings)
+    return replace(_absolute(settings), ignored=ignored)
 
 
 def user_config_file() -> Path:
@@ -257,6 +265,38 @@ def _file(path: Path, *, required: bool = False) -> _Source:
     return _Source(str(path), _based_on(path.parent, values))
 
 
+def _not_obeyed(path: Path) -> Problem | None:
+    """Why a settings file in the store's folder, which others may be able to write to, is left alone: it can name known hosts and
+    credentials. It counts when it is this user's or the administrator's, and nobody else can write it."""
+    facts = []
+    for look in (path.lstat, path.stat):  # a link's owner decides as well as the file's
+        with suppress(OSError):
+            facts.append(look())
+    foreign = next((each.st_uid for each in facts if each.st_uid not in (0, os.geteuid())), None)
+    if foreign is not None:
+        what = message(
+            "The settings in {file} are not obeyed: they belong to {owner}.", file=str(path), owner=_account(foreign)
+        )
+    elif any(each.st_mode & 0o022 and not stat.S_ISLNK(each.st_mode) for each in facts):
+        what = message("The settings in {file} are not obeyed: others can write them.", file=str(path))
+    else:
+        return None
+    return Problem(
+        "settings_not_obeyed",
+        what,
+        message(
+            "If they are meant, make the file your own and writable for you alone (chown, chmod go-w); else remove it."
+        ),
+    )
+
+
+def _account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
 def _unreadable(path: Path, why: str) -> SettingsError:
     return SettingsError(
         Problem(
@@ -343,4 +383,4 @@ def _holds(values: Any, path: tuple[str, ...]) -> bool:
     return True
 
 
-_KEYS = tuple(each.name for each in fields(Settings))
+_KEYS = tuple(each.name for each in fields(Settings) if is_setting(each))

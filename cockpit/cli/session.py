@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cockpit.cli.output import print_problem
 from cockpit.cli.run import WrongUse
 from engine.domain.message import message
 from engine.domain.problem import Problem
@@ -55,6 +56,8 @@ class Session:
 
         settings = load_settings(self.options.store)
         translate.use(settings.language, LOCALE_DIR)
+        if settings.ignored is not None:
+            print_problem(settings.ignored, as_json=False)
         return settings
 
     @contextmanager

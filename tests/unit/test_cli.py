@@ -262,6 +262,18 @@ def test_the_exit_code_of_following_says_done_failed_or_waiting() -> None:
     }  # fmt: skip
 
 
+def test_a_file_beside_the_store_that_is_not_obeyed_is_named_beside_the_answer(
+    store: str, tmp_path: Path, capsys: Out
+) -> None:
+    config = tmp_path / "store" / "config.toml"
+    config.write_text('language = "zh_CN"\n')
+    config.chmod(0o666)
+    assert run(["app", "list", "--store", store, "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)[0]["name"] == "trade-core"
+    assert f"The settings in {config} are not obeyed: others can write them." in said.err
+
+
 def test_settings_that_are_wrong_fail_every_command_in_one_sentence(tmp_path: Path, capsys: Out) -> None:
     (tmp_path / "config.toml").write_text("colour = 'red'\n")
     assert run(["order", "list"]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def user_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def beside(store: Path, text: str) -> str:
     store.parent.mkdir(parents=True, exist_ok=True)
     (store.parent / "config.toml").write_text(text)
+    (store.parent / "config.toml").chmod(0o600)
     return f"sqlite:///{store}"
 
 
@@ -81,6 +83,47 @@ def test_logs_lie_beside_an_sqlite_store_and_in_the_data_folder_otherwise(tmp_pa
     assert shared.store == "postgresql+psycopg://db/cockpit"
     assert shared.log_dir == shared.data_dir / "logs"
     assert shared.folder == shared.data_dir
+
+
+KNOWN_HOSTS = '[ssh]\nknown_hosts = "/evil/known_hosts"\n'
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_a_file_beside_the_store_that_others_can_write_is_not_obeyed_and_named(tmp_path: Path, mode: int) -> None:
+    url = beside(tmp_path / "s" / "cockpit.db", KNOWN_HOSTS)
+    file = tmp_path / "s" / "config.toml"
+    file.chmod(mode)
+    settings = load_settings(url)
+    assert settings.ssh.known_hosts is None
+    assert settings.ignored is not None
+    assert str(settings.ignored.what) == f"The settings in {file} are not obeyed: others can write them."
+    file.chmod(0o644)
+    assert load_settings(url).ssh.known_hosts == Path("/evil/known_hosts")
+    assert load_settings(url).ignored is None
+
+
+def test_a_file_beside_the_store_of_somebody_else_is_not_obeyed_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = beside(tmp_path / "s" / "cockpit.db", "this is no TOML, and nobody looks")
+    own = os.geteuid()
+    if own == 0:
+        os.chown(tmp_path / "s" / "config.toml", 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+    ignored = load_settings(url).ignored
+    assert ignored is not None
+    assert "not obeyed: they belong to " in str(ignored.what)
+
+
+def test_a_link_beside_the_store_counts_by_its_target_as_well(tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere.toml"
+    target.write_text(KNOWN_HOSTS)
+    target.chmod(0o666)
+    (tmp_path / "config.toml").symlink_to(target)
+    assert load_settings(str(tmp_path / "cockpit.db")).ignored is not None
+    target.chmod(0o600)
+    assert load_settings(str(tmp_path / "cockpit.db")).ignored is None
 
 
 def test_an_unknown_key_is_named_with_its_file(tmp_path: Path, user_config: Path) -> None:
