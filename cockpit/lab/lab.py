@@ -47,7 +47,6 @@ from cockpit.lab.slb_state import DEFAULT_GROUP, Server, SlbState, WeightChange
 from cockpit.lab.ssh_hosts import JumpHost
 from cockpit.lab.star_server import StarServer
 from cockpit.lab.switches import Switches
-from engine.private_files import make_private
 
 AT_ONCE = 8  # scripts of hosts, while the fleet is brought up
 FULL_WEIGHT = 100
@@ -350,6 +349,5 @@ def _replace(file: Path, text: str, mode: int = 0o644) -> None:
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
     new.touch(mode=mode)
-    make_private(new)  # settings that others can write are not obeyed
     new.write_text(text, encoding="utf-8")
     new.replace(file)
