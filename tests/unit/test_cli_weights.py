@@ -35,7 +35,7 @@ class Sent:
         self.commands.append((order_id, act, params, reason))
         return len(self.commands)
 
-    def answer(self, api: Api, command_id: int, *, timeout_s: float) -> CommandView:
+    def answer(self, api: Api, command_id: int) -> CommandView:
         order_id, act, _params, _reason = self.commands[command_id - 1]
         state = CommandState.REFUSED if self.problem else CommandState.ACCEPTED
         return CommandView(command_id, order_id, act, state, self.problem)
@@ -45,7 +45,7 @@ class Sent:
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     desk = Sent()
     monkeypatch.setattr(Api, "send", lambda *given, **named: desk.send(*given, **named))
-    monkeypatch.setattr(Api, "wait_command", lambda *given, **named: desk.answer(*given, **named))
+    monkeypatch.setattr(Api, "command", lambda *given: desk.answer(*given))
     monkeypatch.setattr(Session, "ensure_engine", lambda self: None)
     return desk
 
