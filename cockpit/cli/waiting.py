@@ -35,7 +35,7 @@ def wait_checked(
     view = api.order(*place, order_id)
     with _in_the_store(_not_checked(order_id), order_id):
         deadline = time.monotonic() + timeout_s
-        while view.state in (OrderState.DRAFT, OrderState.INITIALISING):
+        while view.state is OrderState.INITIALISING:
             if time.monotonic() >= deadline:
                 what = message("Order #{id} is still being checked after {s} s.", id=order_id, s=round(timeout_s))
                 raise Unanswered(Problem("still_initialising", what, _goes_on(order_id)), order_id)
