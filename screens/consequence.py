@@ -69,17 +69,18 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         self._does = words.ACT_KEYS[act] if opened_by == "enter" else "enter"
         self._consequence: Consequence | None = None
         self._choices: tuple[str, ...] = ()
+        self._said = ""
         self._busy = False
         self.patience = Patience()
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="dialog", classes="consequence", can_focus=False):
             yield Prose(id="would")
-            yield Select[str]([], id="choice", compact=True, allow_blank=True, prompt=_("choose"))
-            yield Input(id="reason", placeholder=_("the reason, for the audit"), compact=True)
-            yield Input(id="override", placeholder=_("why the floor may be broken"), compact=True)
+            yield Select[str]([], id="choice", allow_blank=True, prompt=_("choose"))
+            yield Input(id="reason", placeholder=_("the reason, for the audit"))
+            yield Input(id="override", placeholder=_("why the floor may be broken"))
             yield Prose(id="to-type")
-            yield Input(id="typed", compact=True)
+            yield Input(id="typed")
             yield Prose(id="missing")
             yield DoButton(id="do")
             yield KeyButton(id="leave", action="screen.leave")
@@ -91,6 +92,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             self.query_one(part).display = False
         self.query_one("#leave", KeyButton).say("escape", _("back"))
         self.query_one("#would", Prose).say(Text(_("one moment …")))
+        self.app.theme_changed_signal.subscribe(self, self._recoloured)
         self.set_interval(REFRESH_S, self._ask)
         self._ask()
 
@@ -180,12 +182,20 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         return ""
 
     def _say(self, sentence: str) -> None:
+        self._said = sentence
         line = self.query_one("#missing", Prose)
         shown = sentence.replace("{key}", key_name(self._does, self.app))
         line.say(Text(f"! {shown}", style=paint_of(self.app).tone(Tone.WAIT)))
         line.display = True
 
     # ---- asking
+
+    def _recoloured(self, _theme: object) -> None:
+        if self._consequence is not None:
+            found, self._consequence = self._consequence, None
+            self._show(found)
+        if self.query_one("#missing").display:
+            self._say(self._said)
 
     def _ask(self) -> None:
         if not self._busy:

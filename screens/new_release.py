@@ -55,29 +55,29 @@ class NewReleaseScreen(WatchingScreen[Choices]):
 
     def body(self) -> ComposeResult:
         with Horizontal():
-            with VerticalScroll(id="form"):
+            with VerticalScroll(id="form", can_focus=False):
                 yield Label(_("app"), markup=False)
-                yield Select[str]([], id="app", compact=True, prompt=_("choose"))
+                yield Select[str]([], id="app", prompt=_("choose"))
                 yield Label(_("version"), markup=False)
-                yield Select[str]([], id="version", compact=True, prompt=_("choose"))
+                yield Select[str]([], id="version", prompt=_("choose"))
                 yield Label(_("groups"), markup=False)
                 with Horizontal(classes="row"):
                     strategies = [(Text(words.strategy_word(s)), s) for s in Strategy]
-                    yield Select(strategies, id="strategy", compact=True, allow_blank=False, value=Strategy.QUICK)
-                    yield Input("2", id="group-count", type="integer", compact=True, max_length=3)
-                yield Tick(_("Beta first"), id="beta", compact=True)
+                    yield Select(strategies, id="strategy", allow_blank=False, value=Strategy.QUICK)
+                    yield Input("2", id="group-count", type="integer", max_length=3)
+                yield Tick(_("Beta first"), id="beta")
                 yield Label(_("traffic"), markup=False)
                 modes = [(Text(words.traffic_word(mode)), mode) for mode in TrafficMode]
-                yield Select(modes, id="traffic", compact=True, allow_blank=False, value=TrafficMode.SNAPSHOT)
+                yield Select(modes, id="traffic", allow_blank=False, value=TrafficMode.SNAPSHOT)
                 with Horizontal(classes="row", id="preset-row"):
                     yield Label(_("weight 1–100"), markup=False)
-                    yield Input("100", id="preset", type="integer", compact=True, max_length=3)
+                    yield Input("100", id="preset", type="integer", max_length=3)
                 yield Label(_("title"), markup=False)
-                yield Input(id="title", compact=True)
+                yield Input(id="title")
                 with Vertical(id="override-row"):
                     yield Label(_("why the floor may be broken"), markup=False)
-                    yield Input(id="override", compact=True)
-                yield Button(_("create the order"), id="submit", compact=True, variant="primary")
+                    yield Input(id="override")
+                yield Button(_("create the order"), id="submit", variant="primary")
             yield Preview()
         yield Notice()
 
@@ -97,6 +97,8 @@ class NewReleaseScreen(WatchingScreen[Choices]):
 
     def show(self, data: Choices) -> None:
         if self._filled:
+            if self._preview is not None:
+                self.query_one(Preview).show(self._preview)
             return
         self._filled = True
         apps = self.query_one("#app", Select)

@@ -40,7 +40,7 @@ class PromptScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="dialog", classes="prompt"):
             yield Prose(id="asks")
-            yield Input(password=not self.prompt.echo, id="answer", compact=True, placeholder=_("the answer"))
+            yield Input(password=not self.prompt.echo, id="answer", placeholder=_("the answer"))
             yield Static("", id="refusal", markup=False)
 
     def on_mount(self) -> None:

@@ -79,7 +79,15 @@ class WatchingScreen(Screen[None], Generic[DataT]):
 
     def on_mount(self) -> None:
         self.draw_crumbs()
+        self.app.theme_changed_signal.subscribe(self, self._recoloured)
         self.call_after_refresh(self._watch)
+
+    def _recoloured(self, _theme: object) -> None:
+        """Lines that widgets draw themselves wear the palette of the moment they were drawn."""
+        self.draw_crumbs()
+        self.query_one(KeyBar).redraw()
+        if self.data is not None:
+            self.show(self.data)
 
     def _watch(self) -> None:
         """Only behind the first frame: a worker that loads the database library would hold it up."""

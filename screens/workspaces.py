@@ -44,7 +44,7 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="workspaces"):
-            yield Input(placeholder=_("type a part of the name"), compact=True)
+            yield Input(placeholder=_("type a part of the name"))
             yield Table(_COLUMNS, empty=N_("No workspace of that name."))
             yield Static("", id="refusal", markup=False)
 
@@ -52,6 +52,7 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
         self.query_one("#dialog").border_title = _("Workspaces")
         self.query_one("#dialog").border_subtitle = _("Enter switches, Esc goes back")
         self.query_one(Input).focus()
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._draw())
         self.run_worker(self._load())
 
     async def _load(self) -> None:

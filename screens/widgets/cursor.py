@@ -1,4 +1,7 @@
-"""How the row under the cursor looks: one rule for every list and chart, in every palette and without colours."""
+"""How the row under the cursor looks: one rule for every list and chart, in every palette and without colours.
+
+With the focus: a block, and `>` in front where there is room for it. Without: underlined, and nothing more.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,15 @@ from textual.widget import Widget
 
 
 def cursor_style(widget: Widget) -> Style:
-    """A style to be laid over the row's own. With 16 colours or none: reversed, so that it stays readable whatever is below."""
+    """A style to be laid over the row's own: the block has one colour of text, readable whatever the row's colours are."""
     app = widget.app
-    if app.native_ansi_color or app.no_color:
-        return Style(reverse=True, bold=True) if widget.has_focus else Style(underline=True)
-    name = "row-cursor" if widget.has_focus else "row-cursor-blurred"
-    return Style(bgcolor=Color.parse(app.theme_variables[name]).rich_color)
+    if not widget.has_focus:
+        return Style(underline=True)
+    if app.no_color:
+        return Style(reverse=True, bold=True)
+    ground, text = (Color.parse(app.theme_variables[name]).rich_color for name in ("row-cursor", "row-cursor-text"))
+    return Style(color=text, bgcolor=ground, bold=True)
+
+
+def cursor_mark(widget: Widget) -> str:
+    return ">" if widget.has_focus else " "

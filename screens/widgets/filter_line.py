@@ -32,7 +32,7 @@ class FilterLine(Input):
             self.done = done
 
     def __init__(self) -> None:
-        super().__init__(compact=True, placeholder=_("filter (! inverts), Enter keeps it, Esc drops it"))
+        super().__init__(placeholder=_("filter (! inverts), Enter keeps it, Esc drops it"))
         self.display = False
 
     def open(self) -> None:

@@ -141,7 +141,7 @@ class FlowView(ScrollView, can_focus=True):
             return strip
         left, inside, right = strip.divide([spot.x + 1, spot.x + spot.width - 1, strip.cell_length])
         marked = Strip(list(Segment.apply_style(inside, post_style=style)), inside.cell_length)
-        if self.app.no_color and y == spot.y + 1:
+        if self.has_focus and y == spot.y + 1:
             marked = Strip.join([Strip([Segment(">")]), marked.crop(1, marked.cell_length)])
         return Strip.join([left, marked, right])
 

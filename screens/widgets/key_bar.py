@@ -27,16 +27,16 @@ def key_name(key: str) -> str:
 class KeyBar(Lines):
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
-        self._draw()
+        self.redraw()
 
     def on_resize(self) -> None:
-        self._draw()
+        self.redraw()
 
     def _changed(self, screen: Screen[object]) -> None:
         if screen is self.screen and self.is_attached:
-            self._draw()
+            self.redraw()
 
-    def _draw(self) -> None:
+    def redraw(self) -> None:
         dim = paint_of(self.app).dim
         line = Text(" ")
         seen = set()

@@ -22,9 +22,7 @@ class SearchLine(Input):
             self.wanted = wanted
 
     def __init__(self) -> None:
-        super().__init__(
-            compact=True, placeholder=_("search the log: Enter finds the newest match, Esc goes back"), id="search"
-        )
+        super().__init__(placeholder=_("search the log: Enter finds the newest match, Esc goes back"), id="search")
         self.display = False
 
     def open(self) -> None:

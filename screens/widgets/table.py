@@ -24,7 +24,7 @@ from textual.strip import Strip
 
 from screens.paint import paint_of, strip_of
 from screens.translate import N_, _
-from screens.widgets.cursor import cursor_style
+from screens.widgets.cursor import cursor_mark, cursor_style
 
 _GAP = 2
 
@@ -204,10 +204,11 @@ class Table(ScrollView, can_focus=True):
 
     def _row(self, at: int, base: Style) -> Strip:
         row, here = self._rows[at], at == self.cursor
-        look = (base, self._layout, self.size.width, here and self.app.no_color)
+        mark = cursor_mark(self) if here else " "
+        look = (base, self._layout, self.size.width, mark)
         drawn = self._drawn.get(row.key)
         if drawn is None or drawn[0] is not row or drawn[1] != look:
-            drawn = row, look, self._line(row.cells, None, base, marker=">" if look[-1] else " ")
+            drawn = row, look, self._line(row.cells, None, base, marker=mark)
             self._drawn[row.key] = drawn
         strip = drawn[2]
         if not here:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from textual.content import Content
 from textual.widgets import Checkbox
 
 
 class Tick(Checkbox):
-    """As Textual's, which draws the same X for on and off and tells them apart by colour only."""
-
-    BUTTON_LEFT = "["
-    BUTTON_RIGHT = "]"
+    """As Textual's, which draws the same X for on and off and its sides in the colour of its ground: neither can be seen
+    everywhere."""
 
     @property
-    def BUTTON_INNER(self) -> str:  # type: ignore[override]
-        return "x" if self.value else " "
+    def _button(self) -> Content:
+        return Content("[x]" if self.value else "[ ]")

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 
 from engine.domain.problem import Problem
 from screens.filters import without_hostile_text
-from screens.paint import paint_of
+from screens.paint import Paint, paint_of
 from screens.translate import _, tr
 from screens.widgets.prose import Prose, wrapped
 from screens.words import Tone
@@ -60,6 +60,7 @@ class Problems(VerticalScroll, can_focus=True):
         self._evidence_lines = evidence_lines
         self._text = Prose()
         self._shown: tuple[tuple[str, Problem], ...] = ()
+        self._paint: Paint | None = None
         self._room: int | None = None
         self.display = False
 
@@ -71,9 +72,10 @@ class Problems(VerticalScroll, can_focus=True):
 
     def show(self, problems: Sequence[tuple[str, Problem]]) -> None:
         """(host or "", problem) each."""
-        if tuple(problems) == self._shown:
+        paint = paint_of(self.app)
+        if (paint, tuple(problems)) == (self._paint, self._shown):
             return
-        self._shown = tuple(problems)
+        self._paint, self._shown = paint, tuple(problems)
         self.display = bool(problems)
         self._say()
 

@@ -22,7 +22,7 @@ from engine.views import HostRunView
 from screens.paint import paint_of, strip_of
 from screens.translate import N_, _
 from screens.weights import HIGHEST, LOWEST, Pending, live_weight, next_stop, traffic_share
-from screens.widgets.cursor import cursor_style
+from screens.widgets.cursor import cursor_mark, cursor_style
 from screens.widgets.host_table import weight_text
 from screens.words import Tone
 
@@ -167,8 +167,8 @@ class WeightSlider(ScrollView, can_focus=True):
             text = self._host_row(self._hosts[row - 1])
         else:
             return Strip.blank(width, base)
-        if y and row == self._cursor and self.app.no_color:
-            text = Text(">").append_text(text[1:])
+        if y and row == self._cursor:
+            text = Text(cursor_mark(self)).append_text(text[1:])
         text.truncate(width, overflow="ellipsis")
         strip = strip_of(text, self.app).apply_style(base).adjust_cell_length(width, base)
         if y and row == self._cursor:

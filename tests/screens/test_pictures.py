@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from tests.support.cockpit_screens import Situation, open_order, press, settled, until
+from tests.support.colours import SYSTEMS, Reduced
 
 SIZES = {"80x24": (80, 24), "160x45": (160, 45)}
 LANGUAGES = ("zh_CN", "en")
@@ -78,6 +79,37 @@ def test_picture_of_a_store_that_cannot_be_read(
         await pilot.app.workers.wait_for_complete()
 
     assert snap_compare(stage.app(language), terminal_size=(80, 24), run_before=arrange)
+
+
+# as a terminal shows them that has no more colours: what has the focus, and what a state looks like
+REDUCED: dict[str, tuple[str, bool, tuple[str, ...]]] = {
+    "apps": ("group_running", False, ()),
+    "new-release-version": ("fleet", False, ("end", "r")),
+    "new-release-title": ("fleet", False, ("end", "r", "tab", "tab", "tab", "tab", "tab")),
+    "order-failed-host": ("halted", True, ()),
+    "order-confirm-asked": ("waiting_at_beta_gate", True, ("c",)),
+    "order-roll-back-asked": ("halted", True, ("R",)),
+    "order-gray-slider": ("waiting_at_gray_gate", True, ("g", "2", "5", "down", "right")),
+}
+
+
+@pytest.mark.parametrize("colours", ["256", "16"])
+@pytest.mark.parametrize("picture", REDUCED)
+def test_picture_in_fewer_colours(
+    picture: str, colours: str, tmp_path: Path, snap_compare: Callable[..., bool]
+) -> None:
+    situation, order_open, keys = REDUCED[picture]
+    stage = Situation(tmp_path, situation)
+    app = stage.app(theme="dark" if colours == "256" else "ansi")
+    app._filters.append(Reduced(SYSTEMS[colours]))
+
+    async def arrange(pilot: Pilot[None]) -> None:
+        await settled(pilot)
+        if order_open:
+            await open_order(pilot, stage.order_id)
+        await press(pilot, *keys)
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=arrange)
 
 
 @pytest.mark.parametrize("theme", ["light", "high-contrast", "ansi"])
