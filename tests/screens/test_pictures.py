@@ -85,7 +85,7 @@ def test_picture_of_a_store_that_cannot_be_read(
 REDUCED: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "apps": ("group_running", False, ()),
     "new-release-version": ("fleet", False, ("end", "r")),
-    "new-release-title": ("fleet", False, ("end", "r", "tab", "tab", "tab", "tab", "tab")),
+    "new-release-beta": ("fleet", False, ("end", "r", "tab", "tab", "tab", "tab", "tab")),
     "order-failed-host": ("halted", True, ()),
     "order-confirm-asked": ("waiting_at_beta_gate", True, ("c",)),
     "order-roll-back-asked": ("halted", True, ("R",)),
