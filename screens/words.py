@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from engine.domain import step_names
 from engine.domain.states import (
     Act,
     AppStatus,
@@ -21,7 +20,7 @@ from engine.domain.states import (
     Strategy,
     TrafficMode,
 )
-from engine.kinds.registry import KINDS, word_of
+from engine.kinds import registry
 from screens.translate import N_, _, learn, tr
 
 if TYPE_CHECKING:
@@ -77,19 +76,6 @@ _APP_STATUS: dict[AppStatus, tuple[str, Tone, str]] = {
     AppStatus.DELETE_FAILED: ("✗", Tone.FAIL, N_("delete failed")),
 }
 
-# what a built-in step does; one with a title of its own is called by that
-_STEPS: dict[str, str] = {
-    step_names.CUT_TRAFFIC: N_("cut traffic"),
-    step_names.CHECK_AGENT: N_("check agent"),
-    step_names.DOWNLOAD_SCRIPTS: N_("download scripts"),
-    step_names.INSTALL_SOFTWARE: N_("install software"),
-    step_names.CONFIGURE_ENVIRONMENT: N_("configure environment"),
-    step_names.DOWNLOAD_PACKAGE: N_("download package"),
-    step_names.DEPLOY: N_("deploy"),
-    step_names.CHECK_HEALTH: N_("check health"),
-    step_names.RESTORE_TRAFFIC: N_("restore traffic"),
-}
-
 _ACTS: dict[Act, str] = {
     Act.INITIALISE: N_("initialise again"),
     Act.START: N_("start"),
@@ -132,9 +118,9 @@ ACT_KEYS: dict[Act, str] = {
 
 # what the fields of a message may be filled in with
 learn({value: look[2] for value, look in _STATES.items()})
-learn({str(step): word for step, word in _STEPS.items()})
+learn(registry.step_words())
 learn({str(act): word for act, word in _ACTS.items()})
-learn({name: kind.word.text for name, kind in KINDS.items()})
+learn({name: kind.word.text for name, kind in registry.KINDS.items()})
 learn({"published": N_("published"), "deprecated": N_("deprecated")})
 
 AnyState = OrderState | NodeState | RunState | StepState | HostState | AppStatus
@@ -161,11 +147,11 @@ def word(state: AnyState) -> str:
 
 
 def step_word(step: StepView) -> str:
-    return step.title or _(_STEPS.get(step.does, step.name))
+    return step.title or tr(registry.step_word(step.does))
 
 
 def kind_word(kind: str) -> str:
-    return tr(word_of(kind))
+    return tr(registry.word_of(kind))
 
 
 def act_word(act: Act) -> str:

@@ -118,6 +118,18 @@ def create(
     """Create a release order and print its number at once; nothing starts before `cockpit order start`.
 
     With --wait: 0 when it can be started, 1 when the check found problems, 4 when the check did not end in time."""
+    return create_order(session, spec, wait=wait)
+
+
+@command(app, "preview", example="cockpit release preview --app trade-core --version 2.0.0 --groups 3")
+@_with_spec
+def preview(session: Session, spec: OrderSpec) -> int:
+    """What the release would be; nothing is created. 1 when it would be refused."""
+    return preview_order(session, spec)
+
+
+def create_order(session: Session, spec: OrderSpec, *, wait: bool) -> int:
+    """An order of any kind."""
     from cockpit.cli.waiting import checked_by_an_engine, wait_checked
     from engine.api import OrderRefused
 
@@ -141,10 +153,7 @@ def create(
     return FAILED if view.state is OrderState.INIT_FAILED else DONE
 
 
-@command(app, "preview", example="cockpit release preview --app trade-core --version 2.0.0 --groups 3")
-@_with_spec
-def preview(session: Session, spec: OrderSpec) -> int:
-    """What the release would be; nothing is created. 1 when it would be refused."""
+def preview_order(session: Session, spec: OrderSpec) -> int:
     with session.api() as api:
         view = api.preview(*session.place(api), spec)
     if session.json:

@@ -14,7 +14,7 @@ from engine.kinds import release, rollback
 from engine.kinds.kind import Kind
 from engine.plan.faults import checked
 from engine.plan.what_if import WayBack
-from engine.steps.registry import unknown_steps
+from engine.steps.registry import STEPS, unknown_steps
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (release.KIND, rollback.KIND)}
 
@@ -32,6 +32,16 @@ def kind_of(name: str) -> Kind:
 
 def word_of(name: str) -> Message:
     return KINDS[name].word if name in KINDS else message("{name}", name=name)
+
+
+def step_word(does: str) -> Message:
+    """What a step is called that has no title of its own."""
+    return STEPS[does].word if does in STEPS else message("{name}", name=does)
+
+
+def step_words() -> dict[str, str]:
+    """Step → the msgid of its word, for sentences that name a step."""
+    return {name: row.word.text for name, row in STEPS.items()}
 
 
 def way_back_of(name: str) -> WayBack | None:

@@ -87,8 +87,17 @@ def apps(spec: OrderSpec) -> Sequence[AppAsked]:
     return asked(spec).apps
 
 
+def takes(host: Host) -> bool:
+    """An offline host stays as it is until it is brought online."""
+    return host.state is not HostState.OFFLINE
+
+
+def hosts_of(app: InstanceFacts) -> tuple[Host, ...]:
+    return tuple(filter(takes, app.hosts))
+
+
 def hosts(spec: OrderSpec, facts: Facts) -> Sequence[str]:
-    return tuple(dict.fromkeys(host.name for app in facts.apps for host in app.hosts))
+    return tuple(dict.fromkeys(host.name for app in facts.apps for host in hosts_of(app)))
 
 
 def plan(spec: OrderSpec, facts: Facts) -> Plan:
@@ -102,8 +111,9 @@ def _chain(spec: OrderSpec, facts: Facts, app: InstanceFacts, wanted: AppAsked) 
     for line in facts.weights:
         weights.setdefault(line.mount.host, []).append(line)
     release = asked(spec)
-    plans = {host.name: _host_plan(release, app, host, wanted, tuple(weights.get(host.name, ()))) for host in app.hosts}
-    return Chain(app.app, app.hosts, plans, wanted.needs, by_hand=release.traffic is TrafficMode.GRAY)
+    taken = hosts_of(app)
+    plans = {host.name: _host_plan(release, app, host, wanted, tuple(weights.get(host.name, ()))) for host in taken}
+    return Chain(app.app, taken, plans, wanted.needs, by_hand=release.traffic is TrafficMode.GRAY)
 
 
 def _host_plan(
@@ -141,6 +151,7 @@ def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
     for app in facts.apps:
         found += forbidden.stack(app, "deploy")
         found += [] if app.hosts else [forbidden.no_hosts(app.app)]
+        found += _all_offline(app)
     if not hosts(spec, facts):
         return found
     wrong = list(forbidden.numbers(spec, len(hosts(spec, facts))))
@@ -158,10 +169,20 @@ def _packages(spec: OrderSpec, facts: Facts) -> Iterator[Problem]:
             yield package_unknown(app.app, app.version)
 
 
+def _all_offline(app: InstanceFacts) -> Iterator[Problem]:
+    if app.hosts and not hosts_of(app):
+        yield Problem(
+            "all_hosts_offline",
+            message("All hosts of {app} are offline.", app=app.app),
+            message("Bring hosts online first: they get the current version."),
+        )
+
+
 def _preset(release: Release, facts: Facts) -> Iterator[Problem]:
     if release.traffic is not TrafficMode.PRESET:
         return
-    mounted = dict.fromkeys(mount.host for app in facts.apps for mount in app.mounts)
+    taken = {host.name for app in facts.apps for host in hosts_of(app)}
+    mounted = dict.fromkeys(mount.host for app in facts.apps for mount in app.mounts if mount.host in taken)
     wrong = [host for host, weight in release.preset_weights.items() if not 1 <= weight <= 100]
     strange = [host for host in release.preset_weights if host not in mounted]
     missing = [host for host in mounted if host not in release.preset_weights]
@@ -225,6 +246,9 @@ def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
         for app in apps(spec)
         if any(app.version == here.current_version for here in facts.apps if here.app == app.app)
     ]
+    offline = [host.name for app in facts.apps for host in app.hosts if not takes(host)]
+    if offline:
+        said.append(message("offline, left as they are: {hosts}", hosts=named(offline)))
     kinds = {node.kind for node in plan.nodes}
     if NodeKind.BETA in kinds and NodeKind.GROUP not in kinds:
         said.append(message("Beta takes all hosts: the release ends with it"))

@@ -14,7 +14,7 @@ from engine.domain.health import answers
 from engine.domain.message import message
 from engine.domain.orders import HostPlan, Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import Direction, NodeKind
+from engine.domain.states import Direction, HostState, NodeKind
 from engine.plan.capacity import serving_hosts
 
 Layer = Mapping[str, HostPlan]  # of each host one
@@ -47,9 +47,16 @@ def plan_cancel(progress: OrderProgress) -> Plan:
         plan = progress.host_plan(run)
         if run.host in moved and plan.undo_untouched:
             now = plan.after if run.touched else plan.before
-            steps = plan.undo_untouched
+            # it is healthy and takes traffic then: whatever it was to become, it is deployed
+            then = replace(now, state=HostState.DEPLOYED if now.version else now.state)
             hosts[run.host] = replace(
-                plan, steps=steps, before=now, after=now, restore_to=plan.recorded, undo=(), undo_untouched=()
+                plan,
+                steps=plan.undo_untouched,
+                before=now,
+                after=then,
+                restore_to=plan.recorded,
+                undo=(),
+                undo_untouched=(),
             )
     return _back_plan(progress, [hosts] if hosts else [])
 

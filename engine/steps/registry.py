@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.domain import step_names as names
-from engine.domain.message import message
+from engine.domain.message import Message, message
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.steps import HEALTH, InDoubt, StepPlan, Traffic, Where
@@ -33,10 +33,11 @@ ARCHIVE, PACKAGE = "archive", "package"
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A step as it stands in a list by default, and its builder: `remote` for a piece of sh on the host, `weights` for a change at
-    the balancer. `needs`: what must be signed before it can be built (`archive`, `package`)."""
+    """What a step is called, how it stands in a list by default, and its builder: `remote` for a piece of sh on the host, `weights`
+    for a change at the balancer. `needs`: what must be signed before it can be built (`archive`, `package`)."""
 
     plan: StepPlan
+    word: Message
     remote: Callable[[StepContext, StepPlan], RemoteStep] | None = None
     weights: Callable[[HostPlan], WeightChange] | None = None
     needs: frozenset[str] = frozenset()
@@ -51,16 +52,28 @@ def _balancer(name: str, traffic: Traffic) -> StepPlan:
 
 
 _ROWS = (
-    StepRow(_balancer(names.CUT_TRAFFIC, Traffic.OUT), weights=cut_traffic.build),
-    StepRow(_host(names.CHECK_AGENT, InDoubt.RERUN), check_agent.build),
-    StepRow(_host(names.DOWNLOAD_SCRIPTS, InDoubt.RERUN), download_scripts.build, needs=frozenset({ARCHIVE})),
+    StepRow(_balancer(names.CUT_TRAFFIC, Traffic.OUT), message("cut traffic"), weights=cut_traffic.build),
+    StepRow(_host(names.CHECK_AGENT, InDoubt.RERUN), message("check agent"), check_agent.build),
+    StepRow(
+        _host(names.DOWNLOAD_SCRIPTS, InDoubt.RERUN),
+        message("download scripts"),
+        download_scripts.build,
+        needs=frozenset({ARCHIVE}),
+    ),
     # the stack's own scripts: only a person knows what half of one leaves behind
-    StepRow(_host(names.INSTALL_SOFTWARE, InDoubt.ASK), install_software.build),
-    StepRow(_host(names.CONFIGURE_ENVIRONMENT, InDoubt.ASK), configure_environment.build),
-    StepRow(_host(names.DOWNLOAD_PACKAGE, InDoubt.RERUN), download_package.build, needs=frozenset({PACKAGE})),
-    StepRow(_host(names.DEPLOY, InDoubt.ASK, sets=("version",)), deploy.build),
-    StepRow(_host(names.CHECK_HEALTH, InDoubt.PROBE, sets=(HEALTH,)), check_health.build),
-    StepRow(_balancer(names.RESTORE_TRAFFIC, Traffic.BACK), weights=restore_traffic.build),
+    StepRow(_host(names.INSTALL_SOFTWARE, InDoubt.ASK), message("install software"), install_software.build),
+    StepRow(
+        _host(names.CONFIGURE_ENVIRONMENT, InDoubt.ASK), message("configure environment"), configure_environment.build
+    ),
+    StepRow(
+        _host(names.DOWNLOAD_PACKAGE, InDoubt.RERUN),
+        message("download package"),
+        download_package.build,
+        needs=frozenset({PACKAGE}),
+    ),
+    StepRow(_host(names.DEPLOY, InDoubt.ASK, sets=("version",)), message("deploy"), deploy.build),
+    StepRow(_host(names.CHECK_HEALTH, InDoubt.PROBE, sets=(HEALTH,)), message("check health"), check_health.build),
+    StepRow(_balancer(names.RESTORE_TRAFFIC, Traffic.BACK), message("restore traffic"), weights=restore_traffic.build),
 )
 STEPS: dict[str, StepRow] = {row.plan.does: row for row in _ROWS}
 

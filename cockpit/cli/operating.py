@@ -1,0 +1,116 @@
+"""Commands that create or preview an order on chosen hosts of apps, whatever its kind: what restart, online and offline share."""
+
+from __future__ import annotations
+
+import random
+from typing import Annotated
+
+import typer
+
+from cockpit.cli.command import command, group
+from cockpit.cli.release import (
+    Beta,
+    BetaHosts,
+    Groups,
+    MaxFailures,
+    Override,
+    Parallelism,
+    StrategyOption,
+    Title,
+    create_order,
+    preview_order,
+)
+from cockpit.cli.run import WrongUse
+from cockpit.cli.session import Session
+from engine.domain.message import message
+from engine.domain.orders import OrderSpec
+from engine.domain.problem import Problem
+from engine.domain.states import Strategy
+from engine.kinds import chosen_hosts
+
+Apps = Annotated[list[str] | None, typer.Option("--app", metavar="NAME", help="An app; several times for several.")]
+Hosts = Annotated[
+    list[str] | None, typer.Option("--host", metavar="HOST", help="Only this host; several times for several.")
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has been checked.")]
+
+
+def commands_of(kind: str, help: str, create_help: str, preview_help: str) -> typer.Typer:
+    """`cockpit <kind> create` and `cockpit <kind> preview`."""
+    app = group(kind, help)
+
+    def create(
+        session: Session,
+        app: Apps = None,
+        host: Hosts = None,
+        strategy: StrategyOption = Strategy.QUICK,
+        groups: Groups = 2,
+        beta: Beta = False,
+        beta_host: BetaHosts = None,
+        parallelism: Parallelism = 50,
+        max_failures: MaxFailures = 0,
+        override_reason: Override = "",
+        reason: Reason = "",
+        title: Title = "",
+        wait: Wait = False,
+    ) -> int:
+        apps = _apps_of(session, app or [], host or [])
+        spec = chosen_hosts.spec_of(
+            kind, apps, hosts=host or (), strategy=strategy, groups=groups, beta=beta or bool(beta_host),
+            beta_hosts=tuple(beta_host or ()), parallelism=parallelism, max_failures=max_failures,
+            override_reason=override_reason, reason=reason, title=title, seed=_seed(),
+        )  # fmt: skip
+        return create_order(session, spec, wait=wait)
+
+    def preview(
+        session: Session,
+        app: Apps = None,
+        host: Hosts = None,
+        strategy: StrategyOption = Strategy.QUICK,
+        groups: Groups = 2,
+        beta: Beta = False,
+        beta_host: BetaHosts = None,
+        override_reason: Override = "",
+    ) -> int:
+        spec: OrderSpec = chosen_hosts.spec_of(
+            kind, _apps_of(session, app or [], host or []), hosts=host or (), strategy=strategy, groups=groups,
+            beta=beta or bool(beta_host), beta_hosts=tuple(beta_host or ()), override_reason=override_reason, seed=_seed(),
+        )  # fmt: skip
+        return preview_order(session, spec)
+
+    create.__doc__, preview.__doc__ = create_help, preview_help
+    command(app, "create")(create)
+    command(app, "preview")(preview)
+    return app
+
+
+def _seed() -> int:
+    return random.SystemRandom().getrandbits(31)
+
+
+def _apps_of(session: Session, apps: list[str], hosts: list[str]) -> list[str]:
+    """The apps that were named, else those of the hosts. Raises WrongUse."""
+    if apps:
+        return apps
+    if not hosts:
+        raise WrongUse(
+            Problem(
+                "wrong_use",
+                message("Neither an app nor a host was named."),
+                message("Name an app (--app) for all of its hosts, or hosts (--host)."),
+            )
+        )
+    with session.api() as api:
+        place = session.place(api)
+        here = {host.name: host.apps for host in api.hosts(*place)}
+    strange = [host for host in hosts if not here.get(host)]
+    if strange:
+        raise WrongUse(
+            Problem(
+                "no_such_host",
+                message("No app of this workspace runs on {hosts}.", hosts=", ".join(strange)),
+                message("`cockpit host list` shows the hosts and their apps."),
+            )
+        )
+    return sorted({app for host in hosts for app in here[host]})

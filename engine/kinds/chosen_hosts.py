@@ -1,0 +1,139 @@
+"""What kinds share that act on chosen hosts and bring no other version: whom they mean, what speaks against it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
+from engine.domain.message import Message, message
+from engine.domain.orders import AppAsked, Grouping, HostPlan, OrderSpec, Plan
+from engine.domain.problem import Problem
+from engine.domain.states import HostState, Strategy
+from engine.kinds import forbidden
+from engine.kinds.asked import pack, unpack
+from engine.plan.groups import Chain, grouped_plan
+from engine.plan.what_if_words import named
+
+NOT_DEPLOYED = Problem(
+    "host_not_deployed",
+    message("Nothing runs there: {hosts}."),
+    message("Choose hosts on which the app is deployed; offline ones are brought online first."),
+)
+Takes = Callable[[Host], bool]
+PlanHost = Callable[[InstanceFacts, Host, tuple[MountWeight, ...]], HostPlan]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenHosts:
+    """`hosts` empty: all of the apps that the kind takes."""
+
+    apps: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+
+
+def spec_of(
+    kind: str,
+    apps: Sequence[str],
+    *,
+    hosts: Sequence[str] = (),
+    title: str = "",
+    strategy: Strategy = Strategy.QUICK,
+    groups: int = 2,
+    beta: bool = False,
+    beta_hosts: tuple[str, ...] = (),
+    parallelism: int = 50,
+    max_failures: int = 0,
+    floor: int | None = None,
+    override_reason: str = "",
+    reason: str = "",
+    seed: int = 0,
+) -> OrderSpec:
+    return OrderSpec(
+        what=pack(kind, ChosenHosts(tuple(dict.fromkeys(apps)), tuple(dict.fromkeys(hosts)))),
+        title=title,
+        grouping=Grouping(strategy, groups, beta, beta_hosts),
+        parallelism=parallelism,
+        max_failures=max_failures,
+        floor=floor,
+        override_reason=override_reason,
+        reason=reason,
+        seed=seed,
+    )
+
+
+def asked(spec: OrderSpec) -> ChosenHosts:
+    return unpack(spec.what, ChosenHosts)
+
+
+def apps(spec: OrderSpec) -> Sequence[AppAsked]:
+    return tuple(AppAsked(app) for app in asked(spec).apps)
+
+
+def deployed(host: Host) -> bool:
+    return host.version != "" and host.state is not HostState.OFFLINE
+
+
+def hosts_of(spec: OrderSpec, app: InstanceFacts, takes: Takes) -> tuple[Host, ...]:
+    """The app's hosts that are meant and can be taken."""
+    chosen = asked(spec).hosts
+    return tuple(host for host in app.hosts if takes(host) and (not chosen or host.name in chosen))
+
+
+def hosts(spec: OrderSpec, facts: Facts, takes: Takes) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(host.name for app in facts.apps for host in hosts_of(spec, app, takes)))
+
+
+def plan(spec: OrderSpec, facts: Facts, takes: Takes, plan_host: PlanHost) -> Plan:
+    """A chain per app; apps without a host of theirs have none."""
+    chains = []
+    for app in facts.apps:
+        chosen = hosts_of(spec, app, takes)
+        plans = {host.name: plan_host(app, host, recorded(facts, host)) for host in chosen}
+        chains += [Chain(app.app, chosen, plans)] if chosen else []
+    return grouped_plan(chains, spec, facts)
+
+
+def recorded(facts: Facts, host: Host) -> tuple[MountWeight, ...]:
+    return tuple(line for line in facts.weights if line.mount.host == host.name)
+
+
+def forbids(
+    spec: OrderSpec, facts: Facts, takes: Takes, plan_host: PlanHost, *, scripts: Sequence[str], needs: Problem
+) -> list[Problem]:
+    """`scripts`: those of the stack without which it can't be done. `needs` says what a host must be, with {hosts} filled in."""
+    found = [*forbidden.not_here(apps(spec), facts), *forbidden.open_orders(facts)]
+    for app in facts.apps:
+        found += forbidden.stack(app, *scripts)
+    found += _strange_hosts(spec, facts)
+    found += _not_taken(spec, facts, takes, needs)
+    meant = hosts(spec, facts, takes)
+    if not meant:
+        return found or [_filled(needs, asked(spec).hosts or asked(spec).apps)]
+    wrong = list(forbidden.numbers(spec, len(meant)))
+    found += [*wrong, *forbidden.beta(spec, meant, named(asked(spec).apps))]
+    return found if wrong else [*found, *forbidden.floor(spec, plan(spec, facts, takes, plan_host))]
+
+
+def _strange_hosts(spec: OrderSpec, facts: Facts) -> Iterator[Problem]:
+    here = {host.name for app in facts.apps for host in app.hosts}
+    strange = [host for host in asked(spec).hosts if host not in here]
+    if strange and facts.apps:
+        yield Problem(
+            "host_not_of_app",
+            message(
+                "Not hosts of {app} in this workspace: {hosts}.", app=named(asked(spec).apps), hosts=named(strange)
+            ),
+            message("Leave them out, or name their app."),
+        )
+
+
+def _not_taken(spec: OrderSpec, facts: Facts, takes: Takes, needs: Problem) -> Iterator[Problem]:
+    chosen = set(asked(spec).hosts)
+    wrong = [host.name for app in facts.apps for host in app.hosts if host.name in chosen and not takes(host)]
+    if wrong:
+        yield _filled(needs, wrong)
+
+
+def _filled(needs: Problem, hosts: Sequence[str]) -> Problem:
+    return replace(needs, what=Message(needs.what.text, {"hosts": named(list(hosts))}))
