@@ -23,6 +23,7 @@ from engine.steps import (
     download_package,
     download_scripts,
     install_software,
+    restart,
     restore_traffic,
 )
 from engine.steps.context import StepContext
@@ -72,6 +73,7 @@ _ROWS = (
         needs=frozenset({PACKAGE}),
     ),
     StepRow(_host(names.DEPLOY, InDoubt.ASK, sets=("version",)), message("deploy"), deploy.build),
+    StepRow(_host("restart", InDoubt.ASK, sets=("state",)), message("restart the service"), restart.build),
     StepRow(_host(names.CHECK_HEALTH, InDoubt.PROBE, sets=(HEALTH,)), message("check health"), check_health.build),
     StepRow(_balancer(names.RESTORE_TRAFFIC, Traffic.BACK), message("restore traffic"), weights=restore_traffic.build),
 )

@@ -10,7 +10,7 @@ from engine.domain.fleet import ServerGroup
 from engine.store import tables as t
 
 GROUP = ServerGroup("cn-hangzhou", "lb-1", "rsp-1")
-SCRIPTS = {"install": "bin/install.sh", "configure": "bin/configure.sh", "deploy": "bin/deploy.sh"}
+SCRIPTS = {name: f"bin/{name}.sh" for name in ("install", "configure", "deploy", "restart", "offline")}
 OBJECT = {"region": "cn-hangzhou", "bucket": "lab", "size": 10, "etag": "AB" * 16, "crc64": "1", "sha256": ""}
 
 

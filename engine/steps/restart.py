@@ -1,0 +1,15 @@
+"""Restarting the service: the stack's restart script stops what runs and starts the same version again. Never runs it itself."""
+
+from __future__ import annotations
+
+from engine.domain.steps import StepPlan
+from engine.ports import RemoteStep
+from engine.steps.context import StepContext
+from engine.steps.shell import script_step
+
+DEADLINE_S = 300.0
+
+
+def build(context: StepContext, step: StepPlan) -> RemoteStep:
+    """Deadline: the parameter `restart_deadline_s`. Raises ProblemError for an unusable parameter or path."""
+    return script_step(context, step.key, "restart", DEADLINE_S)
