@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cockpit.cli import catalogue, lab, lists, order, prompts, release, restart, weights
+from cockpit.cli import catalogue, lab, lists, offline, order, prompts, release, restart, weights
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, as_written, command, group
 from cockpit.cli.exit_codes import DONE, MEANINGS
 from cockpit.cli.output import note, say
@@ -16,7 +16,17 @@ from cockpit.cli.screens import open_app
 from cockpit.cli.session import GlobalOptions, Session
 
 app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.", completion=True)
-for commands in (lab.app, lists.apps, lists.hosts, release.app, restart.app, order.app, prompts.app, weights.app):
+for commands in (
+    lab.app,
+    lists.apps,
+    lists.hosts,
+    release.app,
+    restart.app,
+    offline.app,
+    order.app,
+    prompts.app,
+    weights.app,
+):
     app.add_typer(commands)
 catalogue.register(app)
 

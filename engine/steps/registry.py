@@ -23,6 +23,8 @@ from engine.steps import (
     download_package,
     download_scripts,
     install_software,
+    keep_out,
+    offline,
     restart,
     restore_traffic,
 )
@@ -73,8 +75,10 @@ _ROWS = (
         needs=frozenset({PACKAGE}),
     ),
     StepRow(_host(names.DEPLOY, InDoubt.ASK, sets=("version",)), message("deploy"), deploy.build),
+    StepRow(_host("offline", InDoubt.ASK, sets=("state",)), message("take the service offline"), offline.build),
     StepRow(_host("restart", InDoubt.ASK, sets=("state",)), message("restart the service"), restart.build),
     StepRow(_host(names.CHECK_HEALTH, InDoubt.PROBE, sets=(HEALTH,)), message("check health"), check_health.build),
+    StepRow(_balancer("keep_out", Traffic.STAYS_OUT), message("stay without traffic"), weights=keep_out.build),
     StepRow(_balancer(names.RESTORE_TRAFFIC, Traffic.BACK), message("restore traffic"), weights=restore_traffic.build),
 )
 STEPS: dict[str, StepRow] = {row.plan.does: row for row in _ROWS}

@@ -1,0 +1,89 @@
+"""Taking hosts offline: their traffic is cut, the stack's offline script ends the service, and weight 0 is wanted from then on.
+
+The way back of a host that was ended deploys what it ran before and gives its traffic back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.domain import step_names as names
+from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
+from engine.domain.message import Message, message
+from engine.domain.orders import HostIs, HostPlan, OrderSpec, Plan
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress
+from engine.domain.states import HostState
+from engine.kinds import chosen_hosts, release
+from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
+from engine.kinds.kind import Checks, Kind, Succeeded
+from engine.plan.back import plan_rollback
+from engine.plan.problems import rollback_never_succeeded
+from engine.plan.what_if import Back, WayBack, may_be_touched
+from engine.steps.registry import step, steps
+
+NAME = "offline"
+STEPS = (*steps(names.CUT_TRAFFIC, names.DOWNLOAD_SCRIPTS), step("offline"), step("keep_out"))
+
+
+def hosts(spec: OrderSpec, facts: Facts) -> Sequence[str]:
+    return chosen_hosts.hosts(spec, facts, deployed)
+
+
+def plan(spec: OrderSpec, facts: Facts) -> Plan:
+    return chosen_hosts.plan(spec, facts, deployed, _host_plan)
+
+
+def _host_plan(app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]) -> HostPlan:
+    return HostPlan(
+        host=host.name,
+        app=app.app,
+        steps=STEPS,
+        undo=release.STEPS,
+        undo_untouched=release.GIVE_BACK,
+        before=HostIs(host.version, HostState.DEPLOYED),
+        after=HostIs(host.version, HostState.OFFLINE),
+        during=host.state,
+        on_failure=HostState.DEPLOY_FAILED,
+        recorded=recorded,
+        restore_to=tuple(MountWeight(line.mount, 0) for line in recorded),
+    )
+
+
+def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
+    return chosen_hosts.forbids(spec, facts, deployed, _host_plan, scripts=("offline",), needs=NOT_DEPLOYED)
+
+
+def checks(spec: OrderSpec, facts: Facts) -> Checks:
+    stacks = dict.fromkeys(ref for app in facts.apps for ref in (app.stack.archive, app.stack.sdk) if ref is not None)
+    return Checks(tuple(hosts(spec, facts)), tuple(stacks))
+
+
+def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
+    """Only to a version whose package is still there: a host that was ended is deployed anew."""
+    back, may_be = plan_rollback(progress), set(may_be_touched(progress))
+    wanted = [run.after.version for run in back.run_of.values() if run.host in may_be]
+    gone = next((each for each in wanted if each not in succeeded), "")
+    return Back(back, rollback_never_succeeded(progress.named, gone, succeeded) if gone else None, ("",))
+
+
+def records(progress: OrderProgress) -> Sequence[Succeeded]:
+    return ()
+
+
+def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
+    return [message("these hosts stay at weight 0 until they are brought online: no release touches them")]
+
+
+KIND = Kind(
+    name=NAME,
+    word=message("take offline"),
+    apps=chosen_hosts.apps,
+    hosts=hosts,
+    forbids=forbids,
+    checks=checks,
+    plan=plan,
+    way_back=WayBack(undo),
+    records=records,
+    notes=notes,
+)
