@@ -80,8 +80,8 @@ def commands_of(kind: str, help: str, create_help: str, preview_help: str) -> ty
         return preview_order(session, spec)
 
     create.__doc__, preview.__doc__ = create_help, preview_help
-    command(app, "create")(create)
-    command(app, "preview")(preview)
+    command(app, "create", example=f"cockpit {kind} create --app trade-core --groups 4 --wait")(create)
+    command(app, "preview", example=f"cockpit {kind} preview --host hz-a-01")(preview)
     return app
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cockpit.cli import catalogue, lab, lists, offline, order, prompts, release, restart, weights
+from cockpit.cli import catalogue, lab, lists, offline, online, order, prompts, release, restart, weights
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, as_written, command, group
 from cockpit.cli.exit_codes import DONE, MEANINGS
 from cockpit.cli.output import note, say
@@ -22,6 +22,7 @@ for commands in (
     lists.hosts,
     release.app,
     restart.app,
+    online.app,
     offline.app,
     order.app,
     prompts.app,

@@ -10,13 +10,15 @@ from engine.domain.orders import OrderSpec, Plan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress
 from engine.domain.states import TrafficMode
-from engine.kinds import offline, release, restart, rollback
+from engine.kinds import offline, online, release, restart, rollback
 from engine.kinds.kind import Kind
 from engine.plan.faults import checked
 from engine.plan.what_if import WayBack
 from engine.steps.registry import STEPS, unknown_steps
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (release.KIND, rollback.KIND, restart.KIND, offline.KIND)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (release.KIND, rollback.KIND, restart.KIND, online.KIND, offline.KIND)
+}
 
 
 class KindUnknown(ProblemError):
