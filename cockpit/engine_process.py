@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import cockpit
+from cockpit.identity import operating_system_user
 from cockpit.settings import Settings
 from engine.api import Api
 from engine.domain.message import message
@@ -50,7 +51,7 @@ def ensure_engine(settings: Settings) -> None:
     May be called by any number of processes at once: of the engines started, one owns the store and the others stand by until
     they are idle. Raises EngineError with the end of the engine's log, and ApiError when the store can't be opened.
     """
-    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir)
+    api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir)
     api.open()
     try:
         if not api.engine_alive():

@@ -15,6 +15,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from cockpit.app import CockpitApp
 from cockpit.engine_process import ensure_engine
+from cockpit.identity import operating_system_user
 from cockpit.settings import Settings
 from cockpit.terminal import TerminalWatch, can_come_back
 from cockpit.terminal_driver import TerminalDriver
@@ -104,7 +105,7 @@ class OpenedCockpit(CockpitApp):
 
 def open_screens(settings: Settings, watch: TerminalWatch, *, tenant: str | None, workspace: str | None) -> int:
     """Show the cockpit until its operator leaves or the terminal does; returns the exit code."""
-    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir)
+    api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir)
     app = OpenedCockpit(api, settings, tenant=tenant, workspace=workspace, watch=watch)
     # The store is read in a worker thread; a key must not wait long for the interpreter meanwhile.
     sys.setswitchinterval(SWITCH_S)

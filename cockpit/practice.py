@@ -10,6 +10,7 @@ import os
 import time
 from pathlib import Path
 
+from cockpit.identity import operating_system_user
 from cockpit.lab import process as lab
 from cockpit.settings import Settings, load_settings
 from engine.domain.message import message
@@ -46,7 +47,7 @@ def apply_catalogue(settings: Settings, info: lab.LabInfo) -> None:
         return
     store = Store.open(settings.store)
     try:
-        apply(store, read_files([info.catalogue]), settings.operator, time.time())
+        apply(store, read_files([info.catalogue]), operating_system_user(), time.time())
     except CatalogueError as error:
         raise PracticeError(
             Problem(

@@ -60,12 +60,6 @@ def text(value: Any) -> str:
     return value
 
 
-def name(value: Any) -> str:
-    if not text(value):
-        raise Wrong((), "it should not be empty")
-    return str(value)
-
-
 def path(value: Any) -> Path:
     if not isinstance(value, str | Path):
         raise Wrong((), "it should be a path")

@@ -8,7 +8,6 @@ never settings: a setting may only name the file that holds one. Nothing is writ
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import pwd
@@ -31,6 +30,9 @@ from engine.domain.problem import Problem, ProblemError
 CONFIG_FILE = "config.toml"
 SQLITE_PREFIX = "sqlite:///"
 PREFIX = "COCKPIT_"
+NEVER_SET: Mapping[tuple[str, ...], str] = {
+    ("operator",): "who acts is the operating system's user, never a setting: remove this line"
+}
 
 
 class SettingsError(ProblemError):
@@ -82,7 +84,6 @@ class Settings:
     log_dir: Path = setting(
         kinds.path, "The hosts' logs, one file an order, host and attempt; default: logs/ beside the store."
     )
-    operator: str = setting(kinds.name, "Who acts: the name in orders and in the audit; default: the login name.")
     language: str = setting(
         kinds.one_of("en", "zh_CN"), "en or zh_CN; default: what $LC_ALL, $LC_MESSAGES or $LANG asks for."
     )
@@ -187,7 +188,7 @@ def store_file(url: str) -> Path | None:
 def _defaults(url: str, data_dir: Path) -> _Source:
     file = store_file(url)
     logs = (file.parent if file else data_dir) / "logs"
-    of_here = {"operator": _login_name(), "language": _language_of_the_terminal(), "ascii": not _terminal_draws()}
+    of_here = {"language": _language_of_the_terminal(), "ascii": not _terminal_draws()}
     return _Source("", {"data_dir": data_dir, "log_dir": logs, **of_here})
 
 
@@ -204,13 +205,6 @@ def _language_of_the_terminal() -> str:
     """The first of the usual variables that says anything decides, as for every other program."""
     said = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
     return "zh_CN" if said.startswith("zh") else "en"
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no such user in a container: KeyError before Python 3.13, OSError since
-        return f"uid-{os.getuid()}"
 
 
 def _environment() -> _Source:
@@ -372,7 +366,8 @@ def _invalid(wrong: list[Wrong], sources: list[_Source]) -> SettingsError:
 
 def _wrong(wrong: Wrong, sources: list[_Source]) -> str:
     where = next((source.name for source in sources if _holds(source.values, wrong.path)), "the command line")
-    return f"{'.'.join(wrong.path)} in {where}: {wrong.why}"
+    why = NEVER_SET.get(wrong.path, wrong.why)
+    return f"{'.'.join(wrong.path)} in {where}: {why}"
 
 
 def _holds(values: Any, path: tuple[str, ...]) -> bool:

@@ -8,15 +8,18 @@ never imported from here. Nothing in here runs a release: acts are command rows 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from engine.domain.acts import ACTS, AnyAct, GiveBack, RollBack, SetWeights, encode
 from engine.domain.fleet import Host
-from engine.domain.message import message
+from engine.domain.message import Message, message
 from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem, ProblemError
+from engine.domain.roles import Role, Standing
 from engine.domain.states import Act, CommandState
 from engine.views import (
     AppView,
@@ -24,6 +27,7 @@ from engine.views import (
     CommandView,
     Consequence,
     EventView,
+    HistoryView,
     HostView,
     OrderPreview,
     OrderRow,
@@ -39,8 +43,13 @@ if TYPE_CHECKING:
     from engine.reading.host_runs import HostRuns
     from engine.reading.preview import Preview
     from engine.reading.scope import Scope
+    from engine.store.audit import Entry
+    from engine.store.gate import Passing
     from engine.store.store import Store
 
+BEGUN_WITHIN_S = 10.0  # then it is looked whether an engine is alive at all
+SILENT_S = 60.0  # an engine that is alive has taken a command up long before
+DONE_WITHIN_S = 900.0  # longer than a balancer that is busy all the time is asked again
 LOOK_AGAIN_S = 0.5  # a lost change notice costs a waiting command this much at most
 
 
@@ -155,10 +164,13 @@ class Api:
         """Raises ApiError `no_such_order` (also for an order of another tenant or workspace)."""
         from engine.reading.orders import read_order
         from engine.reading.scope import find_scope
+        from engine.reading.standing import judged
 
         with self._reading() as conn:
             scope = find_scope(conn, tenant, workspace)
-            return read_order(conn, scope, order_id, host_runs=self._host_runs, now=self._now())
+            view = read_order(conn, scope, order_id, host_runs=self._host_runs, now=self._now())
+            acts = judged(conn, scope, self.operator, view.acts)
+        return replace(view, acts=tuple(sorted(acts, key=lambda act: not act.allowed)))
 
     def attempts(
         self, tenant: str, workspace: str, order_id: int, *, host: str | None = None
@@ -211,21 +223,11 @@ class Api:
     def answer_prompt(self, prompt_id: int, answer: str) -> None:
         """Give the answer to the engine that asks, sealed so that nobody else can read it. Raises ApiError: `no_such_prompt`,
         `prompt_ended` (answered by somebody else, or too late), `answer_unusable`."""
-        from engine.store.commands import write_audit
         from engine.store.prompts import put_answer
 
-        now = self._now()
-        with self._writing() as conn:
-            login = put_answer(conn, prompt_id, answer, operator=self.operator, now=now)
-            write_audit(
-                conn,
-                tenant_id=None,
-                workspace_id=None,
-                at=now,
-                operator=self.operator,
-                act="answer_prompt",
-                target=login,
-            )
+        with self._passing("answer_prompt", Role.OPERATOR) as passing:
+            now = self._now()
+            passing.entry.target = put_answer(passing.conn, prompt_id, answer, operator=self.operator, now=now)
 
     # ---- creating
 
@@ -244,36 +246,43 @@ class Api:
         from engine.reading.preview import read_preview
         from engine.reading.scope import find_scope
 
-        with self._writing() as conn:
-            scope = find_scope(conn, tenant, workspace)
+        here = (tenant, workspace)
+        reason = spec.reason or spec.override_reason
+        with self._passing(f"create_{spec.kind}", _least_to_create(spec.kind), here, reason=reason) as passing:
+            conn, scope = passing.conn, find_scope(passing.conn, *here)
             self._lock_hosts(conn, scope, spec)
-            return self._insert_order(conn, scope, spec, read_preview(conn, scope, spec))
+            order_id = self._insert_order(conn, scope, spec, read_preview(conn, scope, spec))
+            _made(passing.entry, order_id, spec)
+        return order_id
 
-    def create_rollback(
-        self, tenant: str, workspace: str, order_id: int, version: str = "", *, reason: str, override_reason: str = ""
-    ) -> int:
-        """Create the order that rolls an ended order back (state `initialising`) and return its id. `version` empty: the one that
-        succeeded before it. Raises ApiError: `no_such_order`; `order_open` (such an order is rolled back with `send`);
-        `reason_missing`; `rollback_never_succeeded`; `order_refused`. Nothing is written then."""
+    def create_rollback(self, tenant: str, workspace: str, order_id: int, act: RollBack, *, reason: str) -> int:
+        """Create the order that rolls an ended order back (state `initialising`) and return its id.
+
+        Raises ApiError: `no_such_order`; `order_open` (such an order is rolled back with `send`); `reason_missing`;
+        `rollback_never_succeeded`; `order_refused`. Nothing is written then."""
         from engine.reading.orders import read_consequence
         from engine.reading.rolling_back import read_rollback_order
         from engine.reading.scope import find_scope
         from engine.store.orders import load_progress
 
-        params = {"version": version}
-        with self._writing() as conn:
-            scope = find_scope(conn, tenant, workspace)
-            meaning = read_consequence(conn, scope, order_id, Act.ROLL_BACK, params, now=self._now())
+        here = (tenant, workspace)
+        with self._passing(str(act.name), ACTS[act.name].least, here, order_id=order_id, reason=reason) as passing:
+            conn, scope = passing.conn, find_scope(passing.conn, *here)
+            meaning = read_consequence(conn, scope, order_id, act, now=self._now())
             ended = load_progress(conn, order_id)
             if not ended.state.complete:
                 raise ApiError(_order_open(order_id, str(ended.state)))
             if not reason.strip():
-                raise ApiError(_reason_missing(Act.ROLL_BACK))
+                raise ApiError(_reason_missing(act.name))
             if meaning.refusal is not None:
                 raise ApiError(meaning.refusal)
             self._lock_hosts(conn, scope, ended.spec)
-            order = read_rollback_order(conn, scope, ended, meaning, reason=reason, override_reason=override_reason)
-            return self._insert_order(conn, scope, order.spec, order.preview)
+            order = read_rollback_order(conn, scope, ended, meaning, reason=reason, override_reason=act.override_reason)
+            made = self._insert_order(conn, scope, order.spec, order.preview)
+            passing.entry.after = {"order": made, "params": encode(act)}
+            passing.also(f"create_{order.spec.kind}", "", after=None)
+            _made(passing.entries[-1], made, order.spec)
+        return made
 
     def _lock_hosts(self, conn: sa.Connection, scope: Scope, spec: OrderSpec) -> None:
         """Two orders of one host are decided one after the other."""
@@ -283,95 +292,76 @@ class Api:
         lock_hosts(conn, scope, [app.app for app in kind_of(spec.kind).apps(spec)])
 
     def _insert_order(self, conn: sa.Connection, scope: Scope, spec: OrderSpec, found: Preview) -> int:
-        from engine.store.commands import write_audit
-        from engine.store.encoding import encode_spec
         from engine.store.orders import insert_order
 
-        now = self._now()
         if not found.apps or found.view.problems:
             raise _refused(found.view)
-        order_id = insert_order(
+        return insert_order(
             conn,
             workspace_id=scope.workspace_id,
             spec=spec,
             apps=found.apps,
             hosts=found.hosts,
             created_by=self.operator,
-            now=now,
+            now=self._now(),
         )
-        write_audit(
-            conn,
-            tenant_id=scope.tenant_id,
-            workspace_id=scope.workspace_id,
-            at=now,
-            operator=self.operator,
-            act=f"create_{spec.kind}",
-            target=f"order #{order_id}",
-            reason=spec.reason or spec.override_reason,
-            after=encode_spec(spec),
-        )
-        return order_id
 
     # ---- acting
 
-    def consequence(
-        self, tenant: str, workspace: str, order_id: int, act: Act, params: Mapping[str, Any] | None = None
-    ) -> Consequence:
-        """What the act would do now. For `set_weights` params are {"weights": {host: weight}}; for `roll_back` {"version": …}."""
+    def consequence(self, tenant: str, workspace: str, order_id: int, act: AnyAct) -> Consequence:
+        """What the act would do now; refused as well when this operator's role is not enough. Raises ApiError `no_such_order`."""
         from engine.reading.orders import read_consequence
         from engine.reading.scope import find_scope
+        from engine.reading.standing import judged
 
         with self._reading() as conn:
             scope = find_scope(conn, tenant, workspace)
-            return read_consequence(conn, scope, order_id, act, params or {}, now=self._now())
+            meaning = read_consequence(conn, scope, order_id, act, now=self._now())
+            return judged(conn, scope, self.operator, (meaning,))[0]
 
-    def send(
-        self,
-        tenant: str,
-        workspace: str,
-        order_id: int,
-        act: Act,
-        params: Mapping[str, Any] | None = None,
-        *,
-        reason: str = "",
-    ) -> int:
-        """Write a command row and return its id at once. The engine accepts or refuses it: see `command`.
+    def standing(self, tenant: str, workspace: str) -> Standing:
+        """What this operator may do in the workspace. Raises ApiError `no_such_workspace`."""
+        from engine.reading.scope import find_scope
+        from engine.store.gate import load_grants
 
-        params: set_weights {"weights": {host: 0–100}}; retry {"hosts": [...]} (empty: all failed); confirm {"node": key};
-        give_back, the one act of an ended order: {"hosts": [...], "force": bool} (empty: all it left behind).
-        Raises ApiError: `no_such_order`; `order_ended` (it is rolled back with `create_rollback`);
-        `reason_missing` for an act that asks for one; `no_weights_given`. Nothing is written then."""
+        with self._reading() as conn:
+            scope = find_scope(conn, tenant, workspace)
+            return load_grants(conn, self.operator).at(scope.tenant_id, scope.workspace_id)
+
+    def history(self, tenant: str, workspace: str, order_id: int) -> tuple[HistoryView, ...]:
+        """Who did what to the order, when and why, and what was refused; oldest first. Raises ApiError `no_such_order`."""
+        from engine.reading.history import read_history
+        from engine.reading.scope import find_scope
+
+        with self._reading() as conn:
+            return read_history(conn, find_scope(conn, tenant, workspace), order_id)
+
+    def send(self, tenant: str, workspace: str, order_id: int, act: AnyAct, *, reason: str = "") -> int:
+        """Write a command row and return its id at once. The engine accepts or refuses it: see `command`. `GiveBack` is the one act
+        of an ended order.
+
+        Raises ApiError: `no_such_order`; `order_ended` (it is rolled back with `create_rollback`); `reason_missing` for an act
+        that asks for one; `no_weights_given`. Nothing is written then."""
         from engine.reading.orders import read_consequence, read_order_state
         from engine.reading.scope import find_scope
-        from engine.store.commands import insert_command, write_audit
+        from engine.store.commands import insert_command
 
-        now = self._now()
-        wanted = dict(params or {})
-        with self._writing() as conn:
-            scope = find_scope(conn, tenant, workspace)
+        here = (tenant, workspace)
+        with self._passing(str(act.name), ACTS[act.name].least, here, order_id=order_id, reason=reason) as passing:
+            conn, scope, entry = passing.conn, find_scope(passing.conn, *here), passing.entry
+            entry.after = {"params": encode(act)}
             state = read_order_state(conn, scope, order_id)
-            if state.complete and act is not Act.GIVE_BACK:
+            if state.complete and not isinstance(act, GiveBack):
                 raise ApiError(_order_ended(order_id, str(state)))
-            if act is Act.SET_WEIGHTS and not wanted.get("weights"):
+            if isinstance(act, SetWeights) and not act.weights:
                 raise ApiError(_no_weights_given())
-            meaning = read_consequence(conn, scope, order_id, act, wanted, now=now)
+            meaning = read_consequence(conn, scope, order_id, act, now=self._now())
             if meaning.asks_reason and not reason.strip():
-                raise ApiError(_reason_missing(act))
+                raise ApiError(_reason_missing(act.name))
             command_id = insert_command(
-                conn, order_id=order_id, act=act, params=wanted, operator=self.operator, reason=reason, now=now
+                conn, order_id=order_id, act=act, operator=self.operator, reason=reason, now=self._now()
             )
-            write_audit(
-                conn,
-                tenant_id=scope.tenant_id,
-                workspace_id=scope.workspace_id,
-                at=now,
-                operator=self.operator,
-                act=str(act),
-                target=f"order #{order_id}",
-                reason=reason,
-                before={"state": str(state)},
-                after={"command": command_id, "params": wanted},
-            )
+            entry.before, entry.command_id = {"state": str(state)}, command_id
         return command_id
 
     def command(self, command_id: int) -> CommandView:
@@ -381,18 +371,38 @@ class Api:
         with self._reading() as conn:
             return read_command(conn, command_id)
 
-    def wait_command(self, command_id: int, *, timeout_s: float = 10.0) -> CommandView:
-        """Wait for the engine's answer. Raises ApiError `no_engine` when none came in time."""
-        deadline = time.monotonic() + timeout_s
+    def wait_command(
+        self,
+        command_id: int,
+        *,
+        begun_within_s: float = BEGUN_WITHIN_S,
+        done_within_s: float = DONE_WITHIN_S,
+        working: Callable[[CommandView], None] = lambda view: None,
+    ) -> CommandView:
+        """Wait for the engine's answer. `working` is told each time what an act that takes its time waits for now.
+
+        Raises ApiError: `no_engine` when no engine is alive to take it up; `engine_silent` when one is and does not;
+        `still_working` when it was not done in time. The command goes on in each case."""
+        start = time.monotonic()
+        said: Message | None = None
         while True:
             token = self.change_token()
             view = self.command(command_id)
-            if view.state is not CommandState.SENT:
+            if view.state.answered:
                 return view
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise ApiError(_no_answer(command_id, timeout_s))
-            self.wait_change(token, timeout_s=min(left_s, LOOK_AGAIN_S))
+            if view.state is CommandState.WORKING and view.waits_for != said:
+                said = view.waits_for
+                working(view)
+            passed_s = time.monotonic() - start
+            if passed_s >= done_within_s:
+                raise ApiError(_still_working(view, done_within_s))
+            if view.state is CommandState.SENT and passed_s >= begun_within_s:
+                alive = self.engine_alive()
+                if not alive:
+                    raise ApiError(_no_answer(command_id, begun_within_s))
+                if passed_s >= SILENT_S:
+                    raise ApiError(_engine_silent(command_id, SILENT_S))
+            self.wait_change(token, timeout_s=min(LOOK_AGAIN_S, max(0.0, begun_within_s - passed_s) or LOOK_AGAIN_S))
 
     # ---- the store
 
@@ -413,9 +423,23 @@ class Api:
             yield conn
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with _as_api_errors(), self._opened().writing() as conn:
-            yield conn
+    def _passing(
+        self,
+        act: str,
+        least: Role,
+        place: tuple[str, str] | None = None,
+        *,
+        order_id: int | None = None,
+        reason: str = "",
+    ) -> Iterator[Passing]:
+        """Everything that is written goes through the one gate. Raises ApiError `not_allowed`, and whatever is raised in it."""
+        from engine.reading.scope import find_scope
+        from engine.store.gate import Gate
+
+        gate = Gate(self._opened(), self.operator, self._now)
+        where = None if place is None else lambda conn: find_scope(conn, *place)
+        with _as_api_errors(), gate.passing(act, least, place=where, order_id=order_id, reason=reason) as passing:
+            yield passing
 
 
 @contextmanager
@@ -440,6 +464,17 @@ def _refused(view: OrderPreview) -> OrderRefused:
         ),
         view.problems,
     )
+
+
+def _least_to_create(kind: str) -> Role:
+    """Going back to an earlier version is an approver's, wherever it is asked for."""
+    return Role.APPROVER if kind == "rollback" else Role.OPERATOR
+
+
+def _made(entry: Entry, order_id: int, spec: OrderSpec) -> None:
+    from engine.store.encoding import encode_spec
+
+    entry.order_id, entry.target, entry.after = order_id, f"order #{order_id}", encode_spec(spec)
 
 
 def _order_ended(order_id: int, state: str) -> Problem:
@@ -475,4 +510,20 @@ def _no_answer(command_id: int, timeout_s: float) -> Problem:
         "no_engine",
         message("No engine answered command {id} within {timeout_s} s.", id=command_id, timeout_s=timeout_s),
         message("Start an engine with `cockpit engine`; the command waits and is answered then."),
+    )
+
+
+def _engine_silent(command_id: int, silent_s: float) -> Problem:
+    return Problem(
+        "engine_silent",
+        message("An engine is alive and has not taken up command {id} for {s} s.", id=command_id, s=int(silent_s)),
+        message("Read the engine's log: the store or a disk may be slow. The command waits and is answered then."),
+    )
+
+
+def _still_working(view: CommandView, done_within_s: float) -> Problem:
+    return Problem(
+        "still_working",
+        message("{act} is still at work after {s} s.", act=str(view.act), s=int(done_within_s)),
+        view.waits_for or message("Look at the order: it shows what is being waited for."),
     )

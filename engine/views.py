@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from engine.domain.message import Message
@@ -273,6 +274,17 @@ class Consequence:
 
 
 @dataclass(frozen=True, slots=True)
+class AtWorkView:
+    """An act that waits on the world and is not answered yet: who asked, since when it is at work, and for what it waits."""
+
+    command_id: int
+    act: Act
+    operator: str
+    since: float
+    waits_for: Message
+
+
+@dataclass(frozen=True, slots=True)
 class OrderView:
     """An order as the order screen and `cockpit order show` have it: one consistent snapshot."""
 
@@ -306,6 +318,7 @@ class OrderView:
     acts: tuple[Consequence, ...]  # every act that makes sense now, the expected one first
     engine_alive: bool
     last_event: int
+    at_work: tuple[AtWorkView, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -336,6 +349,30 @@ class OrphanView:
     verified: Verified | None
 
 
+class Outcome(StrEnum):
+    """What became of what a person asked for."""
+
+    ASKED = "asked"  # and not answered yet
+    AT_WORK = "working"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """One thing that a person did to an order, or wanted to. `act` is an act's name or `create_release` and the like; `detail` what
+    it was asked with; `problem` why it was refused."""
+
+    at: float
+    operator: str
+    act: str
+    detail: str
+    reason: str
+    outcome: Outcome
+    problem: Problem | None
+    answered_at: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class EventView:
     id: int
@@ -353,6 +390,7 @@ class CommandView:
     act: Act
     state: CommandState
     problem: Problem | None
+    waits_for: Message | None = None  # while it is working
 
 
 @dataclass(frozen=True, slots=True)

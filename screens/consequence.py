@@ -9,9 +9,8 @@ says by which rule something is to be typed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -21,8 +20,8 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Select
 
+from engine.domain.acts import AnyAct, RollBack
 from engine.domain.problem import ProblemError
-from engine.domain.states import Act
 from engine.views import Consequence
 from screens import words
 from screens.asking import ask
@@ -46,7 +45,7 @@ class DoButton(KeyButton, can_focus=True):
 class Decided:
     """`reason` may be empty where none is asked for. `makes_order`: it is done by an order of its own."""
 
-    params: Mapping[str, Any]
+    act: AnyAct
     reason: str
     makes_order: bool
 
@@ -58,15 +57,12 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         Binding("escape", "leave", N_("back")),
     ]
 
-    def __init__(
-        self, order_id: int, act: Act, params: Mapping[str, Any] | None = None, *, opened_by: str = ""
-    ) -> None:
+    def __init__(self, order_id: int, act: AnyAct, *, opened_by: str = "") -> None:
         """`opened_by`: the key that asked for it; empty for a click."""
         super().__init__()
         self._order_id = order_id
         self._act = act
-        self._params = dict(params or {})
-        self._does = words.ACT_KEYS[act] if opened_by == "enter" else "enter"
+        self._does = words.act_key(act.name) if opened_by == "enter" else "enter"
         self._consequence: Consequence | None = None
         self._choices: tuple[str, ...] = ()
         self._said = ""
@@ -87,7 +83,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
 
     def on_mount(self) -> None:
         title = _("If you press it now: {act} #{order}")
-        self.query_one("#dialog").border_title = title.format(act=words.act_word(self._act), order=self._order_id)
+        self.query_one("#dialog").border_title = title.format(act=words.act_word(self._act.name), order=self._order_id)
         for part in ("#choice", "#reason", "#override", "#to-type", "#typed", "#missing", "#do"):
             self.query_one(part).display = False
         self.query_one("#leave", KeyButton).say("escape", _("back"))
@@ -148,10 +144,9 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
 
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
-        if event.select.is_blank() or str(event.select.value) == self._params.get("version"):
-            return
-        self._params["version"] = str(event.select.value)
-        self._ask()
+        if isinstance(self._act, RollBack) and not event.select.is_blank():
+            self._act = replace(self._act, version=str(event.select.value))
+            self._ask()
 
     def action_leave(self) -> None:
         self.dismiss(None)
@@ -164,10 +159,11 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         if missing:
             self._say(missing)
             return
-        if self._consequence.asks_override:
-            self._params["override_reason"] = self.query_one("#override", Input).value.strip()
+        act = self._act
+        if self._consequence.asks_override and isinstance(act, RollBack):
+            act = replace(act, override_reason=self.query_one("#override", Input).value.strip())
         reason = self.query_one("#reason", Input).value.strip()
-        self.dismiss(Decided(dict(self._params), reason, self._consequence.makes_order))
+        self.dismiss(Decided(act, reason, self._consequence.makes_order))
 
     def _missing(self, consequence: Consequence) -> str:
         if consequence.asks_reason and not self.query_one("#reason", Input).value.strip():
@@ -205,7 +201,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     async def _fetch(self) -> None:
         here = cockpit_of(self).here()
         try:
-            found = await ask(self, lambda api: api.consequence(*here, self._order_id, self._act, self._params))
+            found = await ask(self, lambda api: api.consequence(*here, self._order_id, self._act))
         except ProblemError as error:
             self._consequence = None
             self.query_one("#do").display = False

@@ -6,14 +6,26 @@ follows and what stands in the way all come from the engine's view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from engine.api import Api
+from engine.domain.acts import (
+    ACTS,
+    AnyAct,
+    Cancel,
+    Confirm,
+    Initialise,
+    Pause,
+    Resume,
+    Retry,
+    RollBack,
+    SetWeights,
+)
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, Direction, NodeState, OrderState, RunState
 from engine.views import AttemptView, HostRunView, NodeView, OrderView
@@ -23,6 +35,7 @@ from screens.asking import ask
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.flow_view import FlowView
+from screens.widgets.history_pane import HistoryPane
 from screens.widgets.host_pane import HostPane
 from screens.widgets.host_table import HostTable
 from screens.widgets.log_pane import LogPane
@@ -49,6 +62,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         Binding("x", "cancel", N_("cancel")),
         Binding("R", "roll_back", N_("roll back")),
         Binding("l", "log", N_("log")),
+        Binding("h", "history", N_("history")),
         Binding("slash", "search_log", N_("search the log"), show=False),
         Binding("n", "next_trouble", N_("next")),
         Binding("escape,minus", "back", N_("back"), key_display="esc"),
@@ -68,6 +82,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         with Horizontal(id="lower"):
             yield HostPane()
             yield LogPane()
+            yield HistoryPane()
         yield Notice()
         yield NextLine()
 
@@ -95,6 +110,8 @@ class OrderScreen(WatchingScreen[OrderView]):
         self.query_one(NextLine).show(data)
         self._show_hosts(now)
         self._show_slider_hosts()
+        if self.has_class("-history"):
+            self._look_up_history()
 
     def tick(self) -> None:
         if self.data is not None:
@@ -115,8 +132,33 @@ class OrderScreen(WatchingScreen[OrderView]):
     def on_table_chosen(self, event: Table.Chosen) -> None:
         self.action_expected()
 
+    def action_history(self) -> None:
+        """Who did what: in the place of the log, on a narrow screen of everything below the head. The same key leaves it."""
+        if self.has_class("-history"):
+            self._leave_history()
+            return
+        self.remove_class("-log")
+        self.add_class("-history")
+        self._look_up_history()
+        self.query_one(HistoryPane).focus()
+
+    def _leave_history(self) -> None:
+        self.remove_class("-history")
+        self.query_one("#hosts").focus()
+
+    def _look_up_history(self) -> None:
+        self.run_worker(self._read_history(), group="history", exclusive=True)
+
+    async def _read_history(self) -> None:
+        here, pane = self.cockpit.here(), self.query_one(HistoryPane)
+        try:
+            pane.show(await ask(self, lambda api: api.history(*here, self.order_id)))
+        except ProblemError as error:
+            pane.tell(error.problem)
+
     def action_log(self) -> None:
         """Wide: the log is always there, the key goes into it. Narrow: the log takes the place of everything below the head."""
+        self.remove_class("-history")
         log = self.query_one(LogPane)
         if self.has_class("-narrow"):
             self.toggle_class("-log")
@@ -135,6 +177,9 @@ class OrderScreen(WatchingScreen[OrderView]):
         self.query_one(Notice).tell(event.sentence, good=event.good)
 
     def action_back(self) -> None:
+        if self.has_class("-history"):
+            self._leave_history()
+            return
         if self.has_class("-log") and self.has_class("-narrow"):
             self.remove_class("-log")
             self.query_one("#hosts").focus()
@@ -160,9 +205,9 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     def action_confirm(self) -> None:
         """Start or confirm; nothing else, whatever the order expects: the key does what the next line says it does."""
-        asked = [act.act for act in (self.data.acts if self.data else ()) if words.ACT_KEYS[act.act] == "c"]
+        asked = [act.act for act in (self.data.acts if self.data else ()) if words.act_key(act.act) == "c"]
         if asked:
-            self._ask(asked[0])
+            self._ask(ACTS[asked[0]].type())
         else:
             self.query_one(Notice).tell(_("There is nothing to confirm now."), good=False)
 
@@ -172,43 +217,41 @@ class OrderScreen(WatchingScreen[OrderView]):
         if expected is Act.SET_WEIGHTS:
             self.action_weights()
         elif expected in _EXPECTED:
-            self._ask(expected)
+            self._ask(ACTS[expected].type())
         else:
             self.query_one(Notice).tell(_("Nothing is expected of you now."), good=False)
 
     def action_pause(self) -> None:
-        self._ask(Act.RESUME if self.data and self.data.paused else Act.PAUSE)
+        self._ask(Resume() if self.data and self.data.paused else Pause())
 
     def action_retry(self) -> None:
         failed_check = self.data is not None and self.data.state is OrderState.INIT_FAILED
-        self._ask(Act.INITIALISE if failed_check else Act.RETRY)
+        self._ask(Initialise() if failed_check else Retry())
 
     def action_retry_host(self) -> None:
-        self._ask(Act.RETRY, {"hosts": [self.query_one(HostTable).chosen_key]})
+        self._ask(Retry((self.query_one(HostTable).chosen_key,)))
 
     def action_initialise(self) -> None:
-        self._ask(Act.INITIALISE)
+        self._ask(Initialise())
 
     def action_cancel(self) -> None:
-        self._ask(Act.CANCEL)
+        self._ask(Cancel())
 
     def action_roll_back(self) -> None:
-        self._ask(Act.ROLL_BACK)
+        self._ask(RollBack())
 
-    def _ask(self, act: Act, params: Mapping[str, Any] | None = None) -> None:
+    def _ask(self, act: AnyAct) -> None:
         if self.data is None:
             return
-        if act is Act.CONFIRM and params is None:
+        if isinstance(act, Confirm):
             gate = next((node for node in self.data.nodes if node.state is NodeState.WAITING), None)
-            params = {"node": gate.key} if gate else None
-        if act is Act.RETRY and params is None:
-            params = {"hosts": []}
-        self._acting.ask(act, params)
+            act = Confirm(gate.key if gate else "")
+        self._acting.ask(act)
 
-    def _accepted(self, act: Act, params: Mapping[str, Any]) -> None:
-        if act is Act.SET_WEIGHTS:
-            self.query_one(WeightSlider).applied(dict(params["weights"]))
-        elif act in (Act.CONFIRM, Act.CANCEL, Act.ROLL_BACK):
+    def _accepted(self, act: AnyAct) -> None:
+        if isinstance(act, SetWeights):
+            self.query_one(WeightSlider).applied(dict(act.weights))
+        elif isinstance(act, Confirm | Cancel | RollBack):
             self._close_slider()
         self._follows = True
         self.reload()
@@ -235,7 +278,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         slider.focus()
 
     def on_weight_slider_applied(self, event: WeightSlider.Applied) -> None:
-        self._ask(Act.SET_WEIGHTS, {"weights": event.weights})
+        self._ask(SetWeights(event.weights))
 
     def on_weight_slider_closed(self) -> None:
         self._close_slider()

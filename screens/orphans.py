@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.api import Api
-from engine.domain.states import Act
+from engine.domain.acts import AnyAct, GiveBack
 from engine.views import OrphanView
 from screens import words
 from screens.acting import Acting
@@ -60,17 +59,17 @@ class OrphansScreen(WatchingScreen[tuple[OrphanView, ...]]):
     def action_give_back(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            self._ask(chosen.order, {"hosts": [chosen.host]})
+            self._ask(chosen.order, GiveBack((chosen.host,)))
 
     def action_give_all_back(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            self._ask(chosen.order, {"hosts": []})
+            self._ask(chosen.order, GiveBack())
 
-    def _ask(self, order_id: int, params: Mapping[str, Any]) -> None:
-        Acting(self, order_id, self._accepted).ask(Act.GIVE_BACK, params)
+    def _ask(self, order_id: int, act: GiveBack) -> None:
+        Acting(self, order_id, self._accepted).ask(act)
 
-    def _accepted(self, act: Act, params: Mapping[str, Any]) -> None:
+    def _accepted(self, act: AnyAct) -> None:
         self.reload()
 
     def _chosen(self) -> OrphanView | None:

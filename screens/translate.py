@@ -15,7 +15,7 @@ from engine.domain.message import Message
 
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 _language = "en"
-_VOCABULARY_FIELDS = ("state", "act", "step", "script", "status", "kind")
+_VOCABULARY_FIELDS = ("state", "act", "step", "script", "status", "kind", "role", "least")
 _vocabulary: dict[str, str] = {}  # a state's, step's or act's value → its word's msgid
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from engine.domain.acts import ACTS
+from engine.domain.roles import Role
 from engine.domain.states import (
     Act,
     AppStatus,
@@ -21,10 +23,11 @@ from engine.domain.states import (
     TrafficMode,
 )
 from engine.kinds import registry
+from engine.views import Outcome
 from screens.translate import N_, _, learn, tr
 
 if TYPE_CHECKING:
-    from engine.views import NodeView, StepView
+    from engine.views import HistoryView, NodeView, StepView
 
 
 class Tone(StrEnum):
@@ -76,17 +79,24 @@ _APP_STATUS: dict[AppStatus, tuple[str, Tone, str]] = {
     AppStatus.DELETE_FAILED: ("✗", Tone.FAIL, N_("delete failed")),
 }
 
-_ACTS: dict[Act, str] = {
-    Act.INITIALISE: N_("initialise again"),
-    Act.START: N_("start"),
-    Act.PAUSE: N_("pause"),
-    Act.RESUME: N_("resume"),
-    Act.CONFIRM: N_("confirm"),
-    Act.SET_WEIGHTS: N_("gray weights"),
-    Act.RETRY: N_("retry"),
-    Act.CANCEL: N_("cancel"),
-    Act.ROLL_BACK: N_("roll back"),
-    Act.GIVE_BACK: N_("give weights back"),
+CREATE = "create_"  # and the kind of the order that was made
+_DEEDS: dict[str, str] = {
+    "answer_prompt": N_("answer a question"),
+    "apply_catalogue": N_("change the catalogue"),
+}
+
+_OUTCOMES: dict[Outcome, str] = {
+    Outcome.ASKED: N_("asked"),
+    Outcome.AT_WORK: N_("at work"),
+    Outcome.DONE: N_("done"),
+    Outcome.REFUSED: N_("refused"),
+}
+
+_ROLES: dict[Role, str] = {
+    Role.VIEWER: N_("viewer"),
+    Role.OPERATOR: N_("operator"),
+    Role.APPROVER: N_("approver"),
+    Role.ADMIN: N_("admin"),
 }
 
 _STRATEGIES: dict[Strategy, str] = {
@@ -102,24 +112,11 @@ _TRAFFIC: dict[TrafficMode, str] = {
     TrafficMode.PRESET: N_("preset: a weight chosen now"),
 }
 
-# the key that asks for an act, on the order screen
-ACT_KEYS: dict[Act, str] = {
-    Act.INITIALISE: "i",
-    Act.START: "c",
-    Act.CONFIRM: "c",
-    Act.SET_WEIGHTS: "g",
-    Act.PAUSE: "p",
-    Act.RESUME: "p",
-    Act.RETRY: "t",
-    Act.CANCEL: "x",
-    Act.ROLL_BACK: "R",
-    Act.GIVE_BACK: "z",
-}
-
 # what the fields of a message may be filled in with
 learn({value: look[2] for value, look in _STATES.items()})
 learn(registry.step_words())
-learn({str(act): word for act, word in _ACTS.items()})
+learn({str(act): row.word.text for act, row in ACTS.items()})
+learn({**_DEEDS, **{str(role): word for role, word in _ROLES.items()}})
 learn({name: kind.word.text for name, kind in registry.KINDS.items()})
 learn({"published": N_("published"), "deprecated": N_("deprecated")})
 
@@ -155,7 +152,35 @@ def kind_word(kind: str) -> str:
 
 
 def act_word(act: Act) -> str:
-    return _(_ACTS[act])
+    return tr(ACTS[act].word)
+
+
+def act_key(act: Act) -> str:
+    """The key that asks for it on the order screen."""
+    return ACTS[act].key
+
+
+def role_word(role: Role | None) -> str:
+    return _("no role") if role is None else _(_ROLES[role])
+
+
+def deed_word(name: str) -> str:
+    """Of an act, or of whatever else a person did: `create_release`."""
+    if name in ACTS:
+        return act_word(Act(name))
+    if name.startswith(CREATE):
+        return _("create {kind}").format(kind=kind_word(name.removeprefix(CREATE)))
+    return _(_DEEDS[name]) if name in _DEEDS else name
+
+
+def outcome_word(outcome: Outcome) -> str:
+    return _(_OUTCOMES[outcome])
+
+
+def outcome_line(each: HistoryView) -> str:
+    """`done`, `refused: no role here`, `asked`: what became of what a person asked for."""
+    word = outcome_word(each.outcome)
+    return f"{word}: {tr(each.problem.what)}" if each.problem else word
 
 
 def strategy_word(strategy: Strategy) -> str:

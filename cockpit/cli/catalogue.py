@@ -12,6 +12,7 @@ from cockpit.cli.command import command
 from cockpit.cli.exit_codes import DONE, FAILED
 from cockpit.cli.output import nobody_reads, note, print_json, print_problem, say, takes_every_character
 from cockpit.cli.session import Session
+from cockpit.identity import operating_system_user
 from screens.translate import _, tr
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def apply(
     settings = session.settings
     store = Store.open(settings.store)
     try:
-        changes = _changes(store, files, settings.operator, dry_run=dry_run)
+        changes = _changes(store, files, operating_system_user(), dry_run=dry_run)
     except CatalogueError as error:
         return _refused(session, error)
     finally:

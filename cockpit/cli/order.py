@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,9 +21,10 @@ from cockpit.cli.output import (
     say,
 )
 from cockpit.cli.session import Session
+from engine.domain.acts import AnyAct, Cancel, Confirm, Initialise, Pause, Resume, Retry, RollBack, SetWeights, Start
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import Act, CommandState, OrderState
+from engine.domain.states import CommandState, OrderState
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def log(
 @command(app, "initialise", example="cockpit order initialise 12")
 def initialise(session: Session, order: Order) -> int:
     """Check every host and package again, after what was found has been put right."""
-    return _act(session, order, Act.INITIALISE)
+    return _act(session, order, Initialise())
 
 
 @command(app, "start", example="cockpit order start 12")
@@ -155,7 +155,7 @@ def start(session: Session, order: Order) -> int:
         view = wait_checked(api, place, order, session.ensure_engine)
         if view.state is OrderState.INIT_FAILED:
             return _not_ready(session, view)
-        return _send(session, api, place, order, Act.START)
+        return _send(session, api, place, order, Start())
 
 
 @command(app, "confirm", example="cockpit order confirm 12")
@@ -169,7 +169,7 @@ def confirm(
         place = session.place(api)
         view = api.order(*place, order)
         session.ensure_engine()
-        return _send(session, api, place, order, Act.CONFIRM, {"node": gate_of(view, node).key})
+        return _send(session, api, place, order, Confirm(gate_of(view, node).key))
 
 
 @command(app, "weights", example="cockpit order weights 12 --weight 50 --host hz-01")
@@ -184,7 +184,7 @@ def weights(
         place = session.place(api)
         wanted = weights_for(api.order(*place, order), weight, host or [])
         session.ensure_engine()
-        return _send(session, api, place, order, Act.SET_WEIGHTS, {"weights": wanted})
+        return _send(session, api, place, order, SetWeights(wanted))
 
 
 @command(app, "retry", example="cockpit order retry 12 --host hz-01")
@@ -192,28 +192,28 @@ def retry(session: Session, order: Order, host: Hosts = None) -> int:
     """Try the failed hosts again, all of them or those named."""
     with session.api() as api:
         place = session.place(api)
-        hosts = [run.name for run in hosts_of(api.order(*place, order), host)] if host else []
+        hosts = tuple(run.name for run in hosts_of(api.order(*place, order), host)) if host else ()
         session.ensure_engine()
-        return _send(session, api, place, order, Act.RETRY, {"hosts": hosts})
+        return _send(session, api, place, order, Retry(hosts))
 
 
 @command(app, "pause", example="cockpit order pause 12")
 def pause(session: Session, order: Order) -> int:
     """Start no further host. Those at work stand still before their next step on the balancer, maybe at weight 0, until the
     order is resumed; a job on a host runs to its end first."""
-    return _act(session, order, Act.PAUSE)
+    return _act(session, order, Pause())
 
 
 @command(app, "resume", example="cockpit order resume 12")
 def resume(session: Session, order: Order) -> int:
     """Go on after a pause."""
-    return _act(session, order, Act.RESUME)
+    return _act(session, order, Resume())
 
 
 @command(app, "cancel", example='cockpit order cancel 12 --reason "wrong package"')
 def cancel(session: Session, order: Order, reason: Reason) -> int:
     """End the order without going on; weights go back where health allows."""
-    return _act(session, order, Act.CANCEL, reason=reason)
+    return _act(session, order, Cancel(), reason=reason)
 
 
 @command(app, "rollback", example='cockpit order rollback 12 --reason "errors on hz-01"')
@@ -234,21 +234,21 @@ def rollback(
     with session.api() as api:
         place = session.place(api)
         view = api.order(*place, order)
-        params = {"version": version} if version else {}
-        check_choice(order, api.consequence(*place, order, Act.ROLL_BACK, params))
+        act = RollBack(version, override_reason)
+        check_choice(order, api.consequence(*place, order, act))
         session.ensure_engine()
         if not view.state.complete:
-            return _send(session, api, place, order, Act.ROLL_BACK, params, reason=reason)
-        rollback_id = api.create_rollback(*place, order, version, reason=reason, override_reason=override_reason)
+            return _send(session, api, place, order, act, reason=reason)
+        rollback_id = api.create_rollback(*place, order, act, reason=reason)
         return _start_rollback(session, api, place, rollback_id)
 
 
-def _act(session: Session, order: int, act: Act, params: Mapping[str, Any] | None = None, *, reason: str = "") -> int:
+def _act(session: Session, order: int, act: AnyAct, *, reason: str = "") -> int:
     with session.api() as api:
         place = session.place(api)
         api.order(*place, order)  # an order that is not here is said to be so before an engine is started for nothing
         session.ensure_engine()
-        return _send(session, api, place, order, act, params, reason=reason)
+        return _send(session, api, place, order, act, reason=reason)
 
 
 def _send(
@@ -256,21 +256,20 @@ def _send(
     api: Api,
     place: tuple[str, str],
     order: int,
-    act: Act,
-    params: Mapping[str, Any] | None = None,
+    act: AnyAct,
     *,
     reason: str = "",
 ) -> int:
     """Send the command and wait for the engine's answer: 0 accepted, 1 refused, with the reason. Raises Unanswered."""
     from cockpit.cli.waiting import answered
 
-    answer = answered(api, order, act, api.send(*place, order, act, params, reason=reason), session.ensure_engine)
+    answer = answered(api, order, act.name, api.send(*place, order, act, reason=reason), session.ensure_engine)
     if session.json:
         print_json({"error": answer.problem, **_as_dict(answer)} if answer.problem else answer)
     elif answer.problem:
         print_problem(answer.problem, as_json=False)
     else:
-        note(_("#{order} {act}: accepted").format(order=order, act=act))
+        note(_("#{order} {act}: accepted").format(order=order, act=act.name))
     return DONE if answer.state is CommandState.ACCEPTED else FAILED
 
 
@@ -300,7 +299,7 @@ def _start_rollback(session: Session, api: Api, place: tuple[str, str], order_id
     view = wait_checked(api, place, order_id, session.ensure_engine)
     if view.state is OrderState.INIT_FAILED:
         return _not_ready(session, view)
-    return _send(session, api, place, order_id, Act.START)
+    return _send(session, api, place, order_id, Start())
 
 
 # ------------------------------------------------------------------------------------------------------------- saying
@@ -348,6 +347,9 @@ def _show(view: OrderView) -> None:
         note(said_of(host, problem))
     if view.problem:
         print_problem(view.problem, as_json=False)
+    for act in view.at_work:
+        what = {"since": at(act.since), "operator": act.operator, "act": act.act}
+        say(_("{operator}: {act}, at work since {since}: {waits_for}").format(**what, waits_for=tr(act.waits_for)))
     say(tr(view.next))
 
 

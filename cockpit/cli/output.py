@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from engine.domain.clean import HIDDEN, visible
 from engine.domain.problem import Problem
-from engine.views import to_json
+from engine.views import CommandView, to_json
 from screens.translate import _, tr
 
 _lost: set[str] = set()
@@ -87,6 +87,12 @@ def _write(name: str, line: str) -> None:
 def said_of(about: str, problem: Problem) -> str:
     """What happened and what to do, in one line, behind the host it happened to; some things happen to no host."""
     return " ".join(part for part in (f"{about}:" if about else "", tr(problem.what), tr(problem.remedy)) if part)
+
+
+def tell_working(view: CommandView) -> None:
+    """An act that takes its time: what it waits for goes beside the answer, so that a script reads the answer alone."""
+    if view.waits_for is not None:
+        note(f"{view.act}: {tr(view.waits_for)}")
 
 
 def print_problem(problem: Problem, *, as_json: bool, order: int | None = None) -> None:

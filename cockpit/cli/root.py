@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cockpit.cli import catalogue, lab, lists, offline, online, order, prompts, release, restart, weights
+from cockpit.cli import catalogue, lab, lists, offline, online, order_events, prompts, release, restart, weights, whoami
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, as_written, command, group
 from cockpit.cli.exit_codes import DONE, MEANINGS
 from cockpit.cli.output import note, say
@@ -24,12 +24,13 @@ for commands in (
     restart.app,
     online.app,
     offline.app,
-    order.app,
+    order_events.app,
     prompts.app,
     weights.app,
 ):
     app.add_typer(commands)
 catalogue.register(app)
+whoami.register(app)
 
 
 _EXIT_CODES = "\n".join(f"  {code}  {means}" for code, means in MEANINGS.items())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.cli.output import print_problem
 from cockpit.cli.run import WrongUse
+from cockpit.identity import operating_system_user
 from engine.domain.message import message
 from engine.domain.problem import Problem
 
@@ -66,7 +67,7 @@ class Session:
         from engine.api import Api
 
         settings = self.settings
-        api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir, create=create)
+        api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir, create=create)
         api.open()
         try:
             yield api

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cockpit.cli.output import tell_working
 from cockpit.cli.run import Unanswered
+from engine.api import DONE_WITHIN_S
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, CommandState, OrderState
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 CHECKED_S = 300.0  # a check asks every host, and maybe a person for a one-time password
 ANSWER_S = 30.0
-GIVEN_BACK_S = 120.0  # each host's health is asked first
 LOOK_EVERY_S = 1.0
 Place = tuple[str, str]
 KeepAlive = Callable[[], None]
@@ -57,19 +58,23 @@ def checked_by_an_engine(api: Api, place: Place, order_id: int, keep_alive: Keep
 def answered(
     api: Api, order_id: int, act: Act, command_id: int, keep_alive: KeepAlive, *, timeout_s: float = ANSWER_S
 ) -> CommandView:
-    """The engine's answer to an act. Raises Unanswered."""
+    """The engine's answer to an act. What one that takes its time waits for is told, and it has longer. Raises Unanswered."""
     still = message(
         "{act} of order #{id} is asked for and not answered: an engine does it, or refuses it, as soon as one works.",
         act=str(act),
         id=order_id,
     )
     with _in_the_store(still, order_id):
-        deadline = time.monotonic() + timeout_s
+        begun = time.monotonic()
+        deadline, said = begun + timeout_s, None
         while True:
             token = api.change_token()
             view = api.command(command_id)
-            if view.state in (CommandState.ACCEPTED, CommandState.REFUSED):
+            if view.state.answered:
                 return view
+            if view.state is CommandState.WORKING and view.waits_for != said:
+                deadline, said = begun + DONE_WITHIN_S, view.waits_for
+                tell_working(view)
             if time.monotonic() >= deadline:
                 raise Unanswered(Problem("not_answered", still, _goes_on(order_id)), order_id)
             if not api.engine_alive():

@@ -10,9 +10,9 @@ from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED
 from cockpit.cli.output import at, note, print_json, print_problem, print_table, say
 from cockpit.cli.session import Session
+from engine.domain.acts import GiveBack
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.states import Act
 from screens.translate import N_, _
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def give_back(
         wanted = _wanted(api.orphans(*place), order, host or [])
         session.ensure_engine()
         answers = [
-            _send(session, api, place, each, {"hosts": hosts, "force": force}, reason) for each, hosts in wanted.items()
+            _send(session, api, place, each, GiveBack(tuple(hosts), force), reason) for each, hosts in wanted.items()
         ]
     if session.json:
         print_json(answers)
@@ -102,13 +102,10 @@ def _wanted(found: tuple[OrphanView, ...], order: int | None, hosts: list[str]) 
     return wanted
 
 
-def _send(
-    session: Session, api: Api, place: tuple[str, str], order: int, params: dict[str, object], reason: str
-) -> CommandView:
-    from cockpit.cli.waiting import GIVEN_BACK_S, answered
+def _send(session: Session, api: Api, place: tuple[str, str], order: int, act: GiveBack, reason: str) -> CommandView:
+    from cockpit.cli.waiting import answered
 
-    command_id = api.send(*place, order, Act.GIVE_BACK, params, reason=reason)
-    return answered(api, order, Act.GIVE_BACK, command_id, session.ensure_engine, timeout_s=GIVEN_BACK_S)
+    return answered(api, order, act.name, api.send(*place, order, act, reason=reason), session.ensure_engine)
 
 
 def _row(each: OrphanView) -> tuple[object, ...]:

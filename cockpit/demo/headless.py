@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,12 @@ from cockpit.cli.output import at, print_json, say
 from cockpit.cli.waiting import Place
 from cockpit.demo.leaving import leave_in_the_background
 from cockpit.engine_process import ensure_engine, stop_engine
+from cockpit.identity import operating_system_user
 from cockpit.lab import process as lab
 from cockpit.practice import apply_catalogue, settings_of
 from cockpit.terminal import TerminalWatch
 from engine.api import Api
+from engine.domain.acts import ACTS, AnyAct, Confirm, SetWeights
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, CommandState, NodeKind, NodeState, OrderState, TrafficMode
@@ -61,7 +63,7 @@ def _release_under_load(info: lab.LabInfo, folder: Path, *, as_json: bool) -> in
     settings = settings_of(info)
     apply_catalogue(settings, info)
     ensure_engine(settings)
-    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir, create=False)
+    api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir, create=False)
     api.open()
     try:
         lab.load(folder, "start")
@@ -114,17 +116,17 @@ class Walk:
         act, gate, weight = due
         if act is Act.SET_WEIGHTS:
             node = next(node for node in view.nodes if node.key == gate)
-            self._press(view.id, act, {"weights": dict.fromkeys(node.hosts, weight)})
+            self._press(view.id, SetWeights(dict.fromkeys(node.hosts, weight)))
             return True
         if act is Act.CONFIRM:
             self._let_requests_through()
-        self._press(view.id, act, {"node": gate} if gate else {})
+        self._press(view.id, Confirm(gate) if gate else ACTS[act].type())
         return True
 
-    def _press(self, order_id: int, act: Act, params: Mapping[str, Any]) -> None:
-        if act is Act.SET_WEIGHTS:
+    def _press(self, order_id: int, act: AnyAct) -> None:
+        if isinstance(act, SetWeights):
             self._let_requests_through()
-        answer = self._api.wait_command(self._api.send(*self._place, order_id, act, params), timeout_s=ANSWER_S)
+        answer = self._api.wait_command(self._api.send(*self._place, order_id, act))
         if answer.state is CommandState.REFUSED and answer.problem:
             raise DemoError(answer.problem)
 

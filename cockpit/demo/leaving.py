@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cockpit
 from cockpit.engine_process import stop_engine
+from cockpit.identity import operating_system_user
 from cockpit.lab import process as lab
 from cockpit.practice import settings_of
 from cockpit.settings import Settings
@@ -42,7 +43,7 @@ def end(folder: Path) -> None:
 
 
 def _open_orders(settings: Settings) -> tuple[int, ...]:
-    api = Api(settings.store, operator=settings.operator, log_dir=settings.log_dir)
+    api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir)
     api.open()
     try:
         every = [api.orders(view.tenant, view.workspace, open_only=True) for view in api.workspaces()]

@@ -3,7 +3,6 @@ and the cloud credentials."""
 
 from __future__ import annotations
 
-import getpass
 import platform
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from cockpit.identity import operating_system_user
 from cockpit.lab.artefacts import PACKAGES, SDK_KEY, STACK_KEY, STACK_NAME, STACK_VERSION, package_key
 from cockpit.lab.layout import (
     BUCKET,
@@ -156,7 +156,7 @@ def catalogue(
             ),
         ],
     }
-    operators = {"alice": "approver", "bob": "operator", getpass.getuser(): "admin"}
+    operators = {"alice": "approver", "bob": "operator", operating_system_user(): "admin"}
     people = [{"name": name, "roles": [{"tenant": TENANT, "role": role}]} for name, role in operators.items()]
     return yaml.safe_dump(
         {"version": 1, "tenants": [tenant], "operators": people}, allow_unicode=True, sort_keys=False, width=200

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from engine.domain.acts import AnyAct, SetWeights
 from engine.domain.fleet import Mount
 from engine.domain.health import answers, either
+from engine.domain.message import Message
 from engine.domain.orders import HostPlan, OrderApp, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.states import (
@@ -144,6 +146,17 @@ class WeightLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ActAtWork:
+    """An act of the order that waits on the world and is not answered yet."""
+
+    command_id: int
+    act: AnyAct
+    operator: str
+    since: float
+    waits_for: Message
+
+
+@dataclass(frozen=True, slots=True)
 class OrderProgress:
     id: int
     workspace_id: int
@@ -168,6 +181,17 @@ class OrderProgress:
     created_at: float
     started_at: float | None
     ended_at: float | None
+    at_work: tuple[ActAtWork, ...] = ()
+
+    @property
+    def weights_at_work(self) -> frozenset[str]:
+        """Hosts whose weight is being set by hand: until that has come to its end, the order neither ends nor turns back."""
+        acts = [each.act for each in self.at_work]
+        return frozenset(host for act in acts if isinstance(act, SetWeights) for host in act.weights)
+
+    def without(self, command_id: int) -> OrderProgress:
+        """As it would be if that command did not exist: what an act is judged by."""
+        return replace(self, at_work=tuple(each for each in self.at_work if each.command_id != command_id))
 
     @property
     def named(self) -> str:

@@ -161,7 +161,7 @@ class Verified(StrEnum):
 
 
 class Act(StrEnum):
-    """What an operator can ask of an order."""
+    """The name of what an operator can ask of an order; what each needs to know is in `engine.domain.acts`."""
 
     INITIALISE = "initialise"
     START = "start"
@@ -176,8 +176,14 @@ class Act(StrEnum):
 
 
 class CommandState(StrEnum):
-    """A command is `sent` by an operator, then `accepted` or `refused` by the engine, with a reason when refused."""
+    """A command is `sent` by an operator, then `accepted` or `refused` by the engine, with a reason when refused. One that waits
+    on the world is `working` in between."""
 
     SENT = "sent"
+    WORKING = "working"
     ACCEPTED = "accepted"
     REFUSED = "refused"
+
+    @property
+    def answered(self) -> bool:
+        return self in (self.ACCEPTED, self.REFUSED)

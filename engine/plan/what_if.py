@@ -8,8 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from engine.domain.acts import (
+    ACTS,
+    AnyAct,
+    Cancel,
+    Confirm,
+    GiveBack,
+    Initialise,
+    Pause,
+    Resume,
+    Retry,
+    RollBack,
+    SetWeights,
+    Start,
+)
 from engine.domain.message import Message, message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
@@ -24,8 +38,9 @@ from engine.plan.what_if_words import named
 from engine.views import Consequence
 
 MAX_WEIGHT = 100
-# What takes an order's way away asks why, whatever state the order is in; in production it asks for the app's name as well.
-ASKS_REASON = frozenset({Act.CANCEL, Act.ROLL_BACK, Act.GIVE_BACK})
+
+
+A = TypeVar("A", bound=AnyAct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +63,11 @@ class WayBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Generic[A]):
     """An act as it was asked, with everything its consequence depends on."""
 
     progress: OrderProgress
-    act: Act
-    params: Mapping[str, Any]
+    act: A
     succeeded_versions: tuple[str, ...]
     production: bool
     now: float
@@ -66,8 +80,7 @@ class Asked:
 
 def consequence(
     progress: OrderProgress,
-    act: Act,
-    params: Mapping[str, Any],
+    act: AnyAct,
     *,
     succeeded_versions: tuple[str, ...],
     production: bool,
@@ -77,14 +90,12 @@ def consequence(
     """What `act` would do to the order now. `allowed` false: the engine refuses it for `refusal`.
 
     `succeeded_versions` are the app's in this workspace, newest first, as far as their packages are still there; `now` in epoch
-    seconds. params as in `Api.send`: set_weights {"weights": {host: 0–100}} (left out: which hosts could be set), retry
-    {"hosts": [...]} (empty or left out: all failed), confirm {"node": key} (left out: the gate that waits), roll_back
-    {"version": v} (left out: the earlier version of each host), give_back {"hosts": [...], "force": bool} (left out: all).
+    seconds. What an act leaves open is answered for what the engine would take.
     `way_back` is the order's kind's; None: it has none.
 
     A rollback of an ended order is an order of its own: it is allowed here, and no command of the ended one.
     """
-    return _ANSWERS[act](Asked(progress, act, params, succeeded_versions, production, now, way_back))
+    return _ANSWERS[type(act)](Asked(progress, act, succeeded_versions, production, now, way_back))
 
 
 def sensible_acts(
@@ -100,8 +111,7 @@ def sensible_acts(
     answers = [
         consequence(
             progress,
-            act,
-            {},
+            ACTS[act].type(),
             succeeded_versions=succeeded_versions,
             production=production,
             now=now,
@@ -163,7 +173,7 @@ def hosts_left_behind(progress: OrderProgress) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line.mount.host for line in progress.weights if line.left_behind))
 
 
-def waiting_gate(progress: OrderProgress, key: str | None = None) -> PlanNode | None:
+def waiting_gate(progress: OrderProgress, key: str = "") -> PlanNode | None:
     """The gate that waits for a confirmation; with `key` that one, if it waits."""
     plan = progress.current_plan
     if plan is None:
@@ -171,7 +181,7 @@ def waiting_gate(progress: OrderProgress, key: str | None = None) -> PlanNode | 
     for node in plan.nodes:
         if (
             node.kind is NodeKind.GATE
-            and key in (None, node.key)
+            and key in ("", node.key)
             and node_state(progress, plan, node.key) is NodeState.WAITING
         ):
             return node
@@ -181,20 +191,22 @@ def waiting_gate(progress: OrderProgress, key: str | None = None) -> PlanNode | 
 # ------------------------------------------------------------------------------------------------------- the acts, one by one
 
 
-def _initialise(asked: Asked) -> Consequence:
+def _initialise(asked: Asked[Initialise]) -> Consequence:
     progress, summary = asked.progress, message("initialises again")
     if progress.state not in (OrderState.INIT_FAILED, OrderState.READY):
-        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+        return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
     lines = [message("checks every host, the package and the balancer and makes the plan anew; no host is changed")]
     if progress.problems:
         lines.append(message("problems found last time: {count}", count=len(progress.problems)))
     return _allowed(asked, summary, lines, _all_hosts(progress))
 
 
-def _start(asked: Asked) -> Consequence:
+def _start(asked: Asked[Start]) -> Consequence:
     progress, plan = asked.progress, asked.progress.plan
     if progress.state is not OrderState.READY or plan is None:
-        return _refused(asked, message("starts the order"), words.wrong_state(asked.act, progress.state))
+        return _refused(asked, message("starts the order"), words.wrong_state(asked.act.name, progress.state))
+    if any(isinstance(each.act, Start) for each in progress.at_work):
+        return _refused(asked, message("starts the order"), words.starting_already())
     opened = _opened_by(progress, plan, {node.key for node in plan.nodes if node.kind is NodeKind.INITIALISE})
     hosts = _hosts_of(opened)
     traffic = crossing(progress, leaving=hosts)
@@ -204,15 +216,18 @@ def _start(asked: Asked) -> Consequence:
     return _allowed(asked, summary, [*words.starting(opened), *words.traffic_lines(traffic, progress)], hosts)
 
 
-def _confirm(asked: Asked) -> Consequence:
+def _confirm(asked: Asked[Confirm]) -> Consequence:
     progress, plan = asked.progress, asked.progress.current_plan
-    gate = waiting_gate(progress, asked.params.get("node"))
+    gate = waiting_gate(progress, asked.act.node)
     if plan is None or gate is None or progress.state not in _MOVING:
-        return _refused(asked, message("confirms the gate"), words.nothing_to_confirm(asked.params.get("node")))
+        return _refused(asked, message("confirms the gate"), words.nothing_to_confirm(asked.act.node))
     opened = _opened_by(progress, plan, {gate.key})
     hosts = _hosts_of(opened)
     traffic = crossing(progress, leaving=hosts)
     summary = words.confirms(_confirmed(plan, gate), opened, traffic)
+    moving = tuple(host for host in gate.hosts if host in progress.weights_at_work)
+    if moving:
+        return _refused(asked, summary, words.weights_at_work(moving), hosts)
     idle = _without_traffic(progress, gate) if gate.sliders else ()
     if idle:
         return _refused(asked, summary, words.gate_without_traffic(idle), hosts)
@@ -232,15 +247,15 @@ def _confirmed(plan: Plan, gate: PlanNode) -> Message:
     return plan.node(gate.needs[0]).label if gate.needs else gate.label
 
 
-def _set_weights(asked: Asked) -> Consequence:
+def _set_weights(asked: Asked[SetWeights]) -> Consequence:
     progress = asked.progress
     settable = settable_hosts(progress)
     if not settable:
         return _refused(asked, message("sets weights"), words.no_weights_now(progress.state))
-    if "weights" not in asked.params:
+    wanted = asked.act.weights
+    if not wanted:
         summary = message("sets weights of {hosts}", hosts=named(settable))
         return _allowed(asked, summary, words.weights_now(progress, settable), settable)
-    wanted: Mapping[str, int] = asked.params["weights"]
     summary = message("sets weights of {hosts}", hosts=named(tuple(wanted)) or "-")
     problem = _bad_weights(wanted, settable)
     if problem is not None:
@@ -252,12 +267,12 @@ def _set_weights(asked: Asked) -> Consequence:
     return _allowed(asked, summary, lines, tuple(wanted))
 
 
-def _pause(asked: Asked) -> Consequence:
+def _pause(asked: Asked[Pause]) -> Consequence:
     progress, summary = asked.progress, message("pauses the order")
     if progress.paused:
         return _refused(asked, summary, words.already_paused())
     if progress.state not in (OrderState.RUNNING, OrderState.WAITING, OrderState.ROLLING_BACK):
-        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+        return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
     running = _hosts_in(progress, RunState.RUNNING)
     lines = [message("no further host starts until the order is resumed")]
     if running:
@@ -271,10 +286,10 @@ def _pause(asked: Asked) -> Consequence:
     return _allowed(asked, summary, lines, running)
 
 
-def _resume(asked: Asked) -> Consequence:
+def _resume(asked: Asked[Resume]) -> Consequence:
     progress, summary = asked.progress, message("resumes the order")
     if progress.state not in (*_MOVING, OrderState.ROLLING_BACK):
-        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+        return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
     if not progress.paused:
         return _refused(asked, summary, words.not_paused())
     pending = _pending_in_open_groups(progress)
@@ -290,12 +305,12 @@ def _resume(asked: Asked) -> Consequence:
     return _allowed(asked, summary, lines, hosts)
 
 
-def _retry(asked: Asked) -> Consequence:
+def _retry(asked: Asked[Retry]) -> Consequence:
     progress, failed = asked.progress, failed_hosts(asked.progress)
-    hosts = tuple(dict.fromkeys(asked.params.get("hosts") or failed))
+    hosts = tuple(dict.fromkeys(asked.act.hosts or failed))
     summary = message("retries {hosts}", hosts=named(hosts) or "-")
     if progress.state not in (*_MOVING, OrderState.ROLLING_BACK):
-        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+        return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
     others = tuple(host for host in hosts if host not in failed)
     if others or not hosts:
         return _refused(asked, summary, words.not_failed(others), hosts)
@@ -315,10 +330,10 @@ def _retry(asked: Asked) -> Consequence:
     return _allowed(asked, summary, lines, hosts)
 
 
-def _cancel(asked: Asked) -> Consequence:
+def _cancel(asked: Asked[Cancel]) -> Consequence:
     progress, summary = asked.progress, message("cancels the order")
     if progress.state.complete or progress.state in (OrderState.CANCELLING, OrderState.ROLLING_BACK):
-        return _refused(asked, summary, words.wrong_state(asked.act, progress.state))
+        return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
     if progress.direction is Direction.BACK:
         return _give_up_rollback(asked)
     if progress.plan is None or not started_hosts(progress):
@@ -330,30 +345,30 @@ def _cancel(asked: Asked) -> Consequence:
     return _allowed(asked, summary, lines, hosts)
 
 
-def _give_up_rollback(asked: Asked) -> Consequence:
+def _give_up_rollback(asked: Asked[Cancel]) -> Consequence:
     """Cancelling a way back that halted: it ends as it stands. Nothing may be running then."""
     progress = asked.progress
     summary = message("gives the rollback up: the order ends as failed")
     running = _hosts_in(progress, RunState.RUNNING)
     if running:
-        return _refused(asked, summary, words.wrong_state(asked.act, OrderState.ROLLING_BACK), running)
+        return _refused(asked, summary, words.wrong_state(asked.act.name, OrderState.ROLLING_BACK), running)
     left = hosts_left_behind(progress)
     return _allowed(asked, summary, words.giving_up(progress, left), left)
 
 
-def _roll_back(asked: Asked) -> Consequence:
+def _roll_back(asked: Asked[RollBack]) -> Consequence:
     progress = asked.progress
     if progress.state.complete:
         return _roll_back_afterwards(asked)
     hosts = started_hosts(progress)
     summary = words.rolls_back(hosts)
     if progress.direction is Direction.BACK or progress.state is OrderState.CANCELLING:
-        return _refused(asked, summary, words.wrong_state(asked.act, progress.state), hosts)
+        return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state), hosts)
     if asked.way_back is None:
         return _refused(asked, summary, words.no_way_back())
     if not hosts:
         return _refused(asked, summary, words.nothing_to_roll_back())
-    version = str(asked.params.get("version") or "")
+    version = asked.act.version
     answer = asked.way_back.undo(progress, version or None, asked.succeeded_versions)
     if answer.refusal is not None:
         return replace(_refused(asked, summary, answer.refusal, hosts), choices=answer.choices)
@@ -367,13 +382,13 @@ def _roll_back(asked: Asked) -> Consequence:
     return replace(allowed, choices=answer.choices, chosen=version)
 
 
-def _roll_back_afterwards(asked: Asked) -> Consequence:
+def _roll_back_afterwards(asked: Asked[RollBack]) -> Consequence:
     progress = asked.progress
     hosts = _all_hosts(progress)
     if not _can_go_back(progress, asked.way_back):
         return _refused(asked, words.rolls_back(hosts), words.no_way_back())
     choices = versions_to_go_back_to(progress, asked.succeeded_versions)
-    version = str(asked.params.get("version") or (choices[0] if choices else ""))
+    version = asked.act.version or (choices[0] if choices else "")
     summary = message("makes a rollback order to {version}", version=version or "-")
     if not choices:
         return _refused(asked, summary, rollback_never_succeeded(asked.app, "", ()), hosts)
@@ -385,47 +400,47 @@ def _roll_back_afterwards(asked: Asked) -> Consequence:
     return replace(allowed, choices=choices, chosen=version, makes_order=True)
 
 
-def _give_back(asked: Asked) -> Consequence:
+def _give_back(asked: Asked[GiveBack]) -> Consequence:
     """What an ended order left behind, host by host, each where its health check passes; with `force` without that check."""
     progress, left = asked.progress, hosts_left_behind(asked.progress)
-    hosts = tuple(dict.fromkeys(asked.params.get("hosts") or left))
+    hosts = tuple(dict.fromkeys(asked.act.hosts or left))
     summary = message("gives the weights back: {hosts}", hosts=named(hosts) or "-")
     if not progress.state.complete:
-        return _refused(asked, summary, words.wrong_state(asked.act, progress.state), hosts)
+        return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state), hosts)
     others = tuple(host for host in hosts if host not in left)
     if others or not hosts:
         return _refused(asked, summary, words.nothing_left_behind(others), hosts)
-    forced = bool(asked.params.get("force"))
+    forced = asked.act.force
     return _allowed(asked, summary, words.giving_back(progress, hosts, forced=forced), hosts)
 
 
 _MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED)
 
-_ANSWERS: Mapping[Act, Callable[[Asked], Consequence]] = {
-    Act.INITIALISE: _initialise,
-    Act.START: _start,
-    Act.CONFIRM: _confirm,
-    Act.SET_WEIGHTS: _set_weights,
-    Act.PAUSE: _pause,
-    Act.RESUME: _resume,
-    Act.RETRY: _retry,
-    Act.CANCEL: _cancel,
-    Act.ROLL_BACK: _roll_back,
-    Act.GIVE_BACK: _give_back,
+_ANSWERS: Mapping[type[AnyAct], Callable[[Asked[Any]], Consequence]] = {
+    Initialise: _initialise,
+    Start: _start,
+    Confirm: _confirm,
+    SetWeights: _set_weights,
+    Pause: _pause,
+    Resume: _resume,
+    Retry: _retry,
+    Cancel: _cancel,
+    RollBack: _roll_back,
+    GiveBack: _give_back,
 }
 
 
 # ------------------------------------------------------------------------------------------------------------ their parts
 
 
-def _allowed(asked: Asked, summary: Message, lines: Sequence[Message], hosts: tuple[str, ...]) -> Consequence:
-    asks_reason = asked.act in ASKS_REASON
+def _allowed(asked: Asked[Any], summary: Message, lines: Sequence[Message], hosts: tuple[str, ...]) -> Consequence:
+    asks_reason = ACTS[asked.act.name].asks_reason
     typed = asked.app if asks_reason and asked.production else ""
-    return Consequence(asked.act, True, None, summary, tuple(lines), hosts, asks_reason, typed)
+    return Consequence(asked.act.name, True, None, summary, tuple(lines), hosts, asks_reason, typed)
 
 
-def _refused(asked: Asked, summary: Message, problem: Problem, hosts: tuple[str, ...] = ()) -> Consequence:
-    return Consequence(asked.act, False, problem, summary, (), hosts)
+def _refused(asked: Asked[Any], summary: Message, problem: Problem, hosts: tuple[str, ...] = ()) -> Consequence:
+    return Consequence(asked.act.name, False, problem, summary, (), hosts)
 
 
 def _worth_showing(progress: OrderProgress) -> list[Act]:
@@ -518,7 +533,7 @@ def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Proble
     wrong = {host: value for host, value in wanted.items() if not _is_weight(value)}
     if wrong:
         return words.weights_out_of_range(wrong)
-    return None if wanted else words.no_weights_given()
+    return None
 
 
 def _is_weight(value: object) -> bool:
@@ -531,7 +546,7 @@ def may_be_touched(progress: OrderProgress) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*touched_hosts(progress), *running]))
 
 
-def _time_line(asked: Asked, hosts: int, waves: int = 1) -> list[Message]:
+def _time_line(asked: Asked[Any], hosts: int, waves: int = 1) -> list[Message]:
     """The expected time from the hosts this order is done with; nothing when there are none yet."""
     took = [
         run.ended_at - run.started_at

@@ -250,8 +250,8 @@ def floor_broken_now(traffic: Traffic) -> Problem:
     return floor_broken(traffic.staying, traffic.mounted, traffic.floor)
 
 
-def nothing_to_confirm(key: str | None) -> Problem:
-    if key is None:
+def nothing_to_confirm(key: str) -> Problem:
+    if not key:
         return Problem(
             "nothing_to_confirm",
             message("No gate of this order waits for a confirmation."),
@@ -280,16 +280,28 @@ def gate_in_doubt(hosts: Sequence[str]) -> Problem:
     )
 
 
+def weights_at_work(hosts: Sequence[str]) -> Problem:
+    return Problem(
+        "weights_at_work",
+        message("The weights of these hosts are still being set: {hosts}.", hosts=named(hosts)),
+        message("Wait until the balancer has them, then confirm."),
+    )
+
+
+def starting_already() -> Problem:
+    return Problem(
+        "starting_already",
+        message("The order is being started already."),
+        message("Wait for the answer to that; cancelling goes on meanwhile."),
+    )
+
+
 def no_weights_now(state: OrderState) -> Problem:
     return Problem(
         "no_weights_now",
         message("No weight can be set by hand while the order is {state}.", state=str(state)),
         message("Weights are set at a gate, or when the order is halted, on hosts whose health check passed."),
     )
-
-
-def no_weights_given() -> Problem:
-    return Problem("no_weights_given", message("No host and weight was given."), message("Name a host and its weight."))
 
 
 def weights_not_settable(strange: Sequence[str], settable: Sequence[str]) -> Problem:

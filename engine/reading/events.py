@@ -146,6 +146,8 @@ def _command(data: Data) -> Message:
         return message("{operator}: {act} refused: {problem}", problem=_what(data.get("problem")), **what)
     if data["state"] == "sent":
         return message("{operator} asks for: {act}", **what)
+    if data["state"] == "working":
+        return message("{operator}: {act} is at work", **what)
     if data.get("reason"):
         return message("{operator}: {act} accepted ({reason})", reason=data["reason"], **what)
     return message("{operator}: {act} accepted", **what)

@@ -34,6 +34,8 @@ def next_line(
         return left_alone.what
     if not state.halts and not engine_alive:
         return message("nothing happens: no engine is running; start one with `cockpit engine`")
+    if progress.at_work:
+        return progress.at_work[0].waits_for
     if state in (OrderState.RUNNING, OrderState.ROLLING_BACK, OrderState.CANCELLING):
         return _running(progress)
     since = at(_since(progress, changed_at))

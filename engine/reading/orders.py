@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.acts import AnyAct, RollBack
 from engine.domain.clean import visible
-from engine.domain.message import message
+from engine.domain.message import Message, message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
@@ -37,6 +38,7 @@ from engine.store.engines import any_alive
 from engine.store.fleets import deployable_versions
 from engine.store.orders import OPEN_STATES, load_progress
 from engine.views import (
+    AtWorkView,
     BalancerView,
     CommandView,
     Consequence,
@@ -164,6 +166,10 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
             now=now,
             way_back=way_back_of(progress.kind),
         ),
+        at_work=tuple(
+            AtWorkView(each.command_id, each.act.name, each.operator, each.since, each.waits_for)
+            for each in progress.at_work
+        ),
         engine_alive=alive,
         last_event=last_event,
     )
@@ -266,24 +272,21 @@ def read_order_state(conn: sa.Connection, scope: Scope, order_id: int) -> OrderS
     return OrderState(conn.execute(sa.select(t.order.c.state).where(t.order.c.id == order_id)).scalar_one())
 
 
-def read_consequence(
-    conn: sa.Connection, scope: Scope, order_id: int, act: Act, params: Mapping[str, Any], *, now: float
-) -> Consequence:
+def read_consequence(conn: sa.Connection, scope: Scope, order_id: int, act: AnyAct, *, now: float) -> Consequence:
     """Raises NotThere `no_such_order`."""
     check_order(conn, scope, order_id)
     progress = load_progress(conn, order_id)
     meaning = consequence(
         progress,
         act,
-        params,
         succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
         production=scope.production,
         now=now,
         way_back=way_back_of(progress.kind),
     )
-    if not meaning.makes_order:
+    if not meaning.makes_order or not isinstance(act, RollBack):
         return meaning
-    override = str(params.get("override_reason") or "")
+    override = act.override_reason
     return read_rollback_order(conn, scope, progress, meaning, override_reason=override).meaning
 
 
@@ -298,4 +301,6 @@ def read_command(conn: sa.Connection, command_id: int) -> CommandView:
                 message("Look at the order's events for what became of it."),
             )
         )
-    return CommandView(row.id, row.order_id, Act(row.act), CommandState(row.state), decode_problem(row.problem))
+    waits_for = Message.from_json(row.waits_for) if row.waits_for else None
+    state = CommandState(row.state)
+    return CommandView(row.id, row.order_id, Act(row.act), state, decode_problem(row.problem), waits_for)

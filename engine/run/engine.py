@@ -13,7 +13,7 @@ import logging
 import os
 import platform
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,10 @@ from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import Act, CommandState, OrderState
+from engine.domain.states import CommandState, OrderState
 from engine.ports import Clock, Cloud, Remote
-from engine.run import acts
 from engine.run.background import Background, Threads
-from engine.run.give_back import GiveBacks
+from engine.run.ended_orders import EndedOrders
 from engine.run.initialise import Expiring
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
@@ -36,7 +35,7 @@ from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
 from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.run.unforeseen import Unforeseen
-from engine.store import engines
+from engine.store import commands, engines
 from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.fleets import load_regions
@@ -50,13 +49,6 @@ STANDBY_EVERY_S = 0.25
 RETRY_STORE_S = 1.0
 REST_S = 0.04  # between two looks, which an engine's own writes cause as well
 BROKEN_ORDER_S = 5.0
-_SENT = (
-    sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id)
-    .join(t.order)
-    .where(t.command.c.state == str(CommandState.SENT))
-    .order_by(t.command.c.id)
-)
-
 Acquire = Callable[[Store, str, float], Ownership | None]
 
 
@@ -112,8 +104,8 @@ class Engine:
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
         self._turns = Turns(clock)
-        self._give_backs = GiveBacks(self._take_over)
-        self._ended: frozenset[int] = frozenset()  # ended orders that were claimed to give back what they left behind
+        self._ended_orders = EndedOrders(self._take_over)
+        self._ended: frozenset[int] = frozenset()  # ended orders that were claimed because something was asked of them
         self._orders: dict[int, tuple[OrderReconciler, asyncio.Task[None]]] = {}
         self._background = background or Threads()
         self._acquire = acquire
@@ -172,7 +164,7 @@ class Engine:
                 await self._beat(journal)
                 beat_at = _loop_time()
             await self._adopt_orders(ownership, journal, dispatch)
-            await self._pass_commands_on(await self._background.call(self._sent_commands), ownership, journal, dispatch)
+            await self._pass_commands_on(await self._background.call(self._unanswered), ownership, journal, dispatch)
             if self._log_keep_days and _loop_time() >= clear_at:
                 await self._background.call(self._clear_old_logs)
                 clear_at = _loop_time() + CLEAR_EVERY_S
@@ -239,7 +231,7 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._orders.clear()
         self._ended = frozenset()
-        await self._give_backs.close()
+        await self._ended_orders.close()
         for ports in self._ports.values():
             await ports.ledger.close()
         self._ports.clear()
@@ -268,39 +260,28 @@ class Engine:
         with self._store.reading() as conn:
             return load_regions(conn, workspace_id)
 
-    def _sent_commands(self) -> list[sa.Row[Any]]:
-        """Commands nobody has answered yet, with the state of their order."""
+    def _unanswered(self) -> Sequence[sa.Row[Any]]:
         with self._store.reading() as conn:
-            return list(conn.execute(_SENT))
+            return commands.unanswered(conn)
 
     async def _pass_commands_on(
-        self, commands: list[sa.Row[Any]], ownership: Ownership, journal: Journal, dispatch: LocalDispatch
+        self, asked: Sequence[sa.Row[Any]], ownership: Ownership, journal: Journal, dispatch: LocalDispatch
     ) -> None:
-        for command in commands:
+        for command in asked:
             if command.order_id in self._orders:
-                self._orders[command.order_id][0].wake()
-            elif OrderState(command.order_state).complete and command.act == str(Act.GIVE_BACK):
+                if command.state == str(CommandState.SENT):  # what is at work wakes its order itself
+                    self._orders[command.order_id][0].wake()
+            elif OrderState(command.order_state).complete:
                 if command.order_id not in self._ended:
                     self._ended |= await self._background.call(ownership.claim, (command.order_id,))
-                if command.order_id not in self._ended:
-                    continue  # another engine does it
-                self._give_backs.answer(command, await self._ports_of(command.workspace_id, journal, dispatch))
-            elif OrderState(command.order_state).complete:
-                await journal.write(None, 0, partial(self._refuse_ended, command))
-
-    def _refuse_ended(self, command: sa.Row[Any], conn: sa.Connection) -> None:
-        sent = sa.select(t.command.c.id).where(
-            t.command.c.id == command.id, t.command.c.state == str(CommandState.SENT)
-        )
-        if conn.execute(sent.with_for_update()).first() is None:
-            return  # another engine was faster
-        problem = acts.order_ended(command.order_id, OrderState(command.order_state))
-        acts.answer(conn, command, CommandState.REFUSED, self._clock.now(), problem)
+                if command.order_id in self._ended:  # else another engine does it
+                    ports = await self._ports_of(command.workspace_id, journal, dispatch)
+                    self._ended_orders.answer(command.order_id, ports)
 
     # ------------------------------------------------------------------------------------------------------------ life
 
     def _idle(self) -> bool:
-        if self._give_backs.busy or any(not reconciler.quiet for reconciler, _ in self._orders.values()):
+        if self._ended_orders.busy or any(not reconciler.quiet for reconciler, _ in self._orders.values()):
             self._busy_at = _loop_time()
         return self._idle_s is not None and _loop_time() - self._busy_at >= self._idle_s
 

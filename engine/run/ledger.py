@@ -62,7 +62,7 @@ class _Ask:
     told: Told
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Call:
     """One call in the making: its asks, all of one order; what was there before, what was decided, what came back."""
 
@@ -73,6 +73,7 @@ class _Call:
     request_id: str = ""
     error: BalancerError | None = None
     ours_at: tuple[float, float] | None = None  # when the order was last seen to be ours, by two clocks
+    withdrawn: bool = False  # nobody wants it any more: it is not asked for again
 
     @property
     def order_id(self) -> int:
@@ -115,6 +116,7 @@ class Ledger:
         self._asks: dict[ServerGroup, list[_Ask]] = defaultdict(list)
         self._writers: dict[ServerGroup, asyncio.Task[None]] = {}
         self._settling: set[asyncio.Task[None]] = set()
+        self._calls: set[_Call] = set()
 
     async def move(
         self,
@@ -186,6 +188,18 @@ class Ledger:
                 changed |= await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
         return changed
 
+    def withdraw(self, order_id: int) -> None:
+        """Weights that persons have asked for, for that order, are not asked for again: what has not been begun never is, and a
+        call under way comes to its end. Whoever waits for them learns what became of each."""
+        for asks in self._asks.values():
+            for ask in [ask for ask in asks if ask.order_id == order_id and ask.wish.by_hand]:
+                asks.remove(ask)
+                if not ask.future.done():
+                    ask.future.set_result(_withdrawn(ask.wish))
+        for call in self._calls:
+            if call.order_id == order_id and all(wish.by_hand for wish in call.wishes):
+                call.withdrawn = True
+
     def settle(self, order_id: int, epoch: int) -> None:
         """Soon complete the rows that an earlier engine of the order wrote before a call and never after it."""
         task = asyncio.create_task(self._settle(order_id, epoch), name=f"ledger settles order {order_id}")
@@ -229,16 +243,22 @@ class Ledger:
     async def _change(self, group: ServerGroup) -> None:
         """One batch from row to read-back. Whatever goes wrong here reaches those who asked, and only them."""
         asks: list[_Ask] = []
+        call: _Call | None = None
         try:
             async with self._writer(group):
                 asks = _next_batch(self._asks[group])
+                if not asks:
+                    return  # withdrawn meanwhile
                 call = _Call(asks)
+                self._calls.add(call)
                 done = await self._open(group, call) or await self._attempt(group, call)
             for number in range(1, TRIES):
-                if done:
+                if done or call.withdrawn:
                     break
                 _tell(call)
                 await self._clock.sleep(self._backoff_s(number))
+                if call.withdrawn:
+                    break
                 async with self._writer(group):
                     done = await self._attempt(group, call, again=number)
             results = await self._close(call)
@@ -251,6 +271,9 @@ class Ledger:
                 if not ask.future.done():
                     ask.future.set_exception(error)
             return
+        finally:
+            if call is not None:
+                self._calls.discard(call)
         for ask, result in zip(asks, results, strict=True):
             if not ask.future.done():
                 ask.future.set_result(result)
@@ -482,6 +505,15 @@ def _result(wish: Wish, verdict: Verdict, call: _Call) -> MoveResult:
 
 def _unread(wish: Wish, error: BalancerError) -> MoveResult:
     return MoveResult(wish.mount, wish.weight, None, Verified.CANNOT_TELL, error.problem)
+
+
+def _withdrawn(wish: Wish) -> MoveResult:
+    problem = Problem(
+        "weight_withdrawn",
+        message("The weight of {host} was not set: the order turned back before.", host=wish.mount.host),
+        message("Look at what the order does now."),
+    )
+    return MoveResult(wish.mount, wish.weight, None, Verified.NO, problem)
 
 
 def _cannot_read(mount: Mount, asked: int) -> Problem:

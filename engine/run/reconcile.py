@@ -1,7 +1,7 @@
 """One order moved on: `advance` reads its rows, decides what is next, writes it and hands out the host runs.
 
 Level-triggered: it may be called at any time, from a fresh engine as well, and does the same thing for the same rows. Commands of
-the order are answered here too, one after another, so an act and a decision never cross.
+the order are answered before each decision (`engine.run.answering`), and what is decided next is written with the answer.
 """
 
 from __future__ import annotations
@@ -17,45 +17,37 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.dispatch.local import LocalDispatch
-from engine.domain.fleet import Facts, InstanceFacts, MountWeight, Package
-from engine.domain.health import HealthSeen
+from engine.domain.fleet import Facts, InstanceFacts, Package
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, RunKey, RunProgress, StepProgress
-from engine.domain.states import Act, CommandState, Direction, NodeState, OrderState
-from engine.kinds.registry import kind_of, not_understood, plan_of, way_back_of
+from engine.domain.states import Direction, NodeState, OrderState
+from engine.kinds.registry import kind_of, not_understood
 from engine.plan.back import plan_cancel, plan_rollback
 from engine.plan.in_service import floors_of, server_groups
 from engine.plan.next import MOVING, Decision, decide, running, turning_back
-from engine.plan.problems import FLOOR, floor_broken
-from engine.plan.what_if import consequence
 from engine.ports import Balancers, Clock, Packages, Remote
-from engine.run import acts
+from engine.run.answering import Answering
 from engine.run.background import Background
 from engine.run.decision_rows import write_decision
 from engine.run.earlier_jobs import earlier_attempts
-from engine.run.health import of_balancers
 from engine.run.health_watch import HealthWatch
 from engine.run.host_run import HostRun
-from engine.run.initialise import Checked, Expiring, initialise, record, with_health, with_recorded
+from engine.run.initialise import Checked, Expiring, initialise
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.order_context import OrderContext
+from engine.run.turning_back import turn_back
 from engine.run.unforeseen import Unforeseen
 from engine.store import orders as rows
-from engine.store import tables as t
+from engine.store.commands import asked_version
 from engine.store.facts import load_facts
-from engine.store.fleets import deployable_versions, is_production, load_instance, load_package
+from engine.store.fleets import load_instance, load_package
 from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
 BREAKS = 3  # a host run that broke so often in a row is a failed one
-_SENT_COMMANDS = (
-    sa.select(t.command)
-    .where(t.command.c.order_id == sa.bindparam("order_id"), t.command.c.state == "sent")
-    .order_by(t.command.c.id)
-)
 # Between two decisions, which cost the more the more hosts there are: many ends become one decision.
 REST_PER_HOST_S = 0.0002
 
@@ -98,6 +90,7 @@ class OrderReconciler:
         self._checking: asyncio.Task[None] | None = None
         self._health = HealthWatch(order_id, epoch, ports.ledger, self.wake)
         self._rest_s = 0.0
+        self._answering = Answering(order_id, epoch, ports, moved_on=self._decide_and_write, wake=self.wake)
         self.quiet = False  # nothing runs and nothing will until a person acts on a draft, ready or init_failed order
 
     def wake(self) -> None:
@@ -120,12 +113,13 @@ class OrderReconciler:
                 self._checking.cancel()
                 await asyncio.gather(self._checking, return_exceptions=True)
             await self._health.close()
+            await self._answering.close()
             await self._ports.dispatch.cancel([self._key(run) for run in self._active])
 
     async def _turn(self) -> bool:
         """Answer what was asked, then move on; True when the order is complete. A store that is away is waited for."""
         try:
-            await self._answer_commands()
+            await self._answering.answer_all()
             return await self.advance()
         except StaleEpoch:
             raise
@@ -143,7 +137,8 @@ class OrderReconciler:
         progress, decision = advanced.progress, advanced.decision
         self._rest_s = REST_PER_HOST_S * len(progress.runs)
         left_alone = not_understood(progress) is not None
-        self.quiet = left_alone or decision.order in (OrderState.READY, OrderState.INIT_FAILED)
+        waits = decision.order in (OrderState.READY, OrderState.INIT_FAILED)
+        self.quiet = left_alone or (waits and not self._answering.busy)
         if left_alone:
             return False
         if decision.order is OrderState.INITIALISING:
@@ -160,11 +155,13 @@ class OrderReconciler:
         progress, now = rows.load_progress(conn, self.order_id), self._now()
         if not_understood(progress) is not None:
             return _Advanced(progress, Decision(progress.state), ())
-        if turning_back(progress) and not running(progress):
+        if turning_back(progress) and not running(progress) and not progress.weights_at_work:
             progress = self._go_back(conn, progress, now)
         if turning_back(progress):
             return _Advanced(progress, Decision(progress.state), ())
         decision = decide(progress)
+        if decision.order.complete and progress.weights_at_work:
+            return _Advanced(progress, Decision(progress.state), ())  # a weight that is still moved has an owner
         write_decision(conn, progress, decision, now)
         return _Advanced(progress, decision, decision.start)
 
@@ -172,8 +169,8 @@ class OrderReconciler:
         if progress.state is OrderState.CANCELLING:
             plan = plan_cancel(progress)
         else:
-            plan = plan_rollback(progress, rows.asked_version(conn, progress.id))
-        acts.turn_back(conn, progress, now)
+            plan = plan_rollback(progress, asked_version(conn, progress.id))
+        turn_back(conn, progress, now)
         rows.insert_plan(conn, progress.id, plan, now)
         rows.update_order(conn, progress.id, now, direction=str(Direction.BACK))
         return rows.load_progress(conn, progress.id)
@@ -332,96 +329,7 @@ class OrderReconciler:
         for _, problem in checked.problems:
             rows.add_event(conn, self.order_id, now, "warning", {"problem": problem.to_json()})
 
-    # -------------------------------------------------------------------------------------------------------- commands
-
-    async def _answer_commands(self) -> None:
-        for command in await self._ports.background.call(self._read_commands):
-            await self._answer(command)
-
-    def _read_commands(self) -> list[sa.Row[Any]]:
-        with self._ports.store.reading() as conn:
-            return list(conn.execute(_SENT_COMMANDS, {"order_id": self.order_id}))
-
-    async def _answer(self, command: sa.Row[Any]) -> None:
-        refusal = await self._write(lambda conn: self._refusal(conn, command))
-        if refusal is None and command.act == str(Act.START):
-            refusal = await self._changed_since_plan()
-        if refusal is None and command.act == str(Act.SET_WEIGHTS):
-            refusal = await self._set_weights(command.params)
-        await self._write(lambda conn: self._write_answer(conn, command, refusal))
-
-    def _refusal(self, conn: sa.Connection, command: sa.Row[Any]) -> Problem | None:
-        progress = rows.load_progress(conn, self.order_id)
-        if progress.state.complete:  # an act before this one has ended it
-            return acts.order_ended(self.order_id, progress.state)
-        strange = not_understood(progress)
-        if strange is not None:
-            return strange
-        meaning = consequence(
-            progress,
-            Act(command.act),
-            command.params,
-            succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
-            production=is_production(conn, progress.workspace_id),
-            now=self._now(),
-            way_back=way_back_of(progress.kind),
-        )
-        return None if meaning.allowed else meaning.refusal
-
-    def _write_answer(self, conn: sa.Connection, command: sa.Row[Any], refusal: Problem | None) -> None:
-        now = self._now()
-        if not acts.unanswered(conn, command):
-            return  # written before, and the answer to that was lost
-        refusal = refusal or self._refusal(conn, command)  # asked again: the rows may have moved on since
-        if refusal is not None:
-            acts.answer(conn, command, CommandState.REFUSED, now, refusal)
-            return
-        acts.carry_out(conn, rows.load_progress(conn, self.order_id), command, now)
-        acts.answer(conn, command, CommandState.ACCEPTED, now)
-        # What follows is written with the answer: whoever looks after it must not find the order waiting for this very act.
-        self._decide_and_write(conn)
-
-    async def _changed_since_plan(self) -> Problem | None:
-        """The plan was made of a fleet, weights and objects: if one of them is another now, it is not the plan any more."""
-        progress, facts = await self._ports.background.call(self._read_for_check)
-        kind = kind_of(progress.kind)
-        checks = kind.checks(progress.spec, facts)
-        recorded = await record(facts, checks, packages=self._ports.packages, balancers=self._ports.balancers)
-        facts = with_recorded(facts, recorded)
-        forbidden = (each for each in kind.forbids(progress.spec, facts) if each.code != FLOOR)
-        for problem in (*(each for _, each in recorded.problems), *forbidden):
-            return problem
-        told = await of_balancers((line.mount for line in recorded.weights), self._ports.balancers)
-        ours = {line.mount: line.own_health for line in progress.weights}
-        health = {mount: HealthSeen(said, ours.get(mount)) for mount, said in told.items()}
-        now_plan = plan_of(progress.spec, with_health(facts, health))
-        if progress.plan is not None and now_plan.fleet_hash == progress.plan.fleet_hash:
-            died = now_plan.breaks_floor and not progress.plan.breaks_floor and not progress.spec.override_reason
-            below = floor_broken(now_plan.lowest_in_service, now_plan.in_service, now_plan.floor)
-            return below if died else None
-        return Problem(
-            "fleet_changed",
-            message("Hosts, weights or the package of {app} changed since this order was checked.", app=progress.named),
-            message("Initialise the order again, look at the plan, then start it."),
-        )
-
-    async def _set_weights(self, params: dict[str, Any]) -> Problem | None:
-        progress = await self._ports.background.call(self._read_progress)
-        asked = {str(host): int(weight) for host, weight in dict(params.get("weights") or {}).items()}
-        moves = [
-            MountWeight(line.mount, asked[line.mount.host]) for line in progress.weights if line.mount.host in asked
-        ]
-        floors = floors_of(progress)
-        results = await self._ports.ledger.move(
-            self.order_id, self.epoch, moves, owned=True, by_hand=True, floors=floors
-        )
-        return next((result.problem for result in results if result.problem), None)
-
     # ------------------------------------------------------------------------------------------------------------ rows
-
-    def _read_progress(self) -> OrderProgress:
-        with self._ports.store.reading() as conn:
-            return rows.load_progress(conn, self.order_id)
 
     async def _write(self, change: Any) -> Any:
         return await self._ports.journal.write(self.order_id, self.epoch, change)

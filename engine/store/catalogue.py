@@ -17,10 +17,12 @@ from engine.catalogue import models as m
 from engine.catalogue.catalogue import Catalogue
 from engine.catalogue.problems import CatalogueError, CatalogueProblem
 from engine.domain.message import Message, message
+from engine.domain.roles import Role
 from engine.domain.states import AppStatus, HostState, StackStatus
 from engine.store import tables as t
 from engine.store.catalogue_export import export, stored
 from engine.store.catalogue_rows import Change, Rows, Scope
+from engine.store.gate import Gate
 from engine.store.store import Store
 
 __all__ = ["Change", "apply", "export", "plan_changes", "stored"]
@@ -35,14 +37,15 @@ def plan_changes(conn: sa.Connection, catalogue: Catalogue, *, operator: str = "
 
 def apply(store: Store, catalogue: Catalogue, operator: str, now: float) -> list[Change]:
     """Bring the store's catalogue to what `catalogue` says, all of it or nothing, with one audit row a change. Doing it again
-    changes nothing. `now` is epoch seconds. Raises CatalogueError (nothing was changed) and StoreError."""
-    with store.writing() as conn:
+    changes nothing. `now` is epoch seconds. Raises CatalogueError and NotAllowed (nothing was changed), and StoreError."""
+    with Gate(store, operator, lambda: now).passing("apply_catalogue", Role.ADMIN, target="catalogue") as passing:
+        conn = passing.conn
         if conn.dialect.name == "postgresql":
             # Two catalogues at once would each add what both name. Readers and orders go on beside it.
             conn.exec_driver_sql("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE")
-        rows = Rows(conn, operator=operator, now=now)
+        rows = Rows(conn, passing)
         _Apply(rows, catalogue, operator, now).all(conn)
-        rows.flush()
+        passing.entries[:] = rows.entries
     return rows.changes
 
 

@@ -11,7 +11,10 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from engine.domain.roles import Role
 from engine.store import tables as t
+from engine.store.audit import Entry
+from engine.store.gate import Passing, Where, admit
 
 Key = tuple[Any, ...]
 
@@ -61,14 +64,14 @@ class Scope:
 
 
 class Rows:
-    """`operator` and `now` (epoch seconds) given: changes are written; else they are only noted. `flush` writes the audit."""
+    """`passing` given: changes are written, each if its operator may; else they are only noted. `entries` are their audit."""
 
-    def __init__(self, conn: sa.Connection, *, operator: str | None = None, now: float = 0.0) -> None:
+    def __init__(self, conn: sa.Connection, passing: Passing | None = None) -> None:
         self._conn = conn
-        self._operator = operator
-        self._now = now
+        self._passing = passing
         self._unwritten = 0
-        self._audit: list[dict[str, Any]] = []
+        self._new_tenants: set[int] = set()
+        self.entries: list[Entry] = []
         self.changes: list[Change] = []
         self._rows: dict[sa.Table, dict[Key, dict[str, Any]]] = {}
         self._labels: dict[tuple[str, Any], str] = {}
@@ -105,20 +108,15 @@ class Rows:
             self._note(table, path, scope, "change", self._shown(before), self._shown(after))
             row.update(after)
             self._label(table, row)
-            if self._operator is not None:
+            if self._passing is not None:
                 matches = [table.c[name] == row[name] for name in self._identity(table)]
                 self._conn.execute(sa.update(table).where(*matches).values(**after))
         return int(row.get("id", 0)), False
 
-    def flush(self) -> None:
-        if self._audit:
-            self._conn.execute(sa.insert(t.audit), self._audit)
-            self._audit = []
-
     def _add(self, table: sa.Table, path: str, scope: Scope, key: Key, values: dict[str, Any]) -> int:
         row = {**dict(zip(_KEYS[table], key, strict=True)), **values}
         has_id = "id" in table.c
-        if self._operator is not None:
+        if self._passing is not None:
             inserted = self._conn.execute(sa.insert(table).values(**row))
             if has_id and inserted.inserted_primary_key is not None:
                 row["id"] = inserted.inserted_primary_key[0]
@@ -129,6 +127,7 @@ class Rows:
         self._label(table, row)
         if table is t.tenant:
             scope = Scope(row["id"])
+            self._new_tenants.add(row["id"])
         elif table is t.workspace:
             scope = Scope(scope.tenant_id, row["id"])
         self._note(table, path, scope, "add", {}, self._shown(values))
@@ -145,19 +144,31 @@ class Rows:
     ) -> None:
         kind = _KINDS.get(table.name, table.name)
         self.changes.append(Change(kind, path, action, before, after))
-        self._audit.append(
-            {
-                "tenant_id": scope.tenant_id,
-                "workspace_id": scope.workspace_id,
-                "at": self._now,
-                "operator": self._operator or "",
-                "act": f"catalogue_{action}",
-                "target": f"{kind} {path}",
-                "reason": "",
-                "before": dict(before) or None,
-                "after": dict(after),
-            }
+        if self._passing is None:
+            return
+        self._admit(scope)
+        entry = self._passing.entry
+        self.entries.append(
+            Entry(
+                entry.at,
+                entry.operator,
+                f"catalogue_{action}",
+                f"{kind} {path}",
+                before=dict(before) or None,
+                after=dict(after),
+                tenant_id=scope.tenant_id,
+                workspace_id=scope.workspace_id,
+            )
         )
+
+    def _admit(self, scope: Scope) -> None:
+        """Each change in its own place: who is an admin of one tenant changes nothing of another. Whoever may bring a tenant into
+        being fills it as well. Raises NotAllowed."""
+        assert self._passing is not None, "what is only noted needs no leave"
+        if scope.tenant_id is None or scope.tenant_id in self._new_tenants:
+            return  # the gate has let an admin in
+        where = Where(scope.tenant_id, scope.workspace_id)
+        admit(self._conn, self._passing.grants, "apply_catalogue", Role.ADMIN, where)
 
     def _identity(self, table: sa.Table) -> tuple[str, ...]:
         return ("id",) if "id" in table.c else _KEYS[table]

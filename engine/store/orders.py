@@ -8,12 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.acts import UnreadableAct, decode
 from engine.domain.fleet import Mount, ServerGroup
 from engine.domain.health import HealthSeen, either
-from engine.domain.message import message
+from engine.domain.message import Message, message
 from engine.domain.orders import OrderApp, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.progress import (
+    ActAtWork,
     NodeProgress,
     OrderProgress,
     RunKey,
@@ -23,7 +25,6 @@ from engine.domain.progress import (
     job_of,
 )
 from engine.domain.states import (
-    Act,
     CommandState,
     Direction,
     Health,
@@ -66,6 +67,9 @@ _ONE_ORDER = sa.select(
     _text_of(t.order.c.spec).label("spec_text"),
     _text_of(t.order.c.plan).label("plan_text"),
     _text_of(t.order.c.back_plan).label("back_plan_text"),
+    sa.exists()
+    .where(t.command.c.order_id == t.order.c.id, t.command.c.state == str(CommandState.WORKING))
+    .label("works"),
 ).where(t.order.c.id == _ORDER)
 _APPS = (
     sa.select(
@@ -75,6 +79,11 @@ _APPS = (
     .join(t.app, t.app.c.id == t.service_instance.c.app_id)
     .where(t.order_app.c.order_id == _ORDER)
     .order_by(t.order_app.c.position)
+)
+_AT_WORK = (
+    sa.select(t.command)
+    .where(t.command.c.order_id == _ORDER, t.command.c.state == str(CommandState.WORKING))
+    .order_by(t.command.c.id)
 )
 _NODES = sa.select(t.order_node).where(t.order_node.c.order_id == _ORDER).order_by(t.order_node.c.position)
 _RUNS = sa.select(
@@ -111,7 +120,7 @@ _WEIGHTS = (
 )
 OPEN_STATES = tuple(str(state) for state in OrderState if not state.complete)
 _NOT_STARTED = (OrderState.INITIALISING, OrderState.INIT_FAILED, OrderState.READY)
-_AT_WORK = tuple(str(state) for state in OrderState if not state.complete and state not in _NOT_STARTED)
+_STARTED = tuple(str(state) for state in OrderState if not state.complete and state not in _NOT_STARTED)
 _OPEN_ORDERS = (
     sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES)).order_by(t.order.c.id)
 )
@@ -152,7 +161,21 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        at_work=_at_work(conn, order_id) if row.works else (),
     )
+
+
+def _at_work(conn: sa.Connection, order_id: int) -> tuple[ActAtWork, ...]:
+    """What can't be read is no act of this version; it is refused when it is answered."""
+    found = []
+    for row in conn.execute(_AT_WORK, {"order_id": order_id}):
+        try:
+            act = decode(row.act, row.params)
+        except UnreadableAct:
+            continue
+        since = row.sent_at if row.begun_at is None else row.begun_at
+        found.append(ActAtWork(row.id, act, row.operator, since, Message.from_json(row.waits_for)))
+    return tuple(found)
 
 
 def _nodes(conn: sa.Connection, order_id: int) -> dict[tuple[Direction, str], NodeProgress]:
@@ -637,20 +660,6 @@ def record_success(conn: sa.Connection, order_id: int, service_instance_id: int,
     )
 
 
-def asked_version(conn: sa.Connection, order_id: int) -> str | None:
-    """The version the accepted rollback named, if it named one."""
-    params = conn.execute(
-        sa.select(t.command.c.params)
-        .where(
-            t.command.c.order_id == order_id,
-            t.command.c.act == str(Act.ROLL_BACK),
-            t.command.c.state == str(CommandState.ACCEPTED),
-        )
-        .order_by(t.command.c.id.desc())
-    ).scalar()
-    return (params or {}).get("version") or None
-
-
 def place_of(line: WeightLine) -> tuple[str, int, str]:
     """The mount as the balancer knows it: server, port, server group."""
     return line.mount.server_id, line.mount.port, str(line.mount.server_group)
@@ -663,7 +672,7 @@ def held_by_others(conn: sa.Connection, progress: OrderProgress) -> dict[tuple[s
     query = (
         sa.select(t.weight.c.order_id)
         .join(t.order, t.order.c.id == weight.order_id)
-        .where(t.order.c.state.in_(_AT_WORK), weight.server_id.in_(servers), weight.order_id != progress.id)
+        .where(t.order.c.state.in_(_STARTED), weight.server_id.in_(servers), weight.order_id != progress.id)
     )
     found: dict[tuple[str, int, str], int] = {}
     for order_id in sorted(set(conn.execute(query).scalars())):

@@ -154,6 +154,10 @@ audit = sa.Table(
     "audit", metadata, _id(), _ref("tenant", nullable=True), _ref("workspace", nullable=True),
     sa.Column("at", sa.Float, nullable=False), _text("operator", None), _text("act", None), _text("target", None),
     _text("reason"), sa.Column("before", sa.JSON, nullable=True), sa.Column("after", sa.JSON, nullable=True),
+    sa.Column("order_id", BigId, nullable=True),  # whose history it belongs to
+    sa.Column("command_id", BigId, nullable=True),  # what the engine answers
+    _text("outcome", "done"), sa.Column("problem", sa.JSON, nullable=True),  # done | refused, and why
+    sa.Index(None, "order_id"),
 )  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------ orders and journal
@@ -263,7 +267,9 @@ command = sa.Table(
     "command", metadata, _id(), sa.Column("order_id", sa.ForeignKey("order.id"), nullable=False), _text("act", None),
     _json("params"), _text("operator", None), _text("reason"), _text("state", "sent"),
     sa.Column("problem", sa.JSON, nullable=True),
-    sa.Column("sent_at", sa.Float, nullable=False), sa.Column("answered_at", sa.Float, nullable=True),
+    sa.Column("waits_for", sa.JSON, nullable=True),  # while it is working: what it waits for, as a message
+    sa.Column("sent_at", sa.Float, nullable=False), sa.Column("begun_at", sa.Float, nullable=True),
+    sa.Column("answered_at", sa.Float, nullable=True),
     sa.Index(None, "state"), sa.Index(None, "order_id"),
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ class NextLine(Lines):
             text.append("  " + _("No engine is alive: nothing moves until one is started."), paint.tone(Tone.FAIL))
         rows: list[Text] = []
         for act in self._order.acts:
-            if act.allowed and not _placed(rows, _item(words.ACT_KEYS[act.act], act, paint), width):
+            if act.allowed and not _placed(rows, _item(words.act_key(act.act), act, paint), width):
                 break
         self.draw(Text("\n").join([wrapped(text, self.content_size.width), *rows]))
 

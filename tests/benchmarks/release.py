@@ -17,6 +17,7 @@ from typing import Any
 import asyncssh
 import sqlalchemy as sa
 
+from engine.domain.acts import ACTS
 from engine.domain.states import Act, OrderState
 from engine.kinds.release import release_spec
 from engine.store import tables as t
@@ -149,7 +150,7 @@ def changes(folder: Path) -> int:
 
 def send(store: Store, order: int, act: Act) -> None:
     with store.writing() as conn:
-        insert_command(conn, order_id=order, act=act, params={}, operator="bench", reason="", now=time.time())
+        insert_command(conn, order_id=order, act=ACTS[act].type(), operator="bench", reason="", now=time.time())
 
 
 def await_state(store: Store, order: int, wanted: OrderState) -> None:

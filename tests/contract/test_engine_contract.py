@@ -112,7 +112,7 @@ class Scene:
             while True:
                 with self.store.reading() as conn:
                     row = conn.execute(sa.select(t.command).where(t.command.c.id == command)).one()
-                if row.state != "sent":
+                if row.state in ("accepted", "refused"):
                     return row.state, row.problem
                 await asyncio.sleep(0.03)
 

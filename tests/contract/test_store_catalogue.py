@@ -104,7 +104,7 @@ tenants:
     apps: [{name: trade-core, tech_stack: {name: python-web, version: "1.0"}, owner: bob}]
 operators:
   - {name: alice, roles: [{tenant: acme, role: viewer}, {tenant: acme, workspace: prod, role: approver}]}
-  - {name: bob, roles: [{tenant: borealis, role: admin}]}
+  - {name: bob, roles: [{tenant: acme, role: admin}, {tenant: borealis, role: admin}]}
   - {name: nobody}
 """
 
@@ -139,13 +139,13 @@ def rows(store: Store, table: sa.Table, **where: Any) -> list[Any]:
 
 def refusal(store: Store, catalogue: Catalogue) -> list[str]:
     with pytest.raises(CatalogueError) as refused:
-        apply(store, catalogue, "alice", NOW)
+        apply(store, catalogue, "bob", NOW)
     return [str(problem) for problem in refused.value.problems]
 
 
 def test_a_catalogue_comes_back_as_it_was_applied(store: Store) -> None:
     catalogue = rich()
-    apply(store, catalogue, "alice", NOW)
+    apply(store, catalogue, "bob", NOW)
     assert read_text(export(store, None)) == catalogue
 
 
@@ -159,7 +159,7 @@ def test_a_preview_says_what_applying_then_does_and_writes_nothing(store: Store)
 
 
 def test_applying_twice_changes_nothing_the_second_time(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     audited = len(rows(store, t.audit))
     assert apply(store, rich(), "bob", NOW + 1) == []
     assert len(rows(store, t.audit)) == audited
@@ -187,34 +187,34 @@ def test_every_change_is_audited_with_before_and_after(store: Store) -> None:
 
 
 def test_a_changed_reference_is_shown_by_name(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     moved = rich(("group: trading\n", "group: ledgers\n"))
-    (change,) = apply(store, moved, "alice", NOW)
+    (change,) = apply(store, moved, "bob", NOW)
     assert (change.before, change.after) == ({"group": "trading"}, {"group": "ledgers"})
 
 
 def test_what_a_file_leaves_out_stays(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
-    assert apply(store, read_text("version: 1\ntenants: [{name: acme}]\n"), "alice", NOW) == []
+    apply(store, rich(), "bob", NOW)
+    assert apply(store, read_text("version: 1\ntenants: [{name: acme}]\n"), "bob", NOW) == []
     with store.reading() as conn:
         assert stored(conn) == rich()
 
 
 def test_a_file_that_only_adds_to_a_workspace_leaves_its_safety_alone(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     with store.reading() as conn:
         known = stored(conn)
     prod = "version: 1\ntenants: [{name: acme, workspaces: [{name: prod, %s}]}]\n"
     added = apply(
-        store, read_text(prod % "jump_hosts: [{name: j3, address: 10.9.0.1, ssh_user: ops}]", known=known), "a", NOW
+        store, read_text(prod % "jump_hosts: [{name: j3, address: 10.9.0.1, ssh_user: ops}]", known=known), "bob", NOW
     )
     assert [(change.kind, change.action) for change in added] == [("jump_host", "add")]
-    (changed,) = apply(store, read_text(prod % "production: false", known=known), "a", NOW)
+    (changed,) = apply(store, read_text(prod % "production: false", known=known), "bob", NOW)
     assert changed.after == {"production": False, "floor_percent": 0}
 
 
 def test_a_new_instance_with_a_version_counts_as_having_succeeded(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     instance = next(row for row in rows(store, t.service_instance) if row.current_version)
     with store.reading() as conn:
         facts = load_instance(conn, instance.id)
@@ -230,11 +230,11 @@ def test_a_new_instance_with_a_version_counts_as_having_succeeded(store: Store) 
 
 
 def test_live_state_is_never_touched_again(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     with store.writing() as conn:
         conn.execute(sa.update(t.host).where(t.host.c.name == "hz-01").values(state="deploy_failed", version="2.0.0"))
         conn.execute(sa.update(t.service_instance).values(current_version="2.0.0"))
-    apply(store, rich(("10.0.0.1\n", "10.0.0.7\n")), "alice", NOW)
+    apply(store, rich(("10.0.0.1\n", "10.0.0.7\n")), "bob", NOW)
     (host,) = rows(store, t.host, name="hz-01")
     assert (host.address, host.state, host.version) == ("10.0.0.7", "deploy_failed", "2.0.0")
     assert {row.current_version for row in rows(store, t.service_instance)} == {"2.0.0"}
@@ -242,12 +242,12 @@ def test_live_state_is_never_touched_again(store: Store) -> None:
 
 
 def test_a_host_added_to_a_running_instance_waits_for_a_release(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     more = rich(
         ("- {name: hz-a-2}", "- {name: hz-a-2, hosts: [{name: hz-03, address: 10.0.0.3}]}"),
         ("hosts: [hz-01, hz-02]", "hosts: [hz-01, hz-02, hz-03]"),
     )
-    apply(store, more, "alice", NOW)
+    apply(store, more, "bob", NOW)
     (host,) = rows(store, t.host, name="hz-03")
     assert (host.state, host.version) == ("ready", "")
     assert len(rows(store, t.service_instance_host)) == 4
@@ -262,7 +262,7 @@ def test_the_owner_left_out_is_the_operator_and_then_stays(store: Store) -> None
 
 
 def test_a_published_stack_no_longer_changes(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     before = export(store, None)
     found = refusal(store, rich(('web_server: "nginx 1.26"', 'web_server: "nginx 1.27"'), ("rank: 1", "rank: 7")))
     assert found == [
@@ -273,28 +273,28 @@ def test_a_published_stack_no_longer_changes(store: Store) -> None:
 
 
 def test_a_published_stack_can_be_deprecated_but_not_unpublished(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     deprecated = rich(
         ("supported_os: {d", "status: deprecated\n        deprecation_reason: old\n        supported_os: {d")
     )
-    (change,) = apply(store, deprecated, "alice", NOW)
+    (change,) = apply(store, deprecated, "bob", NOW)
     assert change.after == {"status": "deprecated", "deprecation_reason": "old"}
     draft = rich(("supported_os: {d", "status: draft\n        supported_os: {d"))
     assert "can't be a draft again" in refusal(store, draft)[0]
 
 
 def test_a_draft_stack_changes_and_is_published(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     published = rich(
         ("status: draft, archive: {region: r, bucket: lab, key: k}", "archive: {region: r, bucket: lab, key: k2}")
     )
-    (change,) = apply(store, published, "alice", NOW)
+    (change,) = apply(store, published, "bob", NOW)
     assert change.before["status"] == "draft"
     assert change.after["archive"]["key"] == "k2"
 
 
 def test_a_host_of_another_app_is_not_taken_away(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     text = "version: 1\ntenants: [{name: acme, workspaces: [{name: prod, service_instances: [{app: ledger, hosts: [hz-01]}]}]}]\n"
     with store.reading() as conn:
         known = stored(conn)
@@ -309,16 +309,16 @@ def test_a_host_of_another_app_is_not_taken_away(store: Store) -> None:
 
 
 def test_a_part_may_refer_to_what_the_store_has(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     with store.reading() as conn:
         known = stored(conn)
     part = read_text(
         "version: 1\ntenants: [{name: acme, apps: [{name: risk, group: trading, tech_stack: {name: old, version: '9'}}]}]\n",
         known=known,
     )
-    (change,) = apply(store, part, "carol", NOW)
+    (change,) = apply(store, part, "bob", NOW)
     assert (change.kind, change.path, change.after["owner"], change.after["tech_stack"]) == (
-        "app", "acme/risk", "carol", "old 9",
+        "app", "acme/risk", "bob", "old 9",
     )  # fmt: skip
     with store.writing() as conn:
         conn.execute(sa.delete(t.app).where(t.app.c.name == "risk"))
@@ -327,7 +327,7 @@ def test_a_part_may_refer_to_what_the_store_has(store: Store) -> None:
 
 
 def test_one_tenant_is_written_out_without_the_others(store: Store) -> None:
-    apply(store, rich(), "alice", NOW)
+    apply(store, rich(), "bob", NOW)
     document = yaml.safe_load(export(store, "borealis"))
     assert [tenant["name"] for tenant in document["tenants"]] == ["borealis"]
     assert [operator["name"] for operator in document["operators"]] == ["bob"]
@@ -342,7 +342,7 @@ def test_two_who_apply_at_once_both_succeed(store: Store) -> None:
 
     def run() -> None:
         try:
-            apply(store, rich(), "alice", NOW)
+            apply(store, rich(), "bob", NOW)
         except BaseException as error:
             failures.append(error)
             raise
@@ -366,8 +366,8 @@ def test_a_thousand_hosts_are_applied_in_seconds(store: Store) -> None:
     prod["data_centres"][0]["cells"][1]["hosts"] = hosts
     prod["service_instances"][0]["hosts"] += [host["name"] for host in hosts]
     catalogue = read_text(yaml.safe_dump(document))
-    assert len(apply(store, catalogue, "alice", NOW)) > 3000
-    assert apply(store, catalogue, "alice", NOW) == []
+    assert len(apply(store, catalogue, "bob", NOW)) > 3000
+    assert apply(store, catalogue, "bob", NOW) == []
 
 
 # ---------------------------------------------------------------------------------------------------- any text at all
@@ -390,7 +390,7 @@ def test_any_text_survives_the_way_there_and_back(
     assert catalogue.tenants[0].apps[0].metadata == metadata
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('any') / 'a.db'}")
     try:
-        apply(store, catalogue, "alice", NOW)
+        apply(store, catalogue, "bob", NOW)
         assert read_text(export(store, None)) == catalogue
     finally:
         store.close()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from engine.api import Api, ApiError
 from engine.domain import step_names
+from engine.domain.acts import GiveBack
 from engine.domain.states import Act, CommandState, Direction, OrderState, RunState, TrafficMode
 from engine.store import tables as t
 from engine.views import CommandView
@@ -31,8 +32,8 @@ async def give_back(scene: Scene, reason: str = "checked by hand", **params: Any
     def send_and_wait() -> CommandView:
         api = api_of(scene)
         try:
-            command = api.send(*PLACE, scene.order_id, Act.GIVE_BACK, params, reason=reason)
-            return api.wait_command(command, timeout_s=DEADLINE_S)
+            command = api.send(*PLACE, scene.order_id, GiveBack(**params), reason=reason)
+            return api.wait_command(command, done_within_s=DEADLINE_S)
         finally:
             api.close()
 

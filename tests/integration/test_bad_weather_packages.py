@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from engine.domain import step_names
+from engine.domain.acts import Start
 from engine.domain.states import Act, CommandState, OrderState
 from tests.support.lab_release import (
     Fleet,
@@ -37,7 +38,7 @@ def test_a_missing_package_is_found_before_the_start_and_initialising_again_find
         assert set(fleet.weights().values()) == {100}
     fleet.initialise_again(order)
     with fleet.weather("package_missing"):  # gone again after the check: the start looks once more
-        command = fleet.api.send(*fleet.place, order, Act.START)
+        command = fleet.api.send(*fleet.place, order, Start())
         answer = fleet.api.wait_command(command)
         assert answer.state is CommandState.REFUSED
         assert_says(answer.problem, "package_missing", KEY)

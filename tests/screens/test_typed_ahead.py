@@ -9,6 +9,7 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from engine.domain.acts import ACTS
 from engine.domain.states import Act
 from screens.apps import AppsScreen
 from screens.consequence import ConsequenceScreen
@@ -136,7 +137,7 @@ async def test_in_production_the_button_says_what_the_act_does(act: Act, tmp_pat
     async with stage.app().run_test(size=SIZE) as pilot:
         await open_order(pilot, stage.order_id)
         await press(pilot, key)
-        answer = stage.api.consequence("acme", "prod", stage.order_id, act, {})
+        answer = stage.api.consequence("acme", "prod", stage.order_id, ACTS[act].type())
         button = pilot.app.screen.query_one("#do")
         assert str(answer.summary) in str(button.label)  # type: ignore[attr-defined]
         assert button.region.bottom <= SIZE[1]

@@ -12,11 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.acts import decode
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, NodeState, OrderState, RunState
 from engine.store import orders as rows
 from engine.store import tables as t
-from engine.store.commands import insert_command
+from engine.store.commands import UNANSWERED, insert_command
 from tests.simulation.scenario import VERSIONS
 from tests.simulation.store import MemoryStore
 from tests.simulation.trace import Trace
@@ -66,7 +67,9 @@ class Operators:
 
     def _asked_already(self, order_id: int) -> bool:
         with self.store.reading() as conn:
-            waiting = sa.select(t.command.c.id).where(t.command.c.order_id == order_id, t.command.c.state == "sent")
+            waiting = sa.select(t.command.c.id).where(
+                t.command.c.order_id == order_id, t.command.c.state.in_(UNANSWERED)
+            )
             return conn.execute(waiting.limit(1)).first() is not None
 
     def _send(self, order_id: int, act: Act, params: dict[str, Any], now: float) -> None:
@@ -75,8 +78,7 @@ class Operators:
             insert_command(
                 conn,
                 order_id=order_id,
-                act=act,
-                params=params,
+                act=decode(str(act), params),
                 operator="alice",
                 reason="because",
                 now=self.epoch_s + now,

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cockpit import engine_process
 from cockpit.lab import process as lab
+from engine.domain.acts import ACTS, Confirm
 from engine.domain.problem import ProblemError
 from engine.domain.states import Act, OrderState, RunState, Strategy
 from engine.views import EventView, OrderView
@@ -150,8 +151,8 @@ class Chaos:
             problems = [f"{run.name}: {run.step} {run.problem}" for run in view.hosts if run.problem]
             self.luck.note(f"retry {problems}", "retry")
             assert self.luck.retries <= RETRIES, f"halted too often: {self.luck}"
-        params = {"node": gate} if gate else {}
-        if self._patiently(lambda: self.fleet.api.send(*self.fleet.place, self.order, due[0], params)) is not None:
+        act = Confirm(gate) if due[0] is Act.CONFIRM else ACTS[due[0]].type()
+        if self._patiently(lambda: self.fleet.api.send(*self.fleet.place, self.order, act)) is not None:
             self._acted.add(due)
 
     def _patiently(self, ask: Callable[[], object]) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from cockpit.app import CockpitApp
 from engine.api import Api, ApiError
+from engine.domain.acts import AnyAct, encode
 from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState
@@ -29,7 +30,7 @@ LOG_LINES = 40
 class AnsweredApi(Api):
     """The real api, with an engine that answers every command at once: accepted, or refused with `refusal`.
 
-    `sent` keeps (act, params, reason). While `broken` is set the store can't be read.
+    `sent` keeps (name of the act, its parts, reason). While `broken` is set the store can't be read.
     """
 
     def __init__(self, url: str, log_dir: Path) -> None:
@@ -48,15 +49,14 @@ class AnsweredApi(Api):
         tenant: str,
         workspace: str,
         order_id: int,
-        act: Act,
-        params: Mapping[str, Any] | None = None,
+        act: AnyAct,
         *,
         reason: str = "",
     ) -> int:
-        self.sent.append((act, dict(params or {}), reason))
+        self.sent.append((act.name, encode(act), reason))
         return len(self.sent)
 
-    def wait_command(self, command_id: int, *, timeout_s: float = 10.0) -> CommandView:
+    def wait_command(self, command_id: int, **_how: Any) -> CommandView:
         act = self.sent[command_id - 1][0]
         state = CommandState.REFUSED if self.refusal else CommandState.ACCEPTED
         return CommandView(command_id, 1, act, state, self.refusal)

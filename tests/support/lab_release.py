@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from cockpit.lab import process as lab
 from cockpit.settings import Settings, load_settings
 from engine.api import Api
 from engine.catalogue.read import read_files
+from engine.domain.acts import ACTS
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState, RunState, StepState
 from engine.kinds.release import release_spec
@@ -196,9 +197,9 @@ class Fleet:
     def create(self, version: str, *, app: str = "trade-core", **more: Any) -> int:
         return self.api.create_order(*self.place, release_spec(app, version, **more))
 
-    def act(self, order_id: int, act: Act, params: Mapping[str, Any] | None = None, reason: str = "") -> None:
-        command = self.api.send(*self.place, order_id, act, params, reason=reason)
-        answer = self.api.wait_command(command, timeout_s=ANSWER_S)
+    def act(self, order_id: int, act: Act, reason: str = "", **parts: Any) -> None:
+        command = self.api.send(*self.place, order_id, ACTS[act].type(**parts), reason=reason)
+        answer = self.api.wait_command(command)
         assert answer.state is CommandState.ACCEPTED, answer.problem
 
     def start(self, order_id: int) -> int:
@@ -235,7 +236,7 @@ class Fleet:
         return self.ends(order_id, OrderState.ROLLED_BACK)
 
     def retry(self, order_id: int, *hosts: str) -> OrderView:
-        self.act(order_id, Act.RETRY, {"hosts": list(hosts)})
+        self.act(order_id, Act.RETRY, hosts=hosts)
         return self.ends(order_id, OrderState.SUCCEEDED)
 
     # ---- between tests

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import sqlalchemy as sa
 
 from engine.api import Api, ApiError, OrderRefused
 from engine.domain import step_names
+from engine.domain.acts import Cancel, Confirm, Pause, RollBack, SetWeights
 from engine.domain.message import message
 from engine.domain.orders import OrderSpec
 from engine.domain.states import (
-    Act,
     CommandState,
     Direction,
     NodeState,
@@ -31,6 +32,7 @@ from engine.domain.states import (
 from engine.kinds.release import release_spec as any_release
 from engine.reading.events import sentence
 from engine.store import tables as t
+from engine.store.commands import set_working
 from engine.store.orders import load_progress
 from engine.store.store import Store
 from engine.views import to_json
@@ -112,8 +114,8 @@ def test_nothing_of_a_tenant_is_visible_from_another(api: Api, store: Store) -> 
         assert api.orders(tenant, workspace) == ()
         asks = [
             lambda: api.order(tenant, workspace, order_id),  # noqa: B023
-            lambda: api.consequence(tenant, workspace, order_id, Act.CANCEL),  # noqa: B023
-            lambda: api.send(tenant, workspace, order_id, Act.CANCEL, reason="mine"),  # noqa: B023
+            lambda: api.consequence(tenant, workspace, order_id, Cancel()),  # noqa: B023
+            lambda: api.send(tenant, workspace, order_id, Cancel(), reason="mine"),  # noqa: B023
         ]
         assert [refusal(ask) for ask in asks] == ["no_such_order"] * 3
     assert api.apps("globex", "prod")[0].open_order is None
@@ -278,8 +280,10 @@ def test_everything_that_forbids_a_release_is_named_at_once(
     assert [problem.code for problem in caught.value.problems] == codes
     assert caught.value.problem.code == "order_refused"
     with store.reading() as conn:
-        for table in (t.order, t.event, t.audit):
+        for table in (t.order, t.event):
             assert conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 0
+        audited = conn.execute(sa.select(t.audit)).one()
+    assert (audited.operator, audited.outcome, audited.problem["code"]) == ("alice", "refused", "order_refused")
 
 
 def test_a_release_waits_for_no_second_one_on_the_same_hosts(api: Api, store: Store) -> None:
@@ -336,9 +340,9 @@ def test_of_two_releases_at_the_same_moment_one_is_made(api: Api) -> None:
 
 def test_a_rollback_of_an_ended_order_is_an_order_of_its_own(api: Api, store: Store) -> None:
     ended = seed_order(store, "succeeded")
-    assert refusal(lambda: api.send(*HERE, ended, Act.ROLL_BACK, reason="bad")) == "order_ended"
+    assert refusal(lambda: api.send(*HERE, ended, RollBack(), reason="bad")) == "order_ended"
     succeed(store, "2.0.0")
-    order = api.order(*HERE, api.create_rollback(*HERE, ended, reason="bad figures"))
+    order = api.order(*HERE, api.create_rollback(*HERE, ended, RollBack(), reason="bad figures"))
     assert (order.kind, order.versions, order.reason) == ("rollback", "1.0.0", "bad figures")
 
 
@@ -352,16 +356,19 @@ def succeed(store: Store, version: str) -> None:
 
 def test_a_rollback_order_is_refused_for_what_its_dialog_said(api: Api, store: Store) -> None:
     going = seed_order(store, "halted")
-    assert refusal(lambda: api.create_rollback(*HERE, going, reason="bad")) == "order_open"
+    assert refusal(lambda: api.create_rollback(*HERE, going, RollBack(), reason="bad")) == "order_open"
     with store.writing() as conn:
         conn.execute(sa.update(t.order).values(state="failed"))
-    assert refusal(lambda: api.create_rollback(*HERE, going, reason=" ")) == "reason_missing"
-    assert refusal(lambda: api.create_rollback(*HERE, going, "9.9.9", reason="bad")) == "rollback_never_succeeded"
+    assert refusal(lambda: api.create_rollback(*HERE, going, RollBack(), reason=" ")) == "reason_missing"
+    assert (
+        refusal(lambda: api.create_rollback(*HERE, going, RollBack("9.9.9"), reason="bad"))
+        == "rollback_never_succeeded"
+    )
     seed_order(store, "halted")  # another order is open on the same hosts
-    meaning = api.consequence(*HERE, going, Act.ROLL_BACK)
+    meaning = api.consequence(*HERE, going, RollBack())
     assert meaning.refusal is not None
     assert meaning.refusal.code == "open_order"
-    assert refusal(lambda: api.create_rollback(*HERE, going, reason="bad")) == "open_order"
+    assert refusal(lambda: api.create_rollback(*HERE, going, RollBack(), reason="bad")) == "open_order"
 
 
 def test_a_rollback_order_is_grouped_so_that_the_floor_holds_where_it_can(api: Api, store: Store) -> None:
@@ -371,10 +378,10 @@ def test_a_rollback_order_is_grouped_so_that_the_floor_holds_where_it_can(api: A
     order_id = seed_order(store, "initialising", spec)
     with store.writing() as conn:
         conn.execute(sa.update(t.order).values(state="failed"))
-    meaning = api.consequence(*HERE, order_id, Act.ROLL_BACK)
+    meaning = api.consequence(*HERE, order_id, RollBack())
     assert (meaning.allowed, meaning.makes_order, meaning.asks_override) == (True, True, False)
     assert "in service: 8, at least 7 while it runs, floor 7" in [str(line) for line in meaning.lines]
-    back = api.create_rollback(*HERE, order_id, reason="bad")
+    back = api.create_rollback(*HERE, order_id, RollBack(), reason="bad")
     with store.reading() as conn:
         spec = load_progress(conn, back).spec
     assert (spec.grouping.strategy, spec.grouping.count) == (Strategy.QUICK, 8)
@@ -384,10 +391,10 @@ def test_a_rollback_order_below_the_floor_asks_why(api: Api, store: Store) -> No
     order_id = seed_order(store, "initialising", release_spec(override_reason="a night without traffic", floor=8))
     with store.writing() as conn:
         conn.execute(sa.update(t.order).values(state="failed"))
-    meaning = api.consequence(*HERE, order_id, Act.ROLL_BACK)
+    meaning = api.consequence(*HERE, order_id, RollBack())
     assert (meaning.allowed, meaning.asks_override) == (True, True)
-    assert refusal(lambda: api.create_rollback(*HERE, order_id, reason="bad")) == "order_refused"
-    assert api.create_rollback(*HERE, order_id, reason="bad", override_reason="nobody is awake")
+    assert refusal(lambda: api.create_rollback(*HERE, order_id, RollBack(), reason="bad")) == "order_refused"
+    assert api.create_rollback(*HERE, order_id, RollBack(override_reason="nobody is awake"), reason="bad")
 
 
 # ----------------------------------------------------------------------------------------------------------------- acting
@@ -395,7 +402,7 @@ def test_a_rollback_order_below_the_floor_asks_why(api: Api, store: Store) -> No
 
 def test_a_command_is_written_audited_and_answered(api: Api, store: Store) -> None:
     order_id = seed_order(store, "waiting_at_beta_gate")
-    command_id = api.send(*HERE, order_id, Act.CONFIRM, {"node": "beta-confirm"})
+    command_id = api.send(*HERE, order_id, Confirm("beta-confirm"))
     assert api.command(command_id).state is CommandState.SENT
 
     def answer() -> None:
@@ -404,7 +411,7 @@ def test_a_command_is_written_audited_and_answered(api: Api, store: Store) -> No
 
     timer = threading.Timer(0.1, answer)
     timer.start()
-    assert api.wait_command(command_id, timeout_s=10).state is CommandState.ACCEPTED
+    assert api.wait_command(command_id).state is CommandState.ACCEPTED
     timer.join()
     with store.reading() as conn:
         audit = conn.execute(sa.select(t.audit)).one()
@@ -412,16 +419,49 @@ def test_a_command_is_written_audited_and_answered(api: Api, store: Store) -> No
 
 
 def test_a_command_that_nobody_answers_says_that_no_engine_runs(api: Api, store: Store) -> None:
-    command_id = api.send(*HERE, seed_order(store, "waiting_at_beta_gate"), Act.PAUSE)
-    assert refusal(lambda: api.wait_command(command_id, timeout_s=0.2)) == "no_engine"
+    command_id = api.send(*HERE, seed_order(store, "waiting_at_beta_gate"), Pause())
+    assert refusal(lambda: api.wait_command(command_id, begun_within_s=0.2)) == "no_engine"
     assert refusal(lambda: api.command(command_id + 1)) == "no_such_command"
+
+
+def test_while_an_engine_is_alive_nobody_is_told_that_none_answers(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command_id = api.send(*HERE, seed_order(store, "waiting_at_beta_gate"), Pause())
+    seed_engine(store)
+    monkeypatch.setattr("engine.api.SILENT_S", 0.5)
+    assert refusal(lambda: api.wait_command(command_id, begun_within_s=0.1)) == "engine_silent"
+
+
+def test_an_act_that_takes_its_time_is_waited_for_and_says_for_what(api: Api, store: Store) -> None:
+    command_id = api.send(*HERE, seed_order(store, "waiting_at_gray_gate"), SetWeights({"hz-01": 50}))
+    said: list[str] = []
+
+    def work() -> None:
+        for waits_for in ("the balancer is asked", "the balancer is busy"):
+            time.sleep(0.2)
+            with store.writing() as conn:
+                set_working(conn, command_id, message(waits_for))
+        time.sleep(0.6)  # longer than the time in which it is to be taken up
+        with store.writing() as conn:
+            conn.execute(sa.update(t.command).where(t.command.c.id == command_id).values(state="accepted"))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    answer = api.wait_command(command_id, begun_within_s=0.5, working=lambda view: said.append(str(view.waits_for)))
+    worker.join()
+    assert answer.state is CommandState.ACCEPTED
+    assert said == ["the balancer is asked", "the balancer is busy"]
+    with store.writing() as conn:
+        conn.execute(sa.update(t.command).values(state="working"))
+    assert refusal(lambda: api.wait_command(command_id, done_within_s=0.2)) == "still_working"
 
 
 def test_what_asks_for_a_reason_is_not_sent_without_one(api: Api, store: Store) -> None:
     order_id = seed_order(store, "halted")
-    assert refusal(lambda: api.send(*HERE, order_id, Act.ROLL_BACK, reason="  ")) == "reason_missing"
-    assert refusal(lambda: api.send(*HERE, order_id, Act.SET_WEIGHTS)) == "no_weights_given"
-    assert api.send(*HERE, order_id, Act.ROLL_BACK, reason="health does not pass")
+    assert refusal(lambda: api.send(*HERE, order_id, RollBack(), reason="  ")) == "reason_missing"
+    assert refusal(lambda: api.send(*HERE, order_id, SetWeights())) == "no_weights_given"
+    assert api.send(*HERE, order_id, RollBack(), reason="health does not pass")
 
 
 def test_a_change_by_another_process_changes_the_token(api: Api, store: Store) -> None:

@@ -48,7 +48,7 @@ SECOND_WORKSPACE = "version: 1\ntenants: [{name: acme, workspaces: [{name: dev}]
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('language = "en"\noperator = "alice"\n')
+    config.write_text('language = "en"\n')
     monkeypatch.setenv("COCKPIT_CONFIG", str(config))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("COCKPIT_STORE", "COCKPIT_TENANT", "COCKPIT_WORKSPACE"):

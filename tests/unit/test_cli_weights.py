@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cockpit.cli.run import run
 from cockpit.cli.session import Session
 from engine.api import Api
+from engine.domain.acts import AnyAct, GiveBack
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import Act, CommandState
+from engine.domain.states import CommandState
 from engine.store.store import Store
 from engine.views import CommandView
 from tests.support import seeds
@@ -26,19 +25,17 @@ class Sent:
     """What was sent, and the answer an engine would give."""
 
     def __init__(self) -> None:
-        self.commands: list[tuple[int, Act, Mapping[str, Any], str]] = []
+        self.commands: list[tuple[int, AnyAct, str]] = []
         self.problem: Problem | None = None
 
-    def send(
-        self, api: Api, tenant: str, workspace: str, order_id: int, act: Act, params: Mapping[str, Any], *, reason: str
-    ) -> int:
-        self.commands.append((order_id, act, params, reason))
+    def send(self, api: Api, tenant: str, workspace: str, order_id: int, act: AnyAct, *, reason: str) -> int:
+        self.commands.append((order_id, act, reason))
         return len(self.commands)
 
     def answer(self, api: Api, command_id: int) -> CommandView:
-        order_id, act, _params, _reason = self.commands[command_id - 1]
+        order_id, act, _reason = self.commands[command_id - 1]
         state = CommandState.REFUSED if self.problem else CommandState.ACCEPTED
-        return CommandView(command_id, order_id, act, state, self.problem)
+        return CommandView(command_id, order_id, act.name, state, self.problem)
 
 
 @pytest.fixture
@@ -52,7 +49,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
 
 def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, situation: str) -> list[str]:
     config = tmp_path / "config.toml"
-    config.write_text('language = "en"\noperator = "alice"\n')
+    config.write_text('language = "en"\n')
     monkeypatch.setenv("COCKPIT_CONFIG", str(config))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     url = f"sqlite:///{tmp_path}/store.db"
@@ -86,7 +83,7 @@ def test_a_weight_of_a_living_order_is_no_orphan(tmp_path: Path, monkeypatch: py
 
 def test_giving_back_sends_one_command_an_order_with_the_reason(left: list[str], sent: Sent, capsys: Out) -> None:
     assert run(["weights", "give-back", *left, "--reason", "repaired"]) == 0
-    assert sent.commands == [(1, Act.GIVE_BACK, {"hosts": ["hz-03"], "force": False}, "repaired")]
+    assert sent.commands == [(1, GiveBack(("hz-03",)), "repaired")]
     assert "#1: given back: hz-03" in capsys.readouterr().err
 
 

@@ -16,7 +16,6 @@ def user_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (
         "COCKPIT_STORE",
         "COCKPIT_THEME",
-        "COCKPIT_OPERATOR",
         "COCKPIT_SSH__AGENT",
         "LC_ALL",
         "LC_MESSAGES",
@@ -49,11 +48,10 @@ def test_the_environment_goes_before_the_stores_file_and_that_before_the_users(
     tmp_path: Path, user_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = beside(tmp_path / "lab" / "cockpit.db", 'theme = "beside"\nworkspace = "prod"\n')
-    user_config.write_text('theme = "user"\nworkspace = "dev"\ntenant = "acme"\noperator = "zhang"\n')
+    user_config.write_text('theme = "user"\nworkspace = "dev"\ntenant = "acme"\n')
     monkeypatch.setenv("COCKPIT_THEME", "environment")
     settings = load_settings(url)
     assert (settings.theme, settings.workspace, settings.tenant) == ("environment", "prod", "acme")
-    assert settings.operator == "zhang"
 
 
 def test_the_store_named_on_the_command_line_goes_before_every_other(
@@ -188,7 +186,6 @@ def test_an_engine_started_with_the_settings_as_environment_reads_the_same_ones(
         ("COCKPIT_ENGINE_IDLE_S", "soon", "engine_idle_s"),
         ("COCKPIT_ASCII", "maybe", "ascii"),
         ("COCKPIT_LANGUAGE", "fr", "language"),
-        ("COCKPIT_OPERATOR", "", "operator"),
         ("COCKPIT_SSH__IDENTITY_FILES", "not json", "ssh.identity_files"),
         ("COCKPIT_SSH__IDENTITY_FILES", "[1]", "ssh.identity_files"),
         ("COCKPIT_SSH__IDENTITY_FILE", "x", "ssh.identity_file"),

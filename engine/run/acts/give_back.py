@@ -1,4 +1,4 @@
-"""Giving back the weights that ended orders left behind: health first, then the ledger. Nothing else of an ended order changes.
+"""Give back: the weights that an ended order left behind, health first, then the ledger. Nothing else of that order changes.
 
 A host whose health check does not pass keeps the weight it has, unless a person forces it with a reason; a weight that a running
 order works with is left to that order.
@@ -7,105 +7,59 @@ order works with is left to that order.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from engine.diagnose import explain
 from engine.domain import step_names
+from engine.domain.acts import GiveBack
 from engine.domain.fleet import InstanceFacts, MountWeight, ObjectRef, Package
-from engine.domain.message import message
+from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, WeightLine
-from engine.domain.states import Act, CommandState
-from engine.plan.what_if import consequence
+from engine.plan.what_if import hosts_left_behind
 from engine.plan.what_if_words import named
-from engine.run import acts
-from engine.run.reconcile import Ports
+from engine.run.acts.doing import By, World
 from engine.steps.context import StepContext
 from engine.steps.health_now import health_now
 from engine.steps.registry import step
-from engine.store import orders as rows
-from engine.store.fleets import is_production, load_instance
-from engine.store.store import StoreError
+from engine.store import orders as stored
+from engine.store.fleets import load_instance
 
-log = logging.getLogger(__name__)
 HOSTS_AT_ONCE = 50
 
 
-class GiveBacks:
-    """The give-back commands an engine is answering, one task each. `take_over` gives an order a new epoch, inside a transaction,
-    so that an engine that was lost in the middle of the same command changes nothing more."""
-
-    def __init__(self, take_over: Callable[[sa.Connection, int], int]) -> None:
-        self._take_over = take_over
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._tasks)
-
-    def answer(self, command: sa.Row[Any], ports: Ports) -> None:
-        """Begin with it, unless it is being answered."""
-        if command.id in self._tasks:
-            return
-        task = asyncio.create_task(self._answer(command, ports), name=f"give back, command {command.id}")
-        self._tasks[command.id] = task
-        task.add_done_callback(lambda done: self._ended(command.id, done))
-
-    async def close(self) -> None:
-        """A command that was not answered yet is begun anew by the next engine."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _ended(self, command_id: int, task: asyncio.Task[None]) -> None:
-        del self._tasks[command_id]
-        if not task.cancelled() and task.exception() is not None:
-            log.error("command %s: giving weights back broke", command_id, exc_info=task.exception())
-
-    async def _answer(self, command: sa.Row[Any], ports: Ports) -> None:
-        order_id = command.order_id
-        try:
-            epoch = await ports.journal.write(None, 0, lambda conn: self._take_over(conn, order_id))
-            problem = await GiveBack(command, epoch, ports).go()
-            state = CommandState.REFUSED if problem else CommandState.ACCEPTED
-            now = ports.clock.now()
-            await ports.journal.write(order_id, epoch, lambda conn: acts.answer(conn, command, state, now, problem))
-        except StoreError as error:
-            log.warning("command %s: %s", command.id, error)  # it stays unanswered and is begun anew
+def waits_for(progress: OrderProgress, act: GiveBack) -> Message:
+    hosts = named(act.hosts or hosts_left_behind(progress))
+    if act.force:
+        return message("the balancer sets the weights of {hosts}", hosts=hosts)
+    return message("the health of {hosts} is checked, then the balancer gets their weights", hosts=hosts)
 
 
-class GiveBack:
-    """One command of one ended order."""
+async def effect(world: World, act: GiveBack) -> Problem | None:
+    """Give back what may be given back. Returns what was left and why, or None. Raises StaleEpoch and StoreError."""
+    return await _GivingBack(world, act).go()
 
-    def __init__(self, command: sa.Row[Any], epoch: int, ports: Ports) -> None:
-        self._order_id: int = command.order_id
-        self._params: Mapping[str, Any] = command.params
-        self._epoch = epoch
-        self._ports = ports
+
+def rows(conn: sa.Connection, progress: OrderProgress, act: GiveBack, by: By, now: float) -> None:
+    """The ledger has written them."""
+
+
+class _GivingBack:
+    """One act of one ended order."""
+
+    def __init__(self, world: World, act: GiveBack) -> None:
+        self._order_id = world.order_id
+        self._act = act
+        self._epoch = world.epoch
+        self._ports = world.ports
         self._slots = asyncio.Semaphore(HOSTS_AT_ONCE)
 
     async def go(self) -> Problem | None:
-        """Give back what may be given back. Returns what was left and why, or None. Raises StaleEpoch and StoreError."""
-        progress, apps, production, busy = await self._ports.background.call(self._read)
-        meaning = consequence(
-            progress,
-            Act.GIVE_BACK,
-            self._params,
-            succeeded_versions=(),
-            production=production,
-            now=self._ports.clock.now(),
-            way_back=None,
-        )
-        if not meaning.allowed:
-            return meaning.refusal
-        lines = {
-            host: [ln for ln in progress.weights if ln.left_behind and ln.mount.host == host] for host in meaning.hosts
-        }
+        progress, apps, busy = await self._ports.background.call(self._read)
+        hosts = self._act.hosts or hosts_left_behind(progress)
+        lines = {host: [ln for ln in progress.weights if ln.left_behind and ln.mount.host == host] for host in hosts}
         anew = {host.name: host for app in apps.values() for host in app.hosts if host.name in lines}
         self._ports.remote.log_in_anew(list(anew.values()))
         found = await asyncio.gather(
@@ -114,12 +68,11 @@ class GiveBack:
         left = {host: problem for host, problem in zip(lines, found, strict=True) if problem is not None}
         return _left(left, [host for host in lines if host not in left]) if left else None
 
-    def _read(self) -> tuple[OrderProgress, Mapping[str, InstanceFacts], bool, Mapping[tuple[str, int, str], int]]:
+    def _read(self) -> tuple[OrderProgress, Mapping[str, InstanceFacts], Mapping[tuple[str, int, str], int]]:
         with self._ports.store.reading() as conn:
-            progress = rows.load_progress(conn, self._order_id)
+            progress = stored.load_progress(conn, self._order_id)
             apps = {app.app: load_instance(conn, app.service_instance_id) for app in progress.apps}
-            production = is_production(conn, progress.workspace_id)
-            return progress, apps, production, rows.held_by_others(conn, progress)
+            return progress, apps, stored.held_by_others(conn, progress)
 
     async def _host(
         self,
@@ -129,7 +82,7 @@ class GiveBack:
         busy: Mapping[tuple[str, int, str], int],
     ) -> Problem | None:
         problem = _held(host, lines, busy)
-        if problem is None and not self._params.get("force"):
+        if problem is None and not self._act.force:
             problem = await self._health(host, app)
             if problem is None:  # another order may have begun meanwhile
                 *_, busy = await self._ports.background.call(self._read)
@@ -183,7 +136,7 @@ def _left(left: Mapping[str, Problem], given: Sequence[str]) -> Problem:
 
 
 def _held(host: str, lines: Sequence[WeightLine], busy: Mapping[tuple[str, int, str], int]) -> Problem | None:
-    order_id = next((busy[key] for line in lines if (key := rows.place_of(line)) in busy), None)
+    order_id = next((busy[key] for line in lines if (key := stored.place_of(line)) in busy), None)
     if order_id is None:
         return None
     return Problem(

@@ -1,0 +1,39 @@
+"""Carrying acts out: one file per act, with the rows it writes and, where it waits on the world, its effect.
+
+Whether an act is acceptable is `engine.plan.what_if`'s to say, the same function that showed the operator its consequence.
+`DOING` has one row per act; nothing else knows which act is carried out how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.domain import acts
+from engine.run.acts import (
+    cancel,
+    confirm,
+    give_back,
+    initialise,
+    pause,
+    resume,
+    retry,
+    roll_back,
+    set_weights,
+    start,
+)
+from engine.run.acts.doing import By, Doing, World
+
+__all__ = ["DOING", "By", "Doing", "World"]
+
+DOING: Mapping[type[acts.AnyAct], Doing] = {
+    acts.Initialise: Doing(initialise.rows),
+    acts.Start: Doing(start.rows, start.effect, start.waits_for, asked_again=True),
+    acts.Pause: Doing(pause.rows),
+    acts.Resume: Doing(resume.rows),
+    acts.Confirm: Doing(confirm.rows),
+    acts.SetWeights: Doing(set_weights.rows, set_weights.effect, set_weights.waits_for),
+    acts.Retry: Doing(retry.rows),
+    acts.Cancel: Doing(cancel.rows, withdraws=True),
+    acts.RollBack: Doing(roll_back.rows, withdraws=True),
+    acts.GiveBack: Doing(give_back.rows, give_back.effect, give_back.waits_for),
+}

@@ -1,0 +1,51 @@
+"""What carrying out an act consists of, and what it may reach."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from engine.domain.message import Message
+from engine.domain.problem import Problem
+from engine.domain.progress import OrderProgress
+
+if TYPE_CHECKING:
+    from engine.run.reconcile import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who asks, and why."""
+
+    operator: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One order and what it reaches the world through. `say` tells the operator what is being waited for now."""
+
+    order_id: int
+    epoch: int
+    ports: Ports
+    say: Callable[[Message], None]
+
+
+Rows = Callable[[sa.Connection, OrderProgress, Any, By, float], None]
+Effect = Callable[[World, Any], Awaitable[Problem | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """`rows` are written in one transaction with the answer. `effect` waits on the world before that and may end with a problem;
+    `waits_for` is said when it begins. `asked_again`: after the effect it is asked once more whether the act is acceptable, because
+    its rows need the order as it was. `withdraws`: weights that are still being set by hand are given up for it."""
+
+    rows: Rows
+    effect: Effect | None = None
+    waits_for: Callable[[OrderProgress, Any], Message] | None = None
+    asked_again: bool = False
+    withdraws: bool = False

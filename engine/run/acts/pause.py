@@ -1,0 +1,14 @@
+"""Pause: no further host starts, and those at work stand still before their next move on the balancer."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from engine.domain.acts import Pause
+from engine.domain.progress import OrderProgress
+from engine.run.acts.doing import By
+from engine.store import orders as stored
+
+
+def rows(conn: sa.Connection, progress: OrderProgress, act: Pause, by: By, now: float) -> None:
+    stored.update_order(conn, progress.id, now, paused=True)

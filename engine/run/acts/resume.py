@@ -1,0 +1,14 @@
+"""Resume: go on after a pause."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from engine.domain.acts import Resume
+from engine.domain.progress import OrderProgress
+from engine.run.acts.doing import By
+from engine.store import orders as stored
+
+
+def rows(conn: sa.Connection, progress: OrderProgress, act: Resume, by: By, now: float) -> None:
+    stored.update_order(conn, progress.id, now, paused=False)

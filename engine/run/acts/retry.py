@@ -1,0 +1,17 @@
+"""Retry: failed hosts begin a new attempt."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from engine.domain.acts import Retry
+from engine.domain.progress import OrderProgress
+from engine.domain.states import RunState
+from engine.run.acts.doing import By
+from engine.store import orders as stored
+
+
+def rows(conn: sa.Connection, progress: OrderProgress, act: Retry, by: By, now: float) -> None:
+    for run in progress.current_runs:
+        if run.state is RunState.FAILED and (not act.hosts or run.host in act.hosts):
+            stored.retry_run(conn, progress.id, run, now)

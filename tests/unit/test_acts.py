@@ -1,0 +1,81 @@
+"""Acts as data: each has its class, its row, its consequence and its file; what the store says is read as it was written."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from engine.domain.acts import (
+    ACTS,
+    AnyAct,
+    Cancel,
+    Confirm,
+    GiveBack,
+    Pause,
+    Retry,
+    RollBack,
+    SetWeights,
+    UnreadableAct,
+    decode,
+    encode,
+)
+from engine.domain.states import Act
+from engine.plan import what_if
+from engine.run.acts import DOING
+
+
+def test_every_act_has_a_row_a_consequence_and_a_file() -> None:
+    kinds = set(get_args(AnyAct))
+    assert set(ACTS) == set(Act)
+    assert {row.type for row in ACTS.values()} == kinds
+    assert set(what_if._ANSWERS) == kinds
+    assert set(DOING) == kinds
+    for kind, doing in DOING.items():
+        file = doing.rows.__module__.rpartition(".")[2]
+        assert file == kind.name.value, f"{kind.__name__} is carried out by {file}.py"
+
+
+@pytest.mark.parametrize(
+    ("act", "parts"),
+    [
+        (Pause(), {}),
+        (Confirm("beta-confirm"), {"node": "beta-confirm"}),
+        (SetWeights({"hz-01": 0, "hz-02": 50}), {"weights": {"hz-01": 0, "hz-02": 50}}),
+        (Retry(("hz-01",)), {"hosts": ["hz-01"]}),
+        (Retry(), {}),
+        (RollBack("1.0.0"), {"version": "1.0.0"}),
+        (GiveBack(("hz-03",), force=True), {"hosts": ["hz-03"], "force": True}),
+    ],
+)
+def test_an_act_is_read_as_it_was_written(act: AnyAct, parts: dict[str, Any]) -> None:
+    assert encode(act) == parts
+    assert decode(str(act.name), parts) == act
+
+
+def test_what_the_version_before_wrote_is_read() -> None:
+    assert decode("retry", {"hosts": []}) == Retry()
+    assert decode("give_back", {"hosts": ["hz-03"], "force": False}) == GiveBack(("hz-03",))
+    assert decode("cancel", {}) == Cancel()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("explode", {}),
+        ("pause", {"colour": "red"}),
+        ("confirm", {"node": 3}),
+        ("retry", {"hosts": "hz-01"}),
+        ("retry", {"hosts": [1]}),
+        ("set_weights", {"weights": {"hz-01": True}}),
+        ("set_weights", {"weights": {"hz-01": 1.5}}),
+        ("set_weights", {"weights": ["hz-01"]}),
+        ("give_back", {"force": "yes"}),
+        ("pause", None),
+        ("pause", ["x"]),
+    ],
+)
+def test_what_cannot_be_read_is_refused_and_never_guessed(name: str, parts: Any) -> None:
+    with pytest.raises(UnreadableAct) as refused:
+        decode(name, parts)
+    assert refused.value.problem.code == "act_unreadable"
