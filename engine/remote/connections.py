@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -215,9 +215,11 @@ class Lent:
 
 
 class Connections:
-    def __init__(self, settings: SshSettings, asker: Asker | None = None) -> None:
+    def __init__(
+        self, settings: SshSettings, asker: Asker | None = None, lent: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self.settings = settings
-        self.logins = Logins(settings, asker)
+        self.logins = Logins(settings, asker, lent)
         self._links: dict[Route, Link] = {}
         self._retired: set[Link] = set()
         self.closed = False

@@ -19,6 +19,7 @@ from engine.domain.message import Message
 from engine.domain.problem import Problem
 from engine.ports import RemoteError
 from engine.remote import channels, refusals
+from engine.remote.agent import Agents
 from engine.remote.connections import Connections
 from engine.remote.hops import Hop, route_to
 from engine.remote.identities import expiries_of, label
@@ -52,6 +53,15 @@ class OfferedKeys:
     keys: tuple[OfferedKey, ...] = ()
     skipped: tuple[SkippedFile, ...] = ()
     troubles: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInUse:
+    """`socket` empty: no agent is used; `troubles` says of each that was tried why."""
+
+    socket: str
+    keys: tuple[OfferedKey, ...]
+    troubles: tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,17 @@ async def offered_keys(host: Host, settings: SshSettings) -> OfferedKeys:
         return OfferedKeys(offered, keys.skipped, tuple(trouble.words for trouble in keys.troubles))
     finally:
         await keys.close()
+
+
+async def agent_in_use(agents: Agents) -> AgentInUse:
+    """As `SshRemote.agent_in_use`."""
+    agent, troubles = await agents.open()
+    try:
+        keys = tuple(_offered("agent", pair) for pair in agent.keys) if agent is not None else ()
+        return AgentInUse(agent.socket if agent is not None else "", keys, tuple(trouble.words for trouble in troubles))
+    finally:
+        if agent is not None:
+            await agent.end()
 
 
 def _offered(source: str, pair: asyncssh.SSHKeyPair) -> OfferedKey:

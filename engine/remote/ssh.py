@@ -6,7 +6,7 @@ Puts together connections, channels and jobs; decides nothing itself.
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 
 from engine.domain.fleet import Host
@@ -15,7 +15,7 @@ from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
 from engine.remote import channels, identity_problems
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
-from engine.remote.reach import Reached, reach
+from engine.remote.reach import AgentInUse, Reached, agent_in_use, reach
 from engine.remote.settings import SshSettings
 
 __all__ = ["SshRemote", "SshSettings"]
@@ -26,10 +26,17 @@ _DESCRIPTORS = 65_536
 class SshRemote:
     """`engine.ports.Remote` over SSH. Make it inside the event loop that uses it; `close` it there."""
 
-    def __init__(self, settings: SshSettings | None = None, *, asker: Asker | None = None) -> None:
-        """Without an `asker` a server that asks for a one-time password is refused its answer."""
+    def __init__(
+        self,
+        settings: SshSettings | None = None,
+        *,
+        asker: Asker | None = None,
+        lent: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """Without an `asker` a server that asks for a one-time password is refused its answer. `lent` are the sockets of agents
+        that are lent at the moment."""
         _raise_descriptor_limit()
-        self._connections = Connections(settings or SshSettings(), asker)
+        self._connections = Connections(settings or SshSettings(), asker, lent)
 
     async def run(
         self,
@@ -67,6 +74,10 @@ class SshRemote:
         async with aclosing(reach(self._connections, host)) as reached:
             async for each in reached:
                 yield each
+
+    async def agent_in_use(self) -> AgentInUse:
+        """The agent that a login would ask now, with its keys. Within its deadline."""
+        return await agent_in_use(self._connections.logins.agents)
 
     async def close(self) -> None:
         await self._connections.close()
