@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import cockpit
+from cockpit.engine_uses import keep_told
 from cockpit.identity import operating_system_user
 from cockpit.settings import Settings
+from engine import lending
 from engine.api import Api
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
@@ -49,8 +51,10 @@ def ensure_engine(settings: Settings) -> None:
     """Return when an engine is alive for the store, starting one when there is none. Blocks for at most `engine_start_s`.
 
     May be called by any number of processes at once: of the engines started, one owns the store and the others stand by until
-    they are idle. Raises EngineError with the end of the engine's log, and ApiError when the store can't be opened.
+    they are idle. Whoever calls is in use: it lends the engine its SSH agent and its cloud credentials' source. Raises
+    EngineError with the end of the engine's log, and ApiError when the store can't be opened.
     """
+    lending.lend(settings.folder)
     api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir)
     api.open()
     try:
@@ -129,11 +133,13 @@ async def _run(settings: Settings, embedded: bool) -> None:
     correct([settings.engine_log])
     store = await asyncio.to_thread(Store.open, settings.store)
     clock = SystemClock()
-    remote = SshRemote(ssh_settings(settings), asker=Prompts(store, clock))
+    borrower = lending.Borrower(settings.folder)
+    remote = SshRemote(ssh_settings(settings), asker=Prompts(store, clock), lent=borrower.agents)
+    cloud = AliyunCloud(settings.credentials_file, environ=borrower.environ)
     engine = Engine(
         store,
         remote=remote,
-        cloud=AliyunCloud(settings.credentials_file),
+        cloud=cloud,
         clock=clock,
         log_dir=settings.log_dir,
         idle_s=settings.engine_idle_s if embedded else None,
@@ -149,9 +155,12 @@ async def _run(settings: Settings, embedded: bool) -> None:
         loop.add_signal_handler(number, engine.stop)
     if embedded:  # a session of its own gets no SIGHUP from a terminal; one sent by hand must not end a release either
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    telling = asyncio.create_task(keep_told(settings.folder, remote, cloud, borrower))
     try:
         await engine.run()
     finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         await remote.close()
         await asyncio.to_thread(store.close)
 

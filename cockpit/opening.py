@@ -19,6 +19,7 @@ from cockpit.identity import operating_system_user
 from cockpit.settings import Settings
 from cockpit.terminal import TerminalWatch, can_come_back
 from cockpit.terminal_driver import TerminalDriver
+from engine import lending
 from engine.api import Api
 from engine.domain.problem import ProblemError
 from screens.translate import tr
@@ -79,6 +80,10 @@ class OpenedCockpit(CockpitApp):
         driver.stop_until_continued()
         return True
 
+    def on_app_focus(self) -> None:
+        """The operator came back to this terminal: what it has is what counts now."""
+        lending.lend(self._settings.folder)
+
     def on_ready(self) -> None:
         self.call_after_refresh(self._shown)
 
@@ -91,9 +96,12 @@ class OpenedCockpit(CockpitApp):
         threading.Thread(target=self._keep_engine, name="keep engine", daemon=True).start()
 
     def _keep_engine(self) -> None:
-        """An engine that ended because it was idle is started again: the operator's next key may need one."""
+        """An engine that ended because it was idle is started again: the operator's next key may need one. It is lent this
+        terminal's SSH agent: at once, and again when whoever lent it theirs has gone."""
+        lending.lend(self._settings.folder)
         while not self.left.is_set():
             try:
+                lending.lend_if_nobody_does(self._settings.folder)
                 if not self.open_api().engine_alive():
                     ensure_engine(self._settings)
                 pause_s = UNREAD_EVERY_S if self.unread else LOOK_EVERY_S

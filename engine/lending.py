@@ -73,7 +73,11 @@ def lend(folder: Path, environ: Mapping[str, str] | None = None) -> Loan | None:
             "started": loan.started,
         }
     )
-    return loan if _write(path_in(folder), text) else None
+    try:
+        write_private(path_in(folder), text)
+    except OSError:
+        return None
+    return loan
 
 
 def lend_if_nobody_does(folder: Path) -> None:
@@ -176,16 +180,13 @@ def _environ_of(pid: int) -> dict[str, str] | None:
     return {name: value for name, _, value in pairs if name.startswith(CLOUD) and value}
 
 
-def _write(path: Path, text: str) -> bool:
+def write_private(path: Path, text: str) -> None:
+    """Whole or not at all, and never readable for others. Raises OSError."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with suppress(FileNotFoundError):
-            new.unlink()
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        new.replace(path)
-    except OSError:
-        return False
-    return True
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(FileNotFoundError):
+        new.unlink()
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)

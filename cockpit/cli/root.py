@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from cockpit.cli import catalogue, lab, lists, offline, online, order_events, prompts, release, restart, weights, whoami
+from cockpit.cli import (
+    catalogue,
+    doctor,
+    lab,
+    lists,
+    offline,
+    online,
+    order_events,
+    prompts,
+    release,
+    restart,
+    weights,
+    whoami,
+)
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, as_written, command, group
 from cockpit.cli.exit_codes import DONE, MEANINGS
 from cockpit.cli.output import note, say
@@ -31,6 +44,7 @@ for commands in (
     app.add_typer(commands)
 catalogue.register(app)
 whoami.register(app)
+doctor.register(app)
 
 
 _EXIT_CODES = "\n".join(f"  {code}  {means}" for code, means in MEANINGS.items())
