@@ -66,7 +66,7 @@ def doctor(session: Session) -> int:
     if loan is not None:
         whose = _("this user's process {pid}").format(pid=loan.pid) if loan.lives else _("a process that has gone")
         say(_("Lent to the engine by {who}, {at}").format(who=whose, at=at(loan.at)))
-        say(f"   {_('SSH agent')}  {loan.agent or '-'}")
+        _row(_("SSH agent"), loan.agent or "-")
     for told in engines:
         _tell_engine(told)
     if not engines:
@@ -84,7 +84,7 @@ async def _here(settings: SshSettings) -> _Here:
 
 def _tell_here(here: _Here) -> None:
     say(_("This terminal"))
-    say(f"   {_('SSH agent')}  {here.agent.socket or '-'}")
+    _row(_("SSH agent"), here.agent.socket or "-")
     for key in here.agent.keys:
         _tell_key(to_json(key))
     for trouble in here.agent.troubles:
@@ -98,19 +98,24 @@ def _tell_engine(told: Mapping[str, Any]) -> None:
     say(_("Engine, process {pid}, as of {at}").format(pid=told["pid"], at=at(told["at"])))
     if agent["socket"]:
         lent = "  " + _("lent by process {pid}").format(pid=agent["lent_by"]) if agent["lent_by"] else ""
-        say(f"   {_('SSH agent')}  {agent['socket']}  " + _("since {at}").format(at=at(agent["since"])) + lent)
+        since = _("since {at}").format(at=at(agent["since"]))
+        _row(_("SSH agent"), f"{agent['socket']}  {since}{lent}")
     else:
-        say(f"   {_('SSH agent')}  -")
+        _row(_("SSH agent"), "-")
     for key in agent["keys"]:
         _tell_key(key)
     for trouble in agent["troubles"]:
         say(f"   ✗ {tr(Message.from_json(trouble))}")
     if credentials is None:
-        say(f"   {_('credentials')}  " + _("not asked for yet"))
+        _row(_("credentials"), _("not asked for yet"))
         return
     until = "  " + _("good until {at}").format(at=credentials["until"]) if credentials["until"] else ""
     since = _("since {at}").format(at=at(credentials["since"]))
-    say(f"   {_('credentials')}  {credentials['source']}  {since}{until}")
+    _row(_("credentials"), f"{credentials['source']}  {since}{until}")
+
+
+def _row(title: str, value: str) -> None:
+    say(f"   {title}  {value}")
 
 
 def _tell_key(key: Mapping[str, Any]) -> None:
