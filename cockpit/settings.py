@@ -26,9 +26,9 @@ from cockpit import setting_kinds as kinds
 from cockpit.setting_kinds import Wrong, is_setting, read, setting
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
+from engine.store.addresses import SQLITE, Kind, kind_of, scheme_of
 
 CONFIG_FILE = "config.toml"
-SQLITE_PREFIX = "sqlite:///"
 PREFIX = "COCKPIT_"
 NEVER_SET: Mapping[tuple[str, ...], str] = {
     ("operator",): "who acts is the operating system's user, never a setting: remove this line"
@@ -78,7 +78,7 @@ class Settings:
     """The settings of one run, resolved: every path absolute, every default filled in."""
 
     store: str = setting(
-        kinds.text, "Where everything is kept: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE."
+        kinds.text, "Where everything is kept: sqlite:///FILE or postgresql://USER@HOST/DATABASE, in any form of libpq."
     )
     data_dir: Path = setting(kinds.path, "The folder for the default store, and for logs when the store is not a file.")
     log_dir: Path = setting(
@@ -162,27 +162,27 @@ def user_config_file() -> Path:
 
 
 def store_url(store: str) -> str:
-    """The SQLAlchemy URL of a store: an SQLite path made absolute, psycopg named for PostgreSQL; anything without a scheme is
-    the path of an SQLite file. Raises SettingsError for any other kind of store."""
-    scheme, found, rest = store.partition("://")
-    if not found:
-        return SQLITE_PREFIX + str(Path(store).expanduser().absolute())
-    if scheme == "sqlite" and rest.startswith("/") and rest != "/":
-        return SQLITE_PREFIX + str(Path(rest[1:]).expanduser().absolute())
-    if scheme in ("postgresql", "postgresql+psycopg"):
-        return f"postgresql+psycopg://{rest}"
+    """The address as the store takes it: an SQLite path made absolute, with its scheme; PostgreSQL's as it is, in any form of
+    libpq; anything without a scheme is the path of an SQLite file. Raises SettingsError for any other kind of store."""
+    kind = kind_of(store)
+    if kind is Kind.POSTGRESQL:
+        return store
+    if kind is Kind.SQLITE and store != SQLITE:
+        return SQLITE + str(Path(store.removeprefix(SQLITE)).expanduser().absolute())
+    if kind is Kind.PATH:
+        return SQLITE + str(Path(store).expanduser().absolute())
     raise SettingsError(
         Problem(
             "settings_invalid",
-            message("A store of kind {scheme} can't be used.", scheme=f"{scheme}://"),
+            message("A store of kind {scheme} can't be used.", scheme=scheme_of(store) or "?"),
             message("Name the path of an SQLite file, or postgresql://USER@HOST/DATABASE."),
         )
     )
 
 
 def store_file(url: str) -> Path | None:
-    """The SQLite file of a store's URL, None for a database server."""
-    return Path(url.removeprefix(SQLITE_PREFIX)) if url.startswith(SQLITE_PREFIX) else None
+    """The SQLite file of a store's address, None for a database server."""
+    return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
 
 
 def _defaults(url: str, data_dir: Path) -> _Source:
@@ -307,7 +307,7 @@ def _based_on(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     based = {key: _path(folder, value) if key in _PATHS else value for key, value in values.items()}
     if isinstance(ssh, dict):
         based["ssh"] = {key: _path(folder, value) if key in _SSH_PATHS else value for key, value in ssh.items()}
-    if isinstance(values.get("store"), str) and "://" not in values["store"]:
+    if isinstance(values.get("store"), str) and kind_of(values["store"]) is Kind.PATH:
         based["store"] = str(_path(folder, values["store"]))
     return based
 

@@ -7,7 +7,7 @@ of the store.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -28,8 +28,8 @@ _BUSY_STATES = (
 
 
 class StoreError(ProblemError):
-    """The store could not be used. Codes: `store_unreachable`, `store_network_filesystem`, `store_too_new`, `store_failed`,
-    `store_busy` (the only one that goes away by itself)."""
+    """The store could not be used. Codes: `store_address_invalid`, `store_unreachable`, `store_network_filesystem`,
+    `store_too_new`, `store_failed`, `store_busy` (the only one that goes away by itself)."""
 
 
 def store_error(code: str, what: Message, remedy: Message, evidence: str = "") -> StoreError:
@@ -37,8 +37,9 @@ def store_error(code: str, what: Message, remedy: Message, evidence: str = "") -
 
 
 @contextmanager
-def driver_errors(store: str) -> Iterator[None]:
-    """Turn what the driver raises inside the block into StoreError; `store` is the URL to show, without its password."""
+def driver_errors(store: str, *, clean: Callable[[str], str] = str) -> Iterator[None]:
+    """Turn what the driver raises inside the block into StoreError; `store` is the address to show, without its password;
+    `clean` takes secrets out of the driver's own words."""
     try:
         yield
     except sa.exc.IntegrityError:
@@ -46,13 +47,13 @@ def driver_errors(store: str) -> Iterator[None]:
     except sa.exc.TimeoutError as error:  # every connection of the pool is in use
         raise _busy(store, str(error)) from error
     except sa.exc.DBAPIError as error:
-        raise _from_driver(store, error.orig) from error
+        raise _from_driver(store, error.orig, clean) from error
     except sqlite3.Error as error:
         raise _from_driver(store, error) from error
 
 
-def _from_driver(store: str, cause: BaseException | None) -> StoreError:
-    evidence = str(cause)
+def _from_driver(store: str, cause: BaseException | None, clean: Callable[[str], str] = str) -> StoreError:
+    evidence = clean(str(cause))
     if isinstance(cause, sqlite3.Error):
         return _from_sqlite(store, getattr(cause, "sqlite_errorname", ""), evidence)
     return _from_postgres(store, getattr(cause, "sqlstate", None), evidence)

@@ -13,8 +13,12 @@ import threading
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
+
+from engine.store.postgres_address import PostgresAddress
 
 CHANNEL = "cockpit"
+CONNECT_S = 10
 RECONNECT_FIRST_S = 0.2
 RECONNECT_MOST_S = 5.0
 SILENCE_S = 20.0  # then the link is asked whether it is alive
@@ -26,8 +30,13 @@ class PostgresChanges:
     """A thread that listens, and counts. It reconnects for ever with a bounded pause, and counts one on every connect: what
     was missed while the link was down is covered by that. Starts at the first question."""
 
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+    def __init__(self, address: PostgresAddress) -> None:
+        self._address = address
+        limits = {"connect_timeout": str(CONNECT_S), "application_name": "cockpit-listen", "tcp_user_timeout": "20000"}
+        if address.several_hosts:
+            limits["target_session_attrs"] = "read-write"  # only there notifications are sent
+        given = {name: value for name, value in limits.items() if name not in address.given}
+        self._conninfo = make_conninfo(address.conninfo, options=address.options, **given)
         self._condition = threading.Condition()
         self._count = 0
         self._closed = False
@@ -83,7 +92,8 @@ class PostgresChanges:
                     self._tick()
                     self._listen(connection)
             except psycopg.Error as error:
-                log.warning("listening for changes of the store was interrupted: %s", error)
+                why = self._address.without_secrets(str(error))
+                log.warning("listening for changes of the store was interrupted: %s", why)
                 self._sleep(pause_s)
                 pause_s = min(pause_s * 2, RECONNECT_MOST_S)
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from engine.domain.message import message
 from engine.private_files import PRIVATE, correct, make_private
+from engine.store.addresses import Kind, kind_of, scheme_of
 from engine.store.changes import Changes, SqliteChanges
 from engine.store.failures import StoreError, driver_errors, store_error
 from engine.store.file_systems import network_file_system
 from engine.store.migrations import current_revision, is_head, migrate
+
+if TYPE_CHECKING:
+    from engine.store.postgres_address import PostgresAddress
 
 __all__ = ["Store", "StoreError"]
 
@@ -37,37 +41,36 @@ class Store:
     """Made by `Store.open`. Thread-safe; one connection of the pool per open block. `url` holds the password if one was given:
     show `str(store)` instead."""
 
-    def __init__(self, url: str, engine: sa.Engine, changes: Changes, path: Path | None) -> None:
+    def __init__(self, url: str, shown: str, engine: sa.Engine, changes: Changes, path: Path | None) -> None:
         self.url = url
         self.engine = engine
         self.path = path
         self.is_sqlite = path is not None
+        self._shown = shown
         self._changes = changes
 
     def __str__(self) -> str:
-        return _shown(self.engine.url)
+        return self._shown
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
-        """Connect and bring the tables to this version's form. `url`: `sqlite:///path` or `postgresql+psycopg://…` (the driver
-        may be left out). `create` False: a store that is not there yet is refused. Raises StoreError."""
-        try:
-            parsed = sa.make_url(url)
-        except sa.exc.ArgumentError as error:
-            raise _wrong_url(url) from error
-        if parsed.get_backend_name() == "sqlite":
-            return cls._open_sqlite(parsed, create)
-        if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-            return cls._open_postgres(parsed.set(drivername="postgresql+psycopg"), create)
-        raise _wrong_url(_shown(parsed))
+        """Connect and bring the tables to this version's form. `url`: `sqlite:///path`, or PostgreSQL's in any form of libpq
+        (`engine.store.postgres_address`). `create` False: a store that is not there yet is refused. Raises StoreError."""
+        kind = kind_of(url)
+        if kind is Kind.SQLITE:
+            return cls._open_sqlite(url, create)
+        if kind is Kind.POSTGRESQL:
+            return cls._open_postgres(url, create)
+        raise _no_address(scheme_of(url))
 
     @classmethod
-    def _open_sqlite(cls, url: sa.URL, create: bool) -> Store:
+    def _open_sqlite(cls, given: str, create: bool) -> Store:
+        url = sa.make_url(given)
         if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-            raise _wrong_url(_shown(url))
+            raise _no_address(given)
         path = Path(url.database).expanduser().absolute()
         url = url.set(database=str(path))
-        shown = _shown(url)
+        shown = url.render_as_string()
         _refuse_network_file_system(path)
         if not path.exists():
             if not create:
@@ -82,21 +85,22 @@ class Store:
         except BaseException:
             engine.dispose()
             raise
-        return cls(url.render_as_string(hide_password=False), engine, changes, path)
+        return cls(shown, shown, engine, changes, path)
 
     @classmethod
-    def _open_postgres(cls, url: sa.URL, create: bool) -> Store:
+    def _open_postgres(cls, url: str, create: bool) -> Store:
         from engine.store.listening import PostgresChanges
+        from engine.store.postgres_address import read_address
 
-        shown = _shown(url)
-        engine = _postgres_engine(url)
+        address = read_address(url)
+        engine = _postgres_engine(address)
         try:
-            with driver_errors(shown):
-                _prepare_postgres(engine, shown, create)
+            with driver_errors(address.shown, clean=address.without_secrets):
+                _prepare_postgres(engine, address.shown, create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(url.render_as_string(hide_password=False), engine, PostgresChanges(_conninfo(url)), None)
+        return cls(url, address.shown, engine, PostgresChanges(address), None)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -246,23 +250,24 @@ def _make_folder(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- PostgreSQL
 
 
-def _postgres_engine(url: sa.URL) -> sa.Engine:
+def _postgres_engine(address: PostgresAddress) -> sa.Engine:
     limits = (
         f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={int(BUSY_S * 1000)}"
         f" -c idle_in_transaction_session_timeout={FROZEN_MS}"  # or a frozen process would keep its row locks for ever
     )
-    arguments: dict[str, Any] = {
+    wanted: dict[str, Any] = {
         "connect_timeout": CONNECT_S,
         "application_name": "cockpit",
-        "options": limits,
         "keepalives_idle": 20,
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
     }
-    return sa.create_engine(
-        url,
-        connect_args={name: value for name, value in arguments.items() if name not in url.query},
+    if address.several_hosts:
+        wanted["target_session_attrs"] = "read-write"  # a standby among them can't be worked with
+    wanted = {name: value for name, value in wanted.items() if name not in address.given}
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
         pool_size=8,
         max_overflow=24,
         pool_timeout=POOL_S,
@@ -270,6 +275,14 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
         isolation_level="READ COMMITTED",
         hide_parameters=True,
     )
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect_as_libpq_reads_it(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+        # The library's own URLs know neither several hosts nor services.
+        arguments[:] = [address.conninfo]
+        options |= wanted | {"options": f"{limits} {address.options}".strip()}
+
+    return engine
 
 
 def _prepare_postgres(engine: sa.Engine, shown: str, create: bool) -> None:
@@ -284,24 +297,14 @@ def _prepare_postgres(engine: sa.Engine, shown: str, create: bool) -> None:
         migrate(connection, shown)
 
 
-def _conninfo(url: sa.URL) -> str:
-    """The URL as libpq reads it, with the limits of a connection that only listens."""
-    limits = {"connect_timeout": str(CONNECT_S), "application_name": "cockpit-listen", "tcp_user_timeout": "20000"}
-    query = {**{name: value for name, value in limits.items() if name not in url.query}}
-    return url.set(drivername="postgresql").update_query_dict(query).render_as_string(hide_password=False)
-
-
 # ----------------------------------------------------------------------------------------------------------------- errors
 
 
-def _shown(url: sa.URL) -> str:
-    return url.render_as_string(hide_password=True)
-
-
-def _wrong_url(url: str) -> StoreError:
+def _no_address(shown: str) -> StoreError:
+    """`shown`: what of it may be shown."""
     return store_error(
-        "store_unreachable",
-        message("{url} does not name a store.", url=url),
+        "store_address_invalid",
+        message("{url} does not name a store.", url=shown) if shown else message("That does not name a store."),
         message("Write sqlite:///path/to/file.db or postgresql://user@host/database in the settings."),
     )
 

@@ -415,5 +415,5 @@ def test_unknown_urls_are_refused_with_an_example() -> None:
     for url in ("mysql://x/y", "nonsense", "sqlite://", "sqlite:///:memory:"):
         with pytest.raises(StoreError) as refused:
             Store.open(url)
-        assert refused.value.problem.code == "store_unreachable"
+        assert refused.value.problem.code == "store_address_invalid"
         assert "sqlite:///" in str(refused.value)

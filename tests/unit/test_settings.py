@@ -78,7 +78,7 @@ def test_settings_of_ssh_are_merged_key_by_key(
 def test_logs_lie_beside_an_sqlite_store_and_in_the_data_folder_otherwise(tmp_path: Path) -> None:
     assert load_settings(str(tmp_path / "s" / "cockpit.db")).log_dir == tmp_path / "s" / "logs"
     shared = load_settings("postgresql://db/cockpit")
-    assert shared.store == "postgresql+psycopg://db/cockpit"
+    assert shared.store == "postgresql://db/cockpit"
     assert shared.log_dir == shared.data_dir / "logs"
     assert shared.folder == shared.data_dir
 
