@@ -59,6 +59,12 @@ class WorkspaceView:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningVersion:
+    version: str
+    hosts: int
+
+
+@dataclass(frozen=True, slots=True)
 class AppView:
     """An app as its tenant's catalogue has it and as it stands in this workspace. `hosts` 0: no service instance here."""
 
@@ -81,6 +87,12 @@ class AppView:
     open_order_state: OrderState | None
     packages: tuple[str, ...]  # versions, newest first
     succeeded_versions: tuple[str, ...]  # here, newest first
+    running: tuple[RunningVersion, ...] = ()  # what the deployed hosts run, the most frequent first
+
+    @property
+    def runs(self) -> str:
+        """`2.0.0 5/8, 1.0.0 3/8`: each version that runs here and on how many of the hosts; empty when none does."""
+        return ", ".join(f"{each.version} {each.hosts}/{self.hosts}" for each in self.running)
 
 
 @dataclass(frozen=True, slots=True)

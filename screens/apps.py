@@ -33,8 +33,7 @@ _COLUMNS = (
     Column("stack", N_("tech stack"), most=22, rank=6),
     Column("owner", N_("owner"), most=12, rank=7),
     Column("status", N_("status"), most=10, rank=3),
-    Column("version", N_("version here"), most=16),
-    Column("hosts", N_("hosts"), most=14),
+    Column("runs", N_("what runs"), most=40),
     Column("order", N_("open order"), most=22),
 )
 _GROUPS = (Column("name", N_("group"), most=18), Column("count", "", right=True))
@@ -157,7 +156,7 @@ class AppsScreen(WatchingScreen[AppsData]):
 
 
 def _texts(app: AppView) -> tuple[str, ...]:
-    return (app.name, app.alias, app.group, app.level, app.owner, app.stack, app.version, *app.metadata.values())
+    return (app.name, app.alias, app.group, app.level, app.owner, app.stack, app.runs, *app.metadata.values())
 
 
 def _group_rows(apps: tuple[AppView, ...], paint: Paint) -> list[Row]:
@@ -181,19 +180,18 @@ def _app_row(app: AppView, paint: Paint) -> Row:
             "stack": Text(f"{app.stack} {app.stack_version}".strip(), style=paint.dim),
             "owner": Text(app.owner),
             "status": paint.glyph_and_word(app.status),
-            "version": Text(app.version or "-", style=paint.plain if app.version else paint.dim),
-            "hosts": _hosts(app, paint),
+            "runs": _runs(app, paint),
             "order": _order(app, paint),
         },
     )
 
 
-def _hosts(app: AppView, paint: Paint) -> Text:
-    """`7/8 ✗1`: how many run the version, of how many, and how many failed."""
+def _runs(app: AppView, paint: Paint) -> Text:
+    """`2.0.0 5/8, 1.0.0 2/8 ✗1`: each version with the hosts that run it, and how many failed."""
     if not app.hosts:
         return Text(_("not here"), style=paint.dim)
-    every = app.deployed_hosts == app.hosts
-    text = Text().append(f"{app.deployed_hosts}/{app.hosts}", paint.tone(Tone.OK if every else Tone.WAIT))
+    every = [each.hosts for each in app.running] == [app.hosts]
+    text = Text().append(app.runs or f"- 0/{app.hosts}", paint.tone(Tone.OK if every else Tone.WAIT))
     if app.failed_hosts:
         text.append(f" ✗{app.failed_hosts}", paint.tone(Tone.FAIL))
     return text

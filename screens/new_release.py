@@ -23,9 +23,12 @@ from screens.order import OrderScreen
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.notice import Notice
+from screens.widgets.number_field import NumberField
 from screens.widgets.preview import Preview
 from screens.widgets.tick import Tick
 from screens.widgets.trouble import problem_text
+
+DEFAULT_GROUPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         self._asked = 0
         self._filled = False
         self._submitting = False
+        self._groups_typed = False
 
     def body(self) -> ComposeResult:
         with Horizontal():
@@ -60,18 +64,18 @@ class NewReleaseScreen(WatchingScreen[Choices]):
                 yield Select[str]([], id="app", prompt=_("choose"))
                 yield Label(_("version"), markup=False)
                 yield Select[str]([], id="version", prompt=_("choose"))
-                yield Label(_("groups"), markup=False)
+                yield Label(_("groups"), id="groups-label", markup=False)
                 with Horizontal(classes="row"):
                     strategies = [(Text(words.strategy_word(s)), s) for s in Strategy]
                     yield Select(strategies, id="strategy", allow_blank=False, value=Strategy.QUICK)
-                    yield Input("2", id="group-count", type="integer", max_length=3)
+                    yield NumberField(DEFAULT_GROUPS, id="group-count", low=1, high=999)
                 yield Tick(_("Beta first"), id="beta")
                 yield Label(_("traffic"), markup=False)
                 modes = [(Text(words.traffic_word(mode)), mode) for mode in TrafficMode]
                 yield Select(modes, id="traffic", allow_blank=False, value=TrafficMode.SNAPSHOT)
                 with Horizontal(classes="row", id="preset-row"):
-                    yield Label(_("weight 1–100"), markup=False)
-                    yield Input("100", id="preset", type="integer", max_length=3)
+                    yield Label(_("weight"), id="preset-label", markup=False)
+                    yield NumberField(100, id="preset", low=1, high=100)
                 yield Label(_("title"), markup=False)
                 yield Input(id="title")
                 with Vertical(id="override-row"):
@@ -117,11 +121,20 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         versions = self.query_one("#version", Select)
         with self.prevent(Select.Changed):
             versions.set_options([(Text(_version_line(v, app)), v) for v in packages])
-            newer = [version for version in packages if app is not None and version != app.version]
+            newer = [version for version in packages if app is not None and not _runs_everywhere(version, app)]
             if newer:
                 versions.value = newer[0]
+        self._fit_groups(app)
         self.draw_crumbs()
         self._ask_preview()
+
+    def _fit_groups(self, app: AppView | None) -> None:
+        """A default never fails: fewer hosts than groups make fewer groups, unless their number was typed."""
+        field = self.query_one("#group-count", NumberField)
+        field.high = max(1, app.hosts) if app is not None else field.high
+        if not self._groups_typed:
+            with self.prevent(Input.Changed):
+                field.value = str(min(DEFAULT_GROUPS, field.high))
 
     def on_select_changed(self, event: Select.Changed) -> None:
         if event.select.id == "app":
@@ -136,6 +149,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         self._ask_preview()
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        self._groups_typed = self._groups_typed or (event.input.id == "group-count" and self._filled)
         if event.input.id in ("group-count", "preset", "override"):
             self._ask_preview()
 
@@ -150,19 +164,19 @@ class NewReleaseScreen(WatchingScreen[Choices]):
     # ---- what it would be
 
     def spec(self) -> OrderSpec | None:
-        """The release as the form has it; None while no app or version is chosen."""
+        """The release as the form has it; None while no app or version is chosen, or a number in sight is none."""
         version = _chosen(self.query_one("#version", Select))
-        if not self._app or not version:
+        if not self._app or not version or self._wrong_numbers():
             return None
         traffic = TrafficMode(_chosen(self.query_one("#traffic", Select)))
-        weight = max(1, min(100, _number(self.query_one("#preset", Input), 100)))
+        weight = self.query_one("#preset", NumberField).number or 100
         hosts = self.data.hosts if self.data and traffic is TrafficMode.PRESET else ()
         return release_spec(
             self._app,
             version,
             title=self.query_one("#title", Input).value.strip(),
             strategy=Strategy(_chosen(self.query_one("#strategy", Select))),
-            groups=max(1, _number(self.query_one("#group-count", Input), 2)),
+            groups=self.query_one("#group-count", NumberField).number or 1,
             beta=self.query_one("#beta", Tick).value,
             traffic=traffic,
             preset_weights={host.name: weight for host in hosts if self._app in host.apps},
@@ -170,11 +184,34 @@ class NewReleaseScreen(WatchingScreen[Choices]):
             seed=self._seed,
         )
 
+    def _numbers_in_sight(self) -> list[tuple[str, NumberField, Label]]:
+        """Of the present strategy and traffic: what each is called, its field and the label that says its range."""
+        named = (("group-count", "groups-label", _("groups")), ("preset", "preset-label", _("weight")))
+        found = [
+            (name, self.query_one(f"#{id}", NumberField), self.query_one(f"#{by}", Label)) for id, by, name in named
+        ]
+        quick = _chosen(self.query_one("#strategy", Select)) == Strategy.QUICK
+        preset = _chosen(self.query_one("#traffic", Select)) == TrafficMode.PRESET
+        return [each for each, shown in zip(found, (quick, preset), strict=True) if shown]
+
+    def _wrong_numbers(self) -> list[str]:
+        return [said for name, field, _label in self._numbers_in_sight() if (said := field.refusal(name))]
+
+    def _say_ranges(self) -> None:
+        self.query_one("#groups-label", Label).update(_("groups"))
+        for name, field, label in self._numbers_in_sight():
+            label.update(f"{'! ' if field.number is None else ''}{name} {field.range}")
+            label.set_class(field.number is None, "-wrong")
+
     def _ask_preview(self) -> None:
+        self._say_ranges()
         spec = self.spec()
         if spec is None:
-            self.query_one(Preview).say(Text(_("Choose an app and a version that was uploaded for it.")))
+            self._asked += 1  # an answer to an earlier question says nothing about this form
+            wrong = self._wrong_numbers() or [_("Choose an app and a version that was uploaded for it.")]
+            self.query_one(Preview).say(Text("\n".join(wrong)))
             return
+        self.query_one(Notice).clear()
         self._asked += 1
         self.run_worker(self._fetch_preview(spec, self._asked), group="preview", exclusive=True)
 
@@ -197,6 +234,8 @@ class NewReleaseScreen(WatchingScreen[Choices]):
 
     def action_submit(self) -> None:
         spec = self.spec()
+        if wrong := self._wrong_numbers():
+            self.query_one(Notice).tell("; ".join(wrong), good=False)
         if spec is None or self._submitting:
             return
         self._submitting = True
@@ -218,14 +257,15 @@ class NewReleaseScreen(WatchingScreen[Choices]):
 
 
 def _version_line(version: str, app: AppView | None) -> str:
-    if app is not None and version == app.version:
-        return _("{version}  (runs here)").format(version=version)
-    return version
+    here = next((each.hosts for each in app.running if each.version == version), 0) if app is not None else 0
+    if app is None or not here:
+        return version
+    return _("{version}  (runs on {hosts} of {all} hosts)").format(version=version, hosts=here, all=app.hosts)
+
+
+def _runs_everywhere(version: str, app: AppView) -> bool:
+    return any(each.version == version and each.hosts == app.hosts for each in app.running)
 
 
 def _chosen(select: Select[Any]) -> str:
     return "" if select.is_blank() else str(select.value)
-
-
-def _number(field: Input, otherwise: int) -> int:
-    return int(field.value) if field.value.isdecimal() else otherwise

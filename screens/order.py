@@ -91,8 +91,9 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     def trail(self) -> tuple[str, ...]:
         if self.data is None:
-            return (f"#{self.order_id}",)
-        return (self.data.subject, f"#{self.order_id} {words.kind_word(self.data.kind)} {self.data.versions}")
+            return (_("order #{id}").format(id=self.order_id),)
+        what = {"id": self.order_id, "kind": words.kind_word(self.data.kind), "version": self.data.versions}
+        return (self.data.subject, _("order #{id} {kind} {version}").format(**what))
 
     def fetch(self, api: Api) -> OrderView:
         return api.order(*self.cockpit.here(), self.order_id)

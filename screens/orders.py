@@ -27,8 +27,9 @@ _COLUMNS = (
     Column("hosts", N_("hosts"), most=12),
     Column("kind", N_("kind"), most=10, rank=3),
     Column("title", N_("title"), most=32, rank=5),
-    Column("by", N_("by"), most=12, rank=2),
-    Column("time", N_("took"), most=9, rank=1, right=True),
+    Column("created", N_("created"), most=16),
+    Column("by", N_("by"), most=12),
+    Column("time", N_("took"), most=9, rank=2, right=True),
 )
 
 
@@ -124,6 +125,7 @@ def _row(row: OrderRow, paint: Paint, now: float) -> Row:
             "hosts": hosts,
             "kind": Text(words.kind_word(row.kind), style=paint.dim),
             "title": Text(row.title, style=paint.dim),
+            "created": Text(words.when(row.created_at, now)),
             "by": Text(row.created_by),
             "time": Text(words.elapsed(row.started_at, until), style=paint.dim),
         },

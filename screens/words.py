@@ -6,6 +6,7 @@ colour alone reaches neither a 16-colour terminal nor every eye.
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -194,6 +195,12 @@ def traffic_word(mode: TrafficMode) -> str:
 def node_word(node: NodeView) -> str:
     """`Beta confirm`, `group 2`: the name of a node of the flowchart."""
     return tr(node.label)
+
+
+def when(at: float, now: float) -> str:
+    """`11-29 01:22` by the local clock; with its year and without the hour when that was another year."""
+    then, today = time.localtime(at), time.localtime(now)
+    return time.strftime("%m-%d %H:%M" if then.tm_year == today.tm_year else "%Y-%m-%d", then)
 
 
 def elapsed(started_at: float | None, until: float) -> str:

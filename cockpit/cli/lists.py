@@ -10,7 +10,7 @@ from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED
 from cockpit.cli.output import print_json, print_table
 from cockpit.cli.session import Session
-from screens.translate import N_
+from screens.translate import N_, _
 
 apps = group("app", "The apps of the workspace.")
 hosts = group("host", "The hosts of the workspace.")
@@ -30,8 +30,7 @@ def list_apps(session: Session) -> None:
         N_("group"),
         N_("level"),
         N_("stack"),
-        N_("version"),
-        N_("hosts"),
+        N_("what runs"),
         N_("open order"),
     )
     rows = [
@@ -41,8 +40,7 @@ def list_apps(session: Session) -> None:
             view.group,
             view.level,
             f"{view.stack} {view.stack_version}",
-            view.version,
-            f"{view.deployed_hosts}/{view.hosts}",
+            view.runs or (f"- 0/{view.hosts}" if view.hosts else _("not here")),
             f"#{view.open_order} {view.open_order_state}" if view.open_order else "",
         )
         for view in views

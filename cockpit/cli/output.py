@@ -120,8 +120,8 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 def at(time_s: float | None) -> str:
-    """Local time to the second, `-` when it has not happened."""
-    return datetime.fromtimestamp(time_s).astimezone().strftime("%m-%d %H:%M:%S") if time_s else "-"
+    """Local date and time to the second, `-` when it has not happened."""
+    return datetime.fromtimestamp(time_s).astimezone().strftime("%Y-%m-%d %H:%M:%S") if time_s else "-"
 
 
 def _cell(value: object) -> str:

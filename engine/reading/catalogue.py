@@ -13,7 +13,7 @@ from engine.domain.states import AppStatus, HostState, OrderState
 from engine.reading.scope import Scope, find_app, find_instance
 from engine.store import tables as t
 from engine.store.orders import OPEN_STATES
-from engine.views import AppView, HostView, WorkspaceView
+from engine.views import AppView, HostView, RunningVersion, WorkspaceView
 
 FAILED_HOSTS = (str(HostState.DEPLOY_FAILED), str(HostState.INITIALISE_FAILED))
 PERSON_MUST_ACT = tuple(str(state) for state in (OrderState.WAITING, OrderState.HALTED))
@@ -51,7 +51,10 @@ def read_apps(conn: sa.Connection, scope: Scope) -> tuple[AppView, ...]:
     open_orders = {row.service_instance_id: row for row in _open_orders(conn, scope)}
     packages = _package_versions(conn, scope)
     succeeded = _succeeded_versions(conn, scope)
-    return tuple(_app_view(row, instances, hosts, open_orders, packages, succeeded) for row in _apps(conn, scope))
+    running = _running_versions(conn, scope)
+    return tuple(
+        _app_view(row, instances, hosts, open_orders, packages, succeeded, running) for row in _apps(conn, scope)
+    )
 
 
 def _app_view(
@@ -61,6 +64,7 @@ def _app_view(
     open_orders: dict[int, Any],
     packages: dict[int, tuple[str, ...]],
     succeeded: dict[int, tuple[str, ...]],
+    running: dict[int, tuple[RunningVersion, ...]],
 ) -> AppView:
     instance = instances.get(row.id)
     counts = hosts.get(instance.id) if instance else None
@@ -85,6 +89,7 @@ def _app_view(
         open_order_state=OrderState(order.state) if order else None,
         packages=packages.get(row.id, ()),
         succeeded_versions=succeeded.get(instance.id, ()) if instance else (),
+        running=running.get(instance.id, ()) if instance else (),
     )
 
 
@@ -130,6 +135,25 @@ def _host_counts(conn: sa.Connection, scope: Scope) -> dict[int, Any]:
         .group_by(link.c.service_instance_id)
     )
     return {row.service_instance_id: row for row in rows}
+
+
+def _running_versions(conn: sa.Connection, scope: Scope) -> dict[int, tuple[RunningVersion, ...]]:
+    """Service instance → what its deployed hosts run, whatever was released last."""
+    link = t.service_instance_host
+    rows = conn.execute(
+        sa.select(link.c.service_instance_id, t.host.c.version, sa.func.count().label("hosts"))
+        .join(t.host, t.host.c.id == link.c.host_id)
+        .where(
+            t.host.c.workspace_id == scope.workspace_id,
+            t.host.c.state == str(HostState.DEPLOYED),
+            t.host.c.version != "",
+        )
+        .group_by(link.c.service_instance_id, t.host.c.version)
+    )
+    found: dict[int, list[RunningVersion]] = defaultdict(list)
+    for row in rows:
+        found[row.service_instance_id].append(RunningVersion(row.version, row.hosts))
+    return {key: tuple(sorted(each, key=lambda one: (-one.hosts, one.version))) for key, each in found.items()}
 
 
 def _open_orders(conn: sa.Connection, scope: Scope) -> Sequence[Any]:
