@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Input, Label, Select
 
 from engine.api import Api
-from engine.domain.orders import OrderSpec
+from engine.domain.orders import DEFAULT_GROUPS, OrderSpec
 from engine.domain.problem import ProblemError
 from engine.domain.states import Strategy, TrafficMode
 from engine.kinds.release import release_spec
@@ -27,8 +27,6 @@ from screens.widgets.number_field import NumberField
 from screens.widgets.preview import Preview
 from screens.widgets.tick import Tick
 from screens.widgets.trouble import problem_text
-
-DEFAULT_GROUPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
             with VerticalScroll(id="form", can_focus=False):
                 yield Label(_("app"), markup=False)
                 yield Select[str]([], id="app", prompt=_("choose"))
-                yield Label(_("version"), markup=False)
+                yield Label(_("version"), id="version-label", markup=False)
                 yield Select[str]([], id="version", prompt=_("choose"))
                 yield Label(_("groups"), id="groups-label", markup=False)
                 with Horizontal(classes="row"):
@@ -118,6 +116,8 @@ class NewReleaseScreen(WatchingScreen[Choices]):
     def _fill_versions(self) -> None:
         app = next((app for app in (self.data.apps if self.data else ()) if app.name == self._app), None)
         packages = app.packages if app else ()
+        now = _("version; now {runs}").format(runs=app.runs) if app is not None and app.runs else _("version")
+        self.query_one("#version-label", Label).update(now)
         versions = self.query_one("#version", Select)
         with self.prevent(Select.Changed):
             versions.set_options([(Text(_version_line(v, app)), v) for v in packages])

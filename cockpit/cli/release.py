@@ -26,7 +26,12 @@ app = group("release", "Create or preview a release.")
 App = Annotated[str, typer.Option("--app", metavar="NAME", help="The app.")]
 Version = Annotated[str, typer.Option("--version", metavar="V", help="The package's version.")]
 StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the hosts are put into groups.")]
-Groups = Annotated[int, typer.Option("--groups", min=1, help="How many groups (strategy quick).")]
+Groups = Annotated[
+    int | None,
+    typer.Option(
+        "--groups", min=1, help="How many groups (strategy quick); left out: 2, or fewer where there are fewer hosts."
+    ),
+]
 Beta = Annotated[
     bool, typer.Option("--beta", help="One host of each data centre goes first and waits for a confirmation.")
 ]
@@ -50,7 +55,7 @@ def spec_of(
     app: App,
     version: Version,
     strategy: StrategyOption = Strategy.QUICK,
-    groups: Groups = 2,
+    groups: Groups = None,
     beta: Beta = False,
     beta_host: BetaHosts = None,
     traffic: Traffic = TrafficMode.SNAPSHOT,

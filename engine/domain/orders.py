@@ -21,15 +21,23 @@ class What:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+DEFAULT_GROUPS = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Which hosts go together. `count` counts for the quick strategy only. `beta_hosts` empty with `beta` true: one host of each
-    data centre is picked with the order's seed."""
+    """Which hosts go together. `count` counts for the quick strategy only; None: two groups, or fewer where there are fewer hosts.
+    `beta_hosts` empty with `beta` true: one host of each data centre is picked with the order's seed."""
 
     strategy: Strategy = Strategy.QUICK
-    count: int = 2
+    count: int | None = None
     beta: bool = False
     beta_hosts: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> int:
+        """How many the quick strategy makes at most."""
+        return DEFAULT_GROUPS if self.count is None else self.count
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,10 +66,11 @@ def no_hosts(app: str) -> Problem:
 
 
 def numbers(spec: OrderSpec, hosts: int) -> Iterator[Problem]:
-    if spec.grouping.strategy is Strategy.QUICK and not 1 <= spec.grouping.count <= max(1, hosts):
+    count = spec.grouping.count  # only what was typed can be wrong: the default fits any number of hosts
+    if spec.grouping.strategy is Strategy.QUICK and count is not None and not 1 <= count <= max(1, hosts):
         yield Problem(
             "groups_out_of_range",
-            message("{hosts} hosts can't be split into {groups} groups.", hosts=hosts, groups=spec.grouping.count),
+            message("{hosts} hosts can't be split into {groups} groups.", hosts=hosts, groups=count),
             message("Take a number of groups from 1 to {hosts}.", hosts=hosts),
         )
     if spec.parallelism < 1:

@@ -53,7 +53,7 @@ def release_spec(
     kind: str = NAME,
     title: str = "",
     strategy: Strategy = Strategy.QUICK,
-    groups: int = 2,
+    groups: int | None = None,
     beta: bool = False,
     beta_hosts: tuple[str, ...] = (),
     traffic: TrafficMode = TrafficMode.SNAPSHOT,

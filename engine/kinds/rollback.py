@@ -62,11 +62,13 @@ def rollback_of(ended: OrderProgress, version: str, hosts: int, *, reason: str, 
 def wider(spec: OrderSpec, hosts: int) -> OrderSpec | None:
     """The same with more and smaller groups, so that more hosts stay in service meanwhile; None when there is nothing smaller."""
     grouping = spec.grouping
-    if grouping.strategy is Strategy.ONE_PER_GROUP or (grouping.strategy is Strategy.QUICK and grouping.count >= hosts):
+    if grouping.strategy is Strategy.ONE_PER_GROUP or (
+        grouping.strategy is Strategy.QUICK and grouping.groups >= hosts
+    ):
         return None
     if grouping.strategy is not Strategy.QUICK:
         return replace(spec, grouping=replace(grouping, strategy=Strategy.ONE_PER_GROUP))
-    return replace(spec, grouping=replace(grouping, count=min(hosts, grouping.count * 2)))
+    return replace(spec, grouping=replace(grouping, count=min(hosts, grouping.groups * 2)))
 
 
 KIND = replace(release.KIND, name=NAME, word=message("rollback"), forbids=forbids)

@@ -80,7 +80,7 @@ def _nodes_of(
 ) -> list[PlanNode]:
     beta = beta_of(chain.hosts, spec, ill)
     rest = [host for host in chain.hosts if host.name not in beta]
-    groups = split_into_groups(rest, spec.grouping.strategy, spec.grouping.count)
+    groups = split_into_groups(rest, spec.grouping.strategy, spec.grouping.groups)
     nodes: list[PlanNode] = []
 
     def add(key: str, kind: NodeKind, label: Message, hosts: tuple[str, ...]) -> None:

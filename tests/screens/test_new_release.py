@@ -107,7 +107,9 @@ def mix(stage: Situation) -> None:
             .join(t.service_instance_host, t.service_instance_host.c.host_id == t.host.c.id)
             .join(t.service_instance, t.service_instance.c.id == t.service_instance_host.c.service_instance_id)
             .join(t.app, t.app.c.id == t.service_instance.c.app_id)
-            .where(t.app.c.name == "trade-core")
+            .join(t.tenant, t.tenant.c.id == t.app.c.tenant_id)
+            .join(t.workspace, t.workspace.c.id == t.host.c.workspace_id)
+            .where(t.app.c.name == "trade-core", t.tenant.c.name == "acme", t.workspace.c.name == "prod")
             .order_by(t.host.c.name)
         ).scalars()
         ours = list(hosts)
@@ -124,6 +126,7 @@ async def test_a_mixed_fleet_is_shown_as_what_runs_in_the_list_and_in_the_form(t
         assert "2.0.0 5/8, 1.0.0 3/8" in shown(pilot)
         assert "0/8" not in shown(pilot)
         screen = await opened(pilot)
+        assert "version; now 2.0.0 5/8, 1.0.0 3/8" in shown(pilot)
         versions = screen.query_one("#version", Select)
         lines = {value: str(line) for line, value in versions._options}
         assert lines["2.0.0"] == "2.0.0  (runs on 5 of 8 hosts)"

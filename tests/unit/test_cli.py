@@ -182,6 +182,18 @@ def test_a_release_that_is_refused_names_every_problem_and_writes_nothing(store:
     assert json.loads(capsys.readouterr().out) == []
 
 
+def test_an_app_on_one_host_is_released_by_default_and_groups_typed_by_hand_are_refused(
+    store: str, capsys: Out
+) -> None:
+    wanted = ["release", "preview", "--app", "trade-core", "--version", "1.0.0", "--store", store, "--json"]
+    assert run(wanted) == 0
+    nodes = json.loads(capsys.readouterr().out)["nodes"]
+    assert [node["hosts"] for node in nodes if node["hosts"]] == [["hz-01"]]
+    assert run([*wanted, "--groups", "2"]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["code"], problem["what"]) == ("groups_out_of_range", "1 hosts can't be split into 2 groups.")
+
+
 def test_a_preview_creates_nothing(store: str, capsys: Out) -> None:
     wanted = [
         "release",
