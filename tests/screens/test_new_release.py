@@ -36,7 +36,9 @@ def shown(pilot: Pilot[None]) -> str:
 
 def previewed(pilot: Pilot[None]) -> str:
     """What stands on the right, its lines joined."""
-    return " ".join(" ".join(line.split("▕", 1)[-1] for line in shown(pilot).splitlines()[1:]).split())
+    region = pilot.app.screen.query_one("#preview").region
+    lines = shown(pilot).splitlines()[region.y : region.bottom]
+    return " ".join(" ".join(line[region.x + 1 : region.right] for line in lines).split())
 
 
 async def typed(pilot: Pilot[None], field: Input, text: str) -> None:
