@@ -306,8 +306,8 @@ def _start_rollback(session: Session, api: Api, place: tuple[str, str], order_id
 
 
 def _show(view: OrderView) -> None:
-    what = _("order #{id} {kind} {version}").format(id=view.id, kind=view.kind, version=view.versions)
-    say(f"{view.tenant} / {view.workspace} / {view.subject} / {what}  {view.state}")
+    title = _("order #{id} {kind} {version}").format(id=view.id, kind=view.kind, version=view.versions)
+    say(f"{view.tenant} / {view.workspace} / {view.subject} / {title}  {view.state}")
     say(_("created {at} by {operator}").format(at=at(view.created_at), operator=view.created_by))
     nodes = [
         (node.key, node.state, f"{node.done}/{len(node.hosts)}" if node.kind.runs_hosts else "", " ".join(node.hosts))

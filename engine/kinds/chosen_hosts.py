@@ -39,7 +39,7 @@ def spec_of(
     hosts: Sequence[str] = (),
     title: str = "",
     strategy: Strategy = Strategy.QUICK,
-    groups: int = 2,
+    groups: int | None = None,
     beta: bool = False,
     beta_hosts: tuple[str, ...] = (),
     parallelism: int = 50,
