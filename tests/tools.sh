@@ -22,6 +22,7 @@ test  zsh                                         zsh
 test  ps                                          procps
 test  ss                                          iproute2
 test  mount                                       mount
+test  /usr/sbin/useradd                           passwd
 test  ssh                                         openssh-client
 test  ssh-add                                     openssh-client
 test  ssh-agent                                   openssh-client

@@ -361,6 +361,39 @@ async def test_a_check_that_nobody_foresaw_to_break_ends_with_a_sentence(
         assert "the engine's log" in str(problem.remedy)
 
 
+async def test_initialising_again_logs_in_anew_so_that_a_repaired_account_is_seen(scene: Scene) -> None:
+    scene.remote.locked.add("hz-a-01")
+    async with scene.engine():
+        scene.create()
+        progress = await scene.until_state(OrderState.INIT_FAILED)
+        assert [(host, problem.code) for host, problem in progress.problems] == [("hz-a-01", "no_shell")]
+        scene.remote.locked.clear()
+        await scene.accepted(Act.INITIALISE)
+        await scene.until_state(OrderState.READY)
+
+
+async def test_a_retry_logs_in_anew_so_that_a_repaired_account_is_seen(scene: Scene) -> None:
+    async with scene.engine():
+        scene.create()
+        await scene.until_state(OrderState.READY)
+        scene.remote.logins["hz-a-01"] = True  # locked behind the check; meanwhile it is repaired
+        await scene.accepted(Act.START)
+        progress = await scene.until_state(OrderState.HALTED)
+        assert [run.host for run in progress.runs.values() if run.state is RunState.FAILED] == ["hz-a-01"]
+        await scene.accepted(Act.RETRY, hosts=["hz-a-01"])
+        await scene.until_state(OrderState.SUCCEEDED)
+
+
+async def test_the_way_back_logs_in_anew_so_that_a_repaired_account_is_seen(scene: Scene) -> None:
+    async with scene.engine():
+        await scene.start(beta=True, beta_hosts=("hz-a-01", "hz-b-01"))
+        await scene.until_state(OrderState.WAITING)
+        scene.remote.logins["hz-a-01"] = True
+        await scene.accepted(Act.ROLL_BACK, "bad", version="1.0.0")
+        await scene.until_state(OrderState.ROLLED_BACK)
+    assert set(scene.versions().values()) == {"1.0.0"}
+
+
 async def test_what_is_wrong_within_an_archive_is_found_by_the_check_and_not_on_a_host(scene: Scene) -> None:
     whole = scene.objects.archive
     scene.objects.archive = (Member("bin/install.sh", MemberKind.FILE), Member("passwords", MemberKind.LINK, "/etc"))

@@ -139,6 +139,8 @@ class SimRemote:
     hanging: set[tuple[str, str]] = field(default_factory=set)
     silent_health: set[str] = field(default_factory=set)  # whose health check outside of a job loses its link
     vanishing: set[tuple[str, str]] = field(default_factory=set)  # the host is restarted in the middle of that step
+    locked: set[str] = field(default_factory=set)  # hosts whose account lets nobody do anything, for who logs in now
+    logins: dict[str, bool] = field(default_factory=dict)  # those that are kept; whether the account was locked then
     scripts: list[tuple[str, str]] = field(default_factory=list)  # (host, script)
     effects: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (host, job key, step) → times done
     records: dict[tuple[str, str], list[JobEvent]] = field(default_factory=dict)  # what the job did, kept on the host
@@ -156,6 +158,7 @@ class SimRemote:
         for_job: bool = False,
     ) -> RemoteResult:
         await asyncio.sleep(0)
+        self._use_login(host)
         if host.name in self.unreachable:
             raise RemoteError(problem("host_unreachable"))
         self.scripts.append((host.name, script))
@@ -167,6 +170,7 @@ class SimRemote:
         return RemoteResult(0, self.check)
 
     async def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
+        self._use_login(job.host)
         self._accept_epoch(job)
         record = self.records.setdefault((job.host.name, job.key), [])
         if (job.host.name, job.key) in self.unreadable:
@@ -217,7 +221,13 @@ class SimRemote:
         return StopOutcome.STOPPED if started else StopOutcome.NEVER_STARTED
 
     def log_in_anew(self, hosts: Sequence[Host]) -> None:
-        """Every call here is a login of its own."""
+        for host in hosts:
+            self.logins.pop(host.name, None)
+
+    def _use_login(self, host: Host) -> None:
+        """A login is kept, and with it the account as it was then."""
+        if self.logins.setdefault(host.name, host.name in self.locked):
+            raise RemoteError(problem("no_shell"))
 
     async def close(self) -> None:
         """Nothing is held."""
