@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.domain.clean import clean_text
 from engine.domain.fleet import Facts, Host, InstanceFacts, Mount, MountWeight, ObjectRef, ServerGroup
 from engine.domain.health import HealthSeen
 from engine.domain.message import message
@@ -224,6 +225,7 @@ async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_byt
                 message("The check on {host} did not run to its end (exit status {status}).",
                         host=host.name, status="unknown" if result.exit_status is None else result.exit_status),
                 message("Log in to the host and look at its shell and disk, then initialise again."),
+                clean_text(result.output[-2000:]).strip(),
             )
         ]  # fmt: skip
     return host_problems(
