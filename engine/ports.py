@@ -35,7 +35,7 @@ class RemoteError(ProblemError):
     `host_unreachable`, `host_key_*`, `host_authority_*`, `host_certificate_*`, `agent_*`, `permission_denied`, `link_lost`,
     `job_epoch_refused`, `job_vanished`, `disk_full`, `remote_deadline`, `host_key_unreadable`, `one_time_password_missing`,
     `one_time_password_refused`, `forwarding_refused`, `no_shell`, `password_expired`, `login_waits`, `login_talks`,
-    `job_refused`, `tool_missing`, `no_common_algorithm`, `ssh_algorithm_unknown`."""
+    `job_refused`, `tool_missing`, `folder_unwritable`, `no_common_algorithm`, `ssh_algorithm_unknown`."""
 
 
 @dataclass(frozen=True, slots=True)

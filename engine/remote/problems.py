@@ -83,7 +83,7 @@ def ssh_config_unreadable(hop: Hop, file: str, cause: str) -> RemoteError:
 
 def folder_unwritable(hop: Hop, cause: str) -> RemoteError:
     return _error(
-        "permission_denied",
+        "folder_unwritable",
         message(
             "{user} on {name} may not write its job folder: {cause}.",
             user=hop.user,

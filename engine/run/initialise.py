@@ -26,6 +26,8 @@ from engine.steps.host_check import host_check_script, host_problems, parse_host
 HOSTS_AT_ONCE = 50
 CHECK_DEADLINE_S = 30.0
 GROUP_S = 3600.0
+# Why no job could be set up on a host → what the check's own look says of it, with figures.
+_SAID_BY_THE_CHECK = {"disk_full": "disk_low", "tool_missing": "tool_missing", "folder_unwritable": "home_not_writable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +214,19 @@ async def _check_hosts(facts: Facts, checks: Checks, remote: Remote, clock: Cloc
 
 async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_bytes: int, clock: Clock) -> list[Problem]:
     script = host_check_script(host, facts.stack, requires_staragent=facts.requires_staragent)
+    refused: Problem | None = None
     try:
-        result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S, for_job=True)
-    except RemoteError as error:
-        return [error.problem]
+        try:
+            result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S, for_job=True)
+        except RemoteError as error:
+            if error.problem.code not in _SAID_BY_THE_CHECK:
+                raise
+            refused = error.problem  # what else is wrong there is told as well
+            result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S)
     except ProblemError as error:
         return [error.problem]
+    if result.exit_status != 0 and refused is not None:
+        return [refused]
     if result.exit_status != 0:
         return [
             Problem(
@@ -228,7 +237,7 @@ async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_byt
                 clean_text(result.output[-2000:]).strip(),
             )
         ]  # fmt: skip
-    return host_problems(
+    found = host_problems(
         parse_host_check(result.output),
         host,
         facts.stack,
@@ -237,3 +246,5 @@ async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_byt
         now=clock.now(),  # each host's answer against the moment it arrived
         requires_staragent=facts.requires_staragent,
     )
+    said = refused is None or _SAID_BY_THE_CHECK[refused.code] in [problem.code for problem in found]
+    return found if said or refused is None else [refused, *found]
