@@ -208,6 +208,7 @@ async def test_a_connection_that_dies_twice_is_told(accounts: Accounts) -> None:
 async def test_an_expired_password_is_told_as_one_by_host_ssh_the_check_and_a_job(tmp_path: Path) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(tmp_path / "id")
+    (tmp_path / "id").chmod(0o600)
     key.write_public_key(tmp_path / "id.pub")
     # The account can't read a file in a folder of root's, which sshd would do as that account.
     keys = f"AuthorizedKeysCommand /bin/cat {tmp_path}/id.pub\nAuthorizedKeysCommandUser root"
