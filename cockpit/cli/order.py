@@ -263,6 +263,7 @@ def _send(
     """Send the command and wait for the engine's answer: 0 accepted, 1 refused, with the reason. Raises Unanswered."""
     from cockpit.cli.waiting import answered
 
+    session.say_standing(api, place)
     answer = answered(api, order, act.name, api.send(*place, order, act, reason=reason), session.ensure_engine)
     if session.json:
         print_json({"error": answer.problem, **_as_dict(answer)} if answer.problem else answer)

@@ -141,6 +141,7 @@ def create_order(session: Session, spec: OrderSpec, *, wait: bool) -> int:
     with session.api() as api:
         place = session.place(api)
         try:
+            session.say_standing(api, place)
             order_id = api.create_order(*place, spec)
         except OrderRefused as error:
             return _refused(session, error.problem, error.problems)

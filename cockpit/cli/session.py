@@ -74,6 +74,16 @@ class Session:
         finally:
             api.close()
 
+    def say_standing(self, api: Api, place: tuple[str, str]) -> None:
+        """For the person at the terminal: that nothing but owning the store gives leave to what is done now."""
+        from cockpit.cli.output import note
+        from engine.domain.roles import acts_as_owner
+        from screens.translate import tr
+
+        standing = api.standing(*place)
+        if standing.as_owner:
+            note(tr(acts_as_owner(standing.operator)))
+
     def ensure_engine(self) -> None:
         from cockpit.engine_process import ensure_engine
 

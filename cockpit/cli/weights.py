@@ -105,6 +105,7 @@ def _wanted(found: tuple[OrphanView, ...], order: int | None, hosts: list[str]) 
 def _send(session: Session, api: Api, place: tuple[str, str], order: int, act: GiveBack, reason: str) -> CommandView:
     from cockpit.cli.waiting import answered
 
+    session.say_standing(api, place)
     return answered(api, order, act.name, api.send(*place, order, act, reason=reason), session.ensure_engine)
 
 

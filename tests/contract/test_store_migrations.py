@@ -102,3 +102,33 @@ def test_sqlite_on_a_network_file_system_is_refused_before_anything_is_made(
     assert "nfs4" in str(refused.value)
     assert "PostgreSQL" in str(refused.value)
     assert not (tmp_path / "deep").exists()
+
+
+def test_what_was_audited_before_becomes_the_history_of_its_order(store: Store) -> None:
+    """A store of the version before: its audit said the order in words only, and knew no refusals."""
+    from alembic import command
+
+    with store.writing() as conn:
+        command.downgrade(configuration(conn), "0003")
+        texts = [sa.column(name) for name in ("at", "operator", "act", "target", "reason")]
+        old = sa.table("audit", *texts, sa.column("after", sa.JSON))
+        words = {"operator": "alice", "reason": "", "at": 1.0}
+        conn.execute(
+            sa.insert(old),
+            [
+                {**words, "act": "create_release", "target": "order #7", "after": {"app": "shop"}},
+                {**words, "act": "cancel", "target": "order #7", "after": {"command": 3, "params": {}}},
+                {**words, "act": "catalogue_add", "target": "host acme/prod/order #7", "after": None},
+            ],
+        )
+    with store.writing() as conn:
+        command.upgrade(configuration(conn), "head")
+        audit = metadata.tables["audit"].c
+        rows = conn.execute(
+            sa.select(audit.act, audit.order_id, audit.command_id, audit.outcome).order_by(audit.id)
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        ("create_release", 7, None, "done"),
+        ("cancel", 7, 3, "done"),
+        ("catalogue_add", None, None, "done"),
+    ]
