@@ -28,7 +28,7 @@ from engine.remote.settings import SshSettings
 READ_BYTES = 65_536
 TALK_LIMIT = 65_536  # bytes that a login may say before our sh is there
 _CLOSE_TIMEOUT_S = 3.0
-_LAST_WORDS_S = 1.0  # for standard error to end after standard output has
+_LAST_WORDS_S = 1.0  # for what is still on its way on standard error
 _OPEN_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 _REFUSED = (asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE)
 
@@ -39,9 +39,11 @@ class Words:
     """The end of what was said beside the answer: before our sh was there, and on standard error."""
 
     def __init__(self) -> None:
+        self.size = 0
         self._kept = bytearray()
 
     def hear(self, data: bytes) -> None:
+        self.size += len(data)
         self._kept += data
         del self._kept[: -2 * refusals.EVIDENCE_CHARACTERS]
 
@@ -57,7 +59,6 @@ class Channel:
     process: Process
     words: Words = field(default_factory=Words)
     _rest: bytes = b""
-    _hearing: asyncio.Task[None] | None = None
 
     async def read(self) -> bytes:
         """The next bytes of standard output, empty at its end. Raises RemoteError `link_lost`."""
@@ -73,32 +74,27 @@ class Channel:
         self.process.stdin.write(data)
 
     async def ended(self) -> int | None:
-        """Wait for the end, standard error included: the exit status, None when nobody knows it."""
+        """Wait for the end: the exit status, None when nobody knows it."""
         await self.process.wait_closed()
-        if self._hearing is not None:
-            await asyncio.wait({self._hearing}, timeout=_LAST_WORDS_S)
         code = self.process.returncode
         return 128 - code if code is not None and code < 0 else code
 
     def unread(self, data: bytes) -> None:
         self._rest = data + self._rest
 
-    def listen(self) -> None:
-        self._hearing = asyncio.create_task(self._hear())
-
-    async def _hear(self) -> None:
-        with suppress(asyncssh.Error, OSError):  # the link is gone: standard output says so
-            while data := await self.process.stderr.read(READ_BYTES):
-                self.words.hear(data)
+    async def said(self) -> str:
+        """The words so far. Standard error is read only when it is wanted: once our sh is there nothing is written to it."""
+        with suppress(TimeoutError, asyncssh.Error, OSError):  # it may stay open, or the link be gone
+            async with asyncio.timeout(_LAST_WORDS_S):
+                while data := await self.process.stderr.read(READ_BYTES):
+                    self.words.hear(data)
+        return str(self.words)
 
     async def close(self) -> None:
         self.process.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self.process.wait_closed()
-        if self._hearing is not None:
-            self._hearing.cancel()
-            await asyncio.gather(self._hearing, return_exceptions=True)
 
 
 class _NeverThere(Exception):
@@ -154,7 +150,6 @@ async def _begin(stack: AsyncExitStack, lent: Lent, hop: Hop, settings: SshSetti
         raise _NeverThere(problems.link_lost_once(hop, str(error))) from error
     channel = Channel(hop, process)
     stack.push_async_callback(channel.close)
-    channel.listen()
     try:
         await _until_there(channel, token, settings.answer_timeout_s)
     except RemoteError as error:
@@ -190,11 +185,14 @@ async def _until_there(channel: Channel, token: str, patience_s: float) -> None:
                 seen += data
     except TimeoutError as error:
         channel.words.hear(seen)
-        raise refusals.login_waits(channel.hop, patience_s, str(channel.words)) from error
+        said = await channel.said()
+        if channel.words.size > TALK_LIMIT:
+            raise refusals.login_talks(channel.hop, TALK_LIMIT, said) from error
+        raise refusals.login_waits(channel.hop, patience_s, said) from error
     talk, _, rest = seen.partition(mark)
     channel.words.hear(talk)
     if len(talk) > TALK_LIMIT:
-        raise refusals.login_talks(channel.hop, TALK_LIMIT, str(channel.words))
+        raise refusals.login_talks(channel.hop, TALK_LIMIT, await channel.said())
     channel.unread(rest)
 
 
@@ -202,7 +200,7 @@ async def _not_there(channel: Channel) -> RemoteError:
     status = await channel.ended()
     if status is None:
         return problems.link_lost_once(channel.hop, "the connection ended")
-    return refusals.no_shell(channel.hop, status, str(channel.words))
+    return refusals.no_shell(channel.hop, status, await channel.said())
 
 
 async def run(
@@ -228,7 +226,7 @@ async def run(
                 if for_job:
                     words = await answer(channel, token)
                     if words != ["ready"]:
-                        raise refusals.with_words(refusal_of(hop, words), str(channel.words))
+                        raise refusals.with_words(refusal_of(hop, words), await channel.said())
                 status = await _converse(channel, stdin, kept, limit)
         except TimeoutError as error:
             _terminate(channel.process)
@@ -261,7 +259,7 @@ async def answer(channel: Channel, token: str) -> list[str]:
     if status is None and len(seen) <= TALK_LIMIT:
         raise problems.link_lost_once(channel.hop, "the connection ended")
     channel.words.hear(seen)
-    raise refusals.not_set_up(channel.hop, str(channel.words), status)
+    raise refusals.not_set_up(channel.hop, await channel.said(), status)
 
 
 def refusal_of(hop: Hop, words: list[str]) -> RemoteError:

@@ -98,7 +98,7 @@ class JobRun:
             try:
                 nonce = self._nonce(words)
             except RemoteError as error:
-                raise refusals.with_words(error, str(channel.words)) from error
+                raise refusals.with_words(error, await channel.said()) from error
             self._exists = True
             log = LogEvents(nonce, self._offset)
             while True:

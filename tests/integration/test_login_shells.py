@@ -112,6 +112,15 @@ async def test_a_login_that_never_stops_talking_is_bounded_and_said_at_once(
     assert time.monotonic() - began < 20
 
 
+async def test_a_login_that_never_stops_talking_on_standard_error_is_told_too(
+    accounts: Accounts, remote: SshRemote
+) -> None:
+    host = accounts.add("op", "bash", {".bashrc": "head -c 3000000 /dev/zero | tr '\\000' x >&2"})
+    assert (await refusal_of(remote, host)).code == "login_talks"
+    host = accounts.add("little", "bash", {".bashrc": "head -c 60000 /dev/zero | tr '\\000' x >&2"})
+    assert (await remote.run(host, "echo ok")).output == b"ok\n"
+
+
 async def test_64_kib_are_not_too_much(accounts: Accounts, remote: SshRemote) -> None:
     host = accounts.add("op", "bash", {".bashrc": "head -c 65000 /dev/zero | tr '\\000' x"})
     assert (await remote.run(host, "echo ok")).output == b"ok\n"
