@@ -52,6 +52,7 @@ async def _move(attempt: Attempt, step: StepProgress, change: WeightChange, log:
         context.epoch,
         change.weights,
         owned=change.owned,
+        stays_out=change.stays_out,
         floors=context.floors,
         told=lambda problem: log.heading(f"{problem.what} It is asked again.", attempt.now()),
     )

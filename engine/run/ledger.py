@@ -126,15 +126,18 @@ class Ledger:
         *,
         owned: bool,
         by_hand: bool = False,
+        stays_out: bool = False,
         floors: Mapping[str, int] | None = None,
         told: Told = lambda _problem: None,
     ) -> tuple[MoveResult, ...]:
         """Bring the weights to what is asked and say for each whether the balancer shows it. `owned`: the order keeps the
-        weight in its hands (a cut, a gray step); False gives it back. `by_hand`: a person chose the weights. `floors`: by
-        server group, the hosts of the order that must stay in service. `told` is called with the reason each time a weight is
-        asked for again. Raises StaleEpoch and StoreError, never BalancerError."""
+        weight in its hands (a cut, a gray step); False gives it back. `by_hand`: a person chose the weights. `stays_out`: 0 is
+        wanted from here on. `floors`: by server group, the hosts of the order that must stay in service. `told` is called with
+        the reason each time a weight is asked for again. Raises StaleEpoch and StoreError, never BalancerError."""
         wishes = [
-            Wish(line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0))
+            Wish(
+                line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0), stays_out
+            )
             for line in weights
         ]
         futures = [self._ask(order_id, epoch, wish, told).future for wish in wishes]

@@ -209,12 +209,12 @@ def _write_weight(
         # Else somebody else has moved it since nothing was asked for: what is believed stays, so that it is noticed.
         values |= {"confirmed": result.read_back, "confirmed_at": now}
     _set(conn, order_id, wish.mount, values)
-    if result.problem is None and result.asked > 0:
+    if result.problem is None and (result.asked > 0 or wish.stays_out):
         _let_go_of_ended(conn, order_id, wish.mount)
 
 
 def _let_go_of_ended(conn: sa.Connection, order_id: int, mount: Mount) -> None:
-    """The mount takes traffic again, so an ended order that had left it at 0 holds it no longer."""
+    """The mount takes traffic again, or is wanted at 0, so an ended order that had left it at 0 holds it no longer."""
     group = {"of_balancer": mount.server_group.balancer_id, "of_group": mount.server_group.vserver_group_id}
     conn.execute(_LET_GO, {"not_of": order_id, "of_server": mount.server_id, "of_port": mount.port, **group})
 

@@ -8,4 +8,4 @@ from engine.steps.weight_change import WeightChange
 
 
 def build(host: HostPlan) -> WeightChange:
-    return WeightChange(tuple(MountWeight(line.mount, 0) for line in host.recorded), owned=False)
+    return WeightChange(tuple(MountWeight(line.mount, 0) for line in host.recorded), owned=False, stays_out=True)

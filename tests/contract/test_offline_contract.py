@@ -92,3 +92,18 @@ async def test_it_keeps_the_floor(scene: Scene) -> None:  # noqa: F811
         progress = await scene.until_state(OrderState.INIT_FAILED)
     assert [problem.code for _, problem in progress.problems] == ["floor_broken"]
     assert progress.problems[0][1].what.params["lowest"] == 0
+
+
+async def test_taken_offline_a_weight_that_an_ended_order_left_behind_is_wanted_at_zero(scene: Scene) -> None:  # noqa: F811
+    scene.remote.failing = {("hz-a-01", "check_health")}
+    async with scene.engine():
+        await scene.start(groups=2)
+        await scene.until_state(OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, reason="the wrong version")
+        await scene.until_state(OrderState.CANCELLED)
+        assert orphans(scene) == 1
+        scene.remote.records.clear()
+        await start(scene, "offline", hosts=("hz-a-01",), groups=1)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert orphans(scene) == 0
+    assert weight(scene, "hz-a-01") == 0

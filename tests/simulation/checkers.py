@@ -34,11 +34,12 @@ OWNED = "1 no ended order owns a weight"
 HEALTH = "2 weight only on a host whose health passed for its version"
 FLOOR = "3 capacity never below the floor"
 GATE = "4 a group never starts before its gate"
-TWICE = "5 no step runs twice in one attempt"
+TWICE = "5 no step runs twice in one attempt in one node"
 END = "6 every order reaches an end"
 TWO = "7 two engines never act on the same host"
 TRUTH = "8 what the journal says is what the world shows"
 BACK = "9 rollback goes to the last version that succeeded"
+WANTED = "10 a wanted zero is nobody's, and on no list"
 BROKE = "0 the engine never falls over"
 
 COMPLETE = ("cancelled", "rolled_back", "succeeded", "failed")
@@ -71,16 +72,12 @@ class OrderFacts:
     stages: list[tuple[str, tuple[str, ...]]]  # of the plan forward, in order: (key, hosts); gates have no hosts
     serving: dict[ServerGroup, set[str]]
     versions: dict[str, str]
+    version: str  # what its hosts are to run
     created_at: float = 0.0
 
     @property
     def kind(self) -> str:
         return str(self.spec["what"]["kind"])
-
-    @property
-    def version(self) -> str:
-        """What its hosts are to run."""
-        return str(self.spec["what"]["data"]["apps"][0]["version"])
 
     def floor(self, group: ServerGroup) -> int:
         if self.spec["override_reason"]:
@@ -260,7 +257,7 @@ class Checkers:
         attempts = (steps for (o, h, d, *_), steps in self.done.items() if (o, h, d) == (facts.id, host, "forward"))
         if (host, facts.version) in self.asked_and_passed:
             return True
-        return any(steps.get(step_names.CHECK_HEALTH) == 0 for steps in attempts)
+        return any(steps.get(step_names.CHECK_HEALTH) == 0 or steps.get("offline") == 0 for steps in attempts)
 
     def _pressed(self, order_id: int, act: str, node: str | None) -> bool:
         with self.store.reading() as conn:
@@ -300,6 +297,7 @@ class Checkers:
                 if row.id in last.values():
                     self._check_truth(conn, row)
             self._check_hosts(conn)
+            self._check_wanted(conn)
 
     def _check_owned(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
         """A cancelled order may leave a host at 0 that was tried and did not pass its check, or whose weight could not be given
@@ -334,7 +332,7 @@ class Checkers:
         for run in conn.execute(_of(t.host_run, order.id)):
             host = self.hosts[run.host]
             last = run.direction == order.direction and order.state != "cancelled"  # a cancel changes no version
-            fell = host.dead_since is None and not host.up
+            fell = host.dead_since is None and not host.up and not _ends_offline(order, run)
             if last and run.state == "succeeded" and (host.version != run.to_version or fell):
                 self.violated(
                     TRUTH,
@@ -350,8 +348,27 @@ class Checkers:
             if line.verified == "yes" and line.confirmed != now:
                 self.violated(TRUTH, f"#{order.id}: {line.host} in {group} is {now}, the rows say {line.confirmed}")
             hand = self._by_hand(conn, order.id, line.host)
-            if now == 0 < line.recorded and not line.owned and not hand:
+            wanted = order.kind == "offline" and self._is_offline(conn, line.host)
+            if now == 0 < line.recorded and not line.owned and not hand and not wanted:
                 self.violated(OWNED, f"#{order.id} {order.state} left {line.host} at 0 in {group}, and nobody knows")
+
+    def _is_offline(self, conn: sa.Connection, host: str) -> bool:
+        return conn.execute(sa.select(t.host.c.state).where(t.host.c.name == host)).scalar_one() == "offline"
+
+    def _check_wanted(self, conn: sa.Connection) -> None:
+        """A host that is offline serves nobody: its zero is nobody's, and on no list of what was left behind."""
+        ended = sa.select(t.order.c.id).where(t.order.c.state.in_(COMPLETE))
+        for name in conn.execute(sa.select(t.host.c.name).where(t.host.c.state == "offline")).scalars():
+            self.checks[WANTED] += 1
+            owned = sa.select(t.weight.c.order_id).where(
+                t.weight.c.host == name, t.weight.c.owned, t.weight.c.order_id.in_(ended)
+            )
+            for order_id in conn.execute(owned).scalars():
+                self.violated(WANTED, f"{name} is offline, and #{order_id} owns its weight")
+            for group, weights in self.balancer.weights.items():
+                for key, weight in weights.items():
+                    if key[0] == f"i-{name}" and weight > 0 and (group, key) not in self.outside:
+                        self.violated(WANTED, f"{name} is offline with weight {weight} in {group}")
 
     def _by_hand(self, conn: sa.Connection, order_id: int, host: str) -> bool:
         """Whether an operator set it to 0 in so many words."""
@@ -385,7 +402,9 @@ class Checkers:
                     serving[ServerGroup(line.region, line.balancer_id, line.vserver_group_id)].add(line.host)
             stages = list(_stages(row.plan))
             versions = {name: self.hosts[name].version for name in app.hosts}
-            self.orders[order_id] = OrderFacts(order_id, app, row.spec, stages, serving, versions, row.created_at)
+            self.orders[order_id] = OrderFacts(
+                order_id, app, row.spec, stages, serving, versions, self._version(order_id), row.created_at
+            )
         return self.orders[order_id]
 
     def _order_of(self, host: str) -> int | None:
@@ -395,6 +414,11 @@ class Checkers:
             newest = _orders_of(app, sa.func.max(t.order.c.id)).where(t.order.c.started_at.is_not(None))
             found = conn.execute(newest).scalar()
             return None if found is None else int(found)
+
+    def _version(self, order_id: int) -> str:
+        with self.store.reading() as conn:
+            query = sa.select(t.order_app.c.to_version).where(t.order_app.c.order_id == order_id)
+            return str(conn.execute(query).scalar_one())
 
     def _app_of(self, conn: sa.Connection, order_id: int) -> SimApp:
         instance = conn.execute(
@@ -419,6 +443,11 @@ def _orders_of(app: SimApp, wanted: Any) -> sa.Select[Any]:
         .join(t.order_app, t.order_app.c.order_id == t.order.c.id)
         .where(t.order_app.c.service_instance_id == app.service_instance_id)
     )
+
+
+def _ends_offline(order: sa.Row[Any], run: sa.Row[Any]) -> bool:
+    """Forward for offline, the way back of online."""
+    return (order.kind, run.direction) in (("offline", "forward"), ("online", "back"))
 
 
 def _of(table: sa.Table, order_id: int) -> sa.Select[Any]:

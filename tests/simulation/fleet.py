@@ -13,7 +13,7 @@ from tests.simulation.scenario import VERSIONS, Scenario
 REGION = "cn-hangzhou"
 ETAG = "AB" * 16
 OBJECT = {"region": REGION, "bucket": "lab", "size": 10, "etag": ETAG, "crc64": "1", "sha256": ""}
-SCRIPTS = {"install": "bin/install.sh", "configure": "bin/configure.sh", "deploy": "bin/deploy.sh"}
+SCRIPTS = {name: f"bin/{name}.sh" for name in ("install", "configure", "deploy", "restart", "offline")}
 SHORT = {
     "drain_s": "1",
     "health_deadline_s": "4",

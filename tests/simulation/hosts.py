@@ -40,6 +40,9 @@ def problem(code: str, host: str) -> Problem:
     return Problem(code, message("simulated {code} of {host}", code=code, host=host), message("Wait, then retry."))
 
 
+STARTS = (step_names.DEPLOY, "restart")  # end the service and start it again
+
+
 @dataclass
 class HostFaults:
     """Chances: of a request or an answer that is lost, of a link that drops at an event, of a step that fails, hangs or is slow."""
@@ -106,7 +109,8 @@ class SimHost:
     jobs: dict[tuple[int, str], SimJob] = field(default_factory=dict)
 
     def die(self) -> None:
-        self.up, self.dead_since = False, running_loop().time()
+        if self.up:
+            self.up, self.dead_since = False, running_loop().time()
 
     def revive(self) -> None:
         if self.dead_since is not None:
@@ -334,7 +338,7 @@ class SimRemote:
         if self._hits(self.faults.hangs):
             lasts_s = step.deadline_s * 2
         fails = self._hits(self.faults.fails)
-        if step.name == step_names.DEPLOY:
+        if step.name in STARTS or (step.name == "offline" and not fails):
             host.up, host.passed = False, None
         late = lasts_s > step.deadline_s
         await asyncio.sleep(min(lasts_s, step.deadline_s) * 0.5)
@@ -343,7 +347,7 @@ class SimRemote:
         await asyncio.sleep(min(lasts_s, step.deadline_s) * 0.5)
         if late:
             return 137, True
-        if step.name == step_names.DEPLOY:
+        if step.name in STARTS:
             if host.dead_since is not None:
                 host.revive()
             host.up = not fails

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.domain.orders import OrderSpec
 from engine.domain.states import Strategy, TrafficMode
+from engine.kinds import chosen_hosts
 from engine.kinds.release import release_spec
 from tests.simulation.balancer import BalancerFaults, PackageFaults
 from tests.simulation.hosts import HostFaults
@@ -83,6 +84,7 @@ def scenario(seed: int, *, hosts: int | None = None) -> Scenario:
     if chance.random() < 0.15:
         made.outside_every_s = chance.uniform(5, 20)
     _deaths(made, random.Random(f"{seed}/deaths"))
+    _other_kinds(made, random.Random(f"{seed}/kinds"))
     return made
 
 
@@ -90,6 +92,32 @@ def _deaths(made: Scenario, chance: random.Random) -> None:
     made.unchecked = chance.random() < 0.15
     if chance.random() < 0.35:
         made.dies_every_s = chance.choice((3.0, 8.0, 20.0))
+
+
+def _other_kinds(made: Scenario, chance: random.Random) -> None:
+    """After their releases some apps have hosts restarted, taken offline, and brought online again."""
+    for app in made.apps:
+        if app.overlapping or chance.random() < 0.5:
+            continue
+        kinds = chance.choice((["restart"], ["offline"], ["offline", "online"], ["offline", "restart", "online"]))
+        app.orders += [_on_some(chance, app, kind) for kind in kinds]
+
+
+def _on_some(chance: random.Random, app: AppScenario, kind: str) -> OrderSpec:
+    names = [f"{app.name}-a{number:03}" for number in range(app.hosts)]
+    some = chance.sample(names, chance.randint(1, max(1, app.hosts // 2))) if kind == "offline" else []
+    return chosen_hosts.spec_of(
+        kind,
+        [app.name],
+        hosts=some,
+        strategy=chance.choice(list(Strategy)),
+        groups=chance.choice((1, 1, 2)),
+        beta=chance.random() < 0.3,
+        parallelism=chance.choice((1, 2, 50)),
+        max_failures=chance.choice((0, 0, 1)),
+        override_reason=chance.choice(("", "", "", "at night")),
+        seed=chance.randint(0, 999),
+    )
 
 
 def calm(seed: int, hosts: int) -> Scenario:
@@ -210,5 +238,5 @@ def _bad_versions(made: Scenario, chance: random.Random) -> None:
 
 def _short(spec: OrderSpec) -> str:
     data, grouping = spec.what.data, spec.grouping
-    versions = " ".join(str(app["version"]) for app in data["apps"])
-    return f"{spec.kind} {versions} {grouping.strategy} {data['traffic']}" + (" beta" if grouping.beta else "")
+    versions = " ".join(str(app["version"]) if isinstance(app, dict) else str(app) for app in data["apps"])
+    return f"{spec.kind} {versions} {grouping.strategy} {data.get('traffic', '')}" + (" beta" if grouping.beta else "")
