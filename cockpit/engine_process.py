@@ -156,6 +156,7 @@ async def _run(settings: Settings, embedded: bool) -> None:
     if embedded:  # a session of its own gets no SIGHUP from a terminal; one sent by hand must not end a release either
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     telling = asyncio.create_task(keep_told(settings.folder, remote, cloud, borrower))
+    telling.add_done_callback(_say_if_broken)
     try:
         await engine.run()
     finally:
@@ -163,6 +164,12 @@ async def _run(settings: Settings, embedded: bool) -> None:
         await asyncio.gather(telling, return_exceptions=True)
         await remote.close()
         await asyncio.to_thread(store.close)
+
+
+def _say_if_broken(telling: asyncio.Task[None]) -> None:
+    """`cockpit doctor` knows less then; nothing else depends on it."""
+    if not telling.cancelled() and (error := telling.exception()) is not None:
+        logging.getLogger(__name__).error("what the engine uses is told no longer", exc_info=error)
 
 
 def ssh_settings(settings: Settings) -> SshSettings:

@@ -126,5 +126,5 @@ def test_a_certificate_is_told_with_its_end(place: Place, capsys: pytest.Capture
 
 
 def test_an_unknown_host_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["host", "ssh", "nowhere"]) == 1
+    assert run(["host", "ssh", "nowhere"]) == 2
     assert "no host nowhere" in capsys.readouterr().err
