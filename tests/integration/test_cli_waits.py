@@ -20,6 +20,7 @@ from cockpit.cli.waiting import answered, wait_checked
 from cockpit.engine_process import stop_engine
 from cockpit.settings import load_settings
 from engine.api import Api
+from engine.domain.acts import Cancel
 from engine.domain.states import Act, OrderState
 from tests.unit.test_cli import CATALOGUE
 
@@ -146,7 +147,7 @@ def test_an_act_that_no_engine_answers_in_time_says_what_becomes_of_it(desk: Des
     kept_alive: list[int] = []
     try:
         os.kill(busy, signal.SIGSTOP)
-        command = api.send("acme", "prod", 1, Act.CANCEL, reason="x")
+        command = api.send("acme", "prod", 1, Cancel(), reason="x")
         with pytest.raises(Unanswered) as unanswered:
             answered(api, 1, Act.CANCEL, command, lambda: kept_alive.append(1), timeout_s=8.0)
     finally:
