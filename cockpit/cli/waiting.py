@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CHECKED_S = 300.0  # a check asks every host, and maybe a person for a one-time password
 ANSWER_S = 30.0
+TOLD_AFTER_S = 2.0  # what an act waits for is said when there is time to read it
 LOOK_EVERY_S = 1.0
 Place = tuple[str, str]
 KeepAlive = Callable[[], None]
@@ -66,15 +67,18 @@ def answered(
     )
     with _in_the_store(still, order_id):
         begun = time.monotonic()
-        deadline, said = begun + timeout_s, None
+        deadline = begun + timeout_s
+        said: Message | None = None
         while True:
             token = api.change_token()
             view = api.command(command_id)
             if view.state.answered:
                 return view
-            if view.state is CommandState.WORKING and view.waits_for != said:
-                deadline, said = begun + DONE_WITHIN_S, view.waits_for
-                tell_working(view)
+            if view.state is CommandState.WORKING:
+                deadline = begun + DONE_WITHIN_S
+                if view.waits_for != said and time.monotonic() - begun >= TOLD_AFTER_S:
+                    said = view.waits_for
+                    tell_working(view)
             if time.monotonic() >= deadline:
                 raise Unanswered(Problem("not_answered", still, _goes_on(order_id)), order_id)
             if not api.engine_alive():

@@ -109,8 +109,13 @@ def test_a_release_by_hand_then_its_rollback_as_an_order_of_its_own(terminal: Te
 
     refused = terminal.ask("order", "pause", order, ends_with=1)
     assert refused["error"]["code"] == "order_ended"
-    refused = terminal.ask("order", "rollback", order, ends_with=1)
-    assert "reason" in refused["error"]["what"]
+    refused = terminal.ask("order", "rollback", order, ends_with=2)
+    assert "--reason" in refused["error"]["what"]
+    audited = terminal.ask("order", "events", order)
+    assert [(line["act"], line["outcome"]) for line in audited if line["act"] in ("start", "pause")] == [
+        ("start", "done"),
+        ("pause", "refused"),
+    ]
     back = terminal.ask("order", "rollback", order, "--reason", "errors on the first page")["order_id"]
     assert terminal.watch(str(back), ends_with=0) == "succeeded"
     assert versions(terminal) == {"1.0.0"}
@@ -130,5 +135,5 @@ def test_a_version_whose_health_fails_halts_for_a_person_and_can_be_rolled_back(
 
 
 def test_an_app_that_never_succeeded_here_cannot_be_rolled_back_to_anything(terminal: Terminal) -> None:
-    refused = terminal.ask("release", "create", "--app", "ledger", "--version", "1.0.0", ends_with=1)
+    refused = terminal.ask("release", "create", "--app", "ledger", "--version", "1.0.0", ends_with=2)
     assert refused["error"]["code"] == "order_refused"
