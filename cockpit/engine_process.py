@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -24,6 +23,7 @@ import cockpit
 from cockpit.engine_uses import keep_told
 from cockpit.identity import operating_system_user
 from cockpit.settings import Settings
+from cockpit.started_with import changed, started_with, user_name
 from engine import lending
 from engine.api import Api
 from engine.domain.message import message
@@ -43,12 +43,13 @@ TAIL_BYTES = 4096
 
 
 class EngineError(ProblemError):
-    """No engine runs for the store: or it does not end: codes `engine_not_started`,
-    `engine_log_unwritable`, `engine_not_stopped`."""
+    """No engine runs for the store, or it does not end: codes `engine_not_started`, `engine_log_unwritable`, `engine_not_stopped`,
+    `engine_of_another`."""
 
 
 def ensure_engine(settings: Settings) -> None:
-    """Return when an engine is alive for the store, starting one when there is none. Blocks for at most `engine_start_s`.
+    """Return when an engine is alive for the store, starting one when there is none and renewing an idle one that was started with
+    other things. Blocks for at most `engine_start_s`, and `STOP_S` where one has to end first.
 
     May be called by any number of processes at once: of the engines started, one owns the store and the others stand by until
     they are idle. Whoever calls is in use: it lends the engine its SSH agent and its cloud credentials' source. Raises
@@ -58,10 +59,22 @@ def ensure_engine(settings: Settings) -> None:
     api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir)
     api.open()
     try:
+        if outdated(api, settings):
+            stop_engine(settings)
         if not api.engine_alive():
             _await_life(api, settings, start_engine(settings))
     finally:
         api.close()
+
+
+def outdated(api: Api, settings: Settings) -> tuple[str, ...]:
+    """In what the store's engine differs from one that would be started now, if it may be ended for that: a cockpit of this user on
+    this machine started it, and it has nothing to do. Raises ApiError."""
+    engines = api.engines()
+    if len(engines) != 1 or not engines[0].here or not engines[0].embedded or engines[0].user != user_name():
+        return ()
+    differs = changed(engines[0].started_with, settings)
+    return differs if differs and not api.engine_busy() else ()
 
 
 def start_engine(settings: Settings) -> subprocess.Popen[bytes]:
@@ -88,8 +101,7 @@ def stop_engine(settings: Settings) -> bool:
     try:
         running = _engines_here(store)
         for pid in running:
-            with suppress(ProcessLookupError):  # it ended in between
-                os.kill(pid, signal.SIGTERM)
+            _tell_to_end(pid)
         deadline = time.monotonic() + STOP_S
         while _engines_here(store):
             if time.monotonic() >= deadline:
@@ -98,6 +110,21 @@ def stop_engine(settings: Settings) -> bool:
     finally:
         store.close()
     return bool(running)
+
+
+def _tell_to_end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return  # it ended in between
+    except PermissionError as error:
+        raise EngineError(
+            Problem(
+                "engine_of_another",
+                message("The engine, process {pid}, is another user's.", pid=pid),
+                message("Have it stopped by its user or by root: `cockpit engine status` names it."),
+            )
+        ) from error
 
 
 def run_engine(settings: Settings, *, embedded: bool) -> None:
@@ -149,6 +176,7 @@ async def _run(settings: Settings, embedded: bool) -> None:
         expiring=remote.expiring,
         log_keep_days=settings.log_keep_days,
         log_place=str(settings.engine_log) if embedded else "the standard error of `cockpit engine`",
+        started_with=started_with(settings, embedded=embedded),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

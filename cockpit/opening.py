@@ -14,7 +14,7 @@ import threading
 from textual.drivers.linux_driver import LinuxDriver
 
 from cockpit.app import CockpitApp
-from cockpit.engine_process import ensure_engine
+from cockpit.engine_process import ensure_engine, outdated
 from cockpit.identity import operating_system_user
 from cockpit.settings import Settings
 from cockpit.terminal import TerminalWatch, can_come_back
@@ -22,13 +22,14 @@ from cockpit.terminal_driver import TerminalDriver
 from engine import lending
 from engine.api import Api
 from engine.domain.problem import ProblemError
-from screens.translate import tr
+from screens.translate import N_, _, tr
 
 LOOK_EVERY_S = 0.5  # an engine that was killed is missed this soon
 UNREAD_EVERY_S = 5.0  # the same, while nobody reads the terminal
 AFTER_FAILURE_S = 30.0
 IGNORED_S = 30.0
 SWITCH_S = 0.001  # how long a thread may keep the interpreter when another one wants it
+DIFFERS = (N_("access key"), N_("SSH agent"), N_("proxy"), N_("settings"), N_("program"))  # what `outdated` may name
 log = logging.getLogger(__name__)
 
 
@@ -97,18 +98,29 @@ class OpenedCockpit(CockpitApp):
 
     def _keep_engine(self) -> None:
         """An engine that ended because it was idle is started again: the operator's next key may need one. It is lent this
-        terminal's SSH agent: at once, and again when whoever lent it theirs has gone."""
+        terminal's SSH agent: at once, and again when whoever lent it theirs has gone. One that is idle and was started with other
+        settings than this cockpit has is renewed, once: two cockpits must not take turns at it."""
         lending.lend(self._settings.folder)
+        first = True
         while not self.left.is_set():
             try:
                 lending.lend_if_nobody_does(self._settings.folder)
-                if not self.open_api().engine_alive():
+                api = self.open_api()
+                if not api.engine_alive():
                     ensure_engine(self._settings)
+                elif first and (differs := outdated(api, self._settings)):
+                    ensure_engine(self._settings)
+                    self.call_from_thread(self._tell_renewed, differs)
+                first = False
                 pause_s = UNREAD_EVERY_S if self.unread else LOOK_EVERY_S
             except ProblemError as error:  # the screens say that no engine is alive; its log says why
                 log.warning("%s", error)
                 pause_s = AFTER_FAILURE_S
             self.left.wait(pause_s)
+
+    def _tell_renewed(self, differs: tuple[str, ...]) -> None:
+        named = ", ".join(_(name) for name in differs)
+        self.notify(_("The idle engine was started anew: it had another {what}.").format(what=named), markup=False)
 
 
 def open_screens(settings: Settings, watch: TerminalWatch, *, tenant: str | None, workspace: str | None) -> int:

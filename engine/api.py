@@ -26,6 +26,7 @@ from engine.views import (
     AttemptView,
     CommandView,
     Consequence,
+    EngineView,
     EventView,
     HistoryView,
     HostView,
@@ -210,6 +211,20 @@ class Api:
 
         with self._reading() as conn:
             return any_alive(conn, self._now())
+
+    def engines(self) -> tuple[EngineView, ...]:
+        """The engines that work for the store now, on any machine."""
+        from engine.reading.engines import read_engines
+
+        with self._reading() as conn:
+            return read_engines(conn, self._now())
+
+    def engine_busy(self) -> bool:
+        """Whether an engine has something to do by itself; False while all that is open waits for a person."""
+        from engine.store.engines import busy
+
+        with self._reading() as conn:
+            return busy(conn)
 
     # ---- one-time passwords
 

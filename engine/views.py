@@ -48,6 +48,25 @@ def to_json(view: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineView:
+    """A living engine. `embedded`: a cockpit started it. `agent` (a socket) and `credentials` (where it found its access key) are
+    as they were at its start, empty for none; `started_with` is all that is known of it, for comparing."""
+
+    id: str
+    machine: str
+    here: bool
+    pid: int
+    started_at: float
+    user: str
+    embedded: bool
+    version: str
+    program: str
+    agent: str
+    credentials: str
+    started_with: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkspaceView:
     tenant: str
     workspace: str

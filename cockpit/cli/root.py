@@ -11,6 +11,7 @@ import typer
 from cockpit.cli import (
     catalogue,
     doctor,
+    engine,
     lab,
     lists,
     offline,
@@ -30,6 +31,7 @@ from cockpit.cli.session import GlobalOptions, Session
 
 app = group("cockpit", "Releases onto fleets behind load balancers. Without a command: the screens.", completion=True)
 for commands in (
+    engine.app,
     lab.app,
     lists.apps,
     lists.hosts,
@@ -75,22 +77,6 @@ def cockpit(
         raise typer.Exit(DONE)
     if ctx.invoked_subcommand is None:
         raise typer.Exit(open_app(Session(ctx.obj)))
-
-
-@command(app, "engine", example="cockpit engine --store postgresql://cockpit@db.example/cockpit")
-def engine(
-    session: Session,
-    embedded: Annotated[
-        bool, typer.Option("--embedded", help="End when idle; this is how the cockpit starts one.")
-    ] = False,
-) -> int:
-    """Run an engine for the store here, until SIGTERM or Ctrl+C.
-
-    Nobody needs to: whoever needs one starts one. For systemd and containers."""
-    from cockpit.engine_process import run_engine
-
-    run_engine(session.settings, embedded=embedded)
-    return DONE
 
 
 @command(app, "demo", example="cockpit demo --hosts 4")

@@ -5,7 +5,12 @@ The codes are those of the service's documentation; oss2 has classes for few of 
 
 from __future__ import annotations
 
-from engine.cloud.credentials import Credentials, CredentialsMissing, redact
+from engine.cloud.credentials import (
+    Credentials,
+    CredentialsMissing,
+    redact,
+)
+from engine.cloud.whose_key import with_refused_access_key, without_access_key
 from engine.domain.fleet import ObjectRef
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem
@@ -64,7 +69,7 @@ def _meaning(status: int, code: str, object: ObjectRef, endpoint: str) -> tuple[
         return (
             "oss_credentials",
             message("OSS does not accept our access key for {key} ({code}).", key=object.key, code=code),
-            message("Correct the access key of this machine; a temporary one may have expired."),
+            with_refused_access_key(),
         )
     if code == "RequestTimeTooSkewed":
         return (
@@ -146,10 +151,7 @@ def no_credentials(object: ObjectRef, missing: CredentialsMissing) -> PackagesEr
                 key=object.key,
                 looked=str(missing),
             ),
-            message(
-                "Give this machine a RAM role, log in with the vendor's tools, set ALIBABA_CLOUD_ACCESS_KEY_ID and "
-                "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or name a credentials_file in the settings; `cockpit doctor` shows what is used."
-            ),
+            without_access_key(),
         )
     )
 

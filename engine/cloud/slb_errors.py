@@ -6,7 +6,12 @@ Never holds a secret: the SDK's own text has the whole signed URL in it.
 
 from __future__ import annotations
 
-from engine.cloud.credentials import Credentials, CredentialsMissing, redact
+from engine.cloud.credentials import (
+    Credentials,
+    CredentialsMissing,
+    redact,
+)
+from engine.cloud.whose_key import with_refused_access_key, without_access_key
 from engine.domain.fleet import ServerGroup
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem
@@ -119,9 +124,7 @@ def _refusal(group: ServerGroup, status: int, code: str, said: str, request_id: 
             message(
                 "The load balancer's API does not accept our request for {group} ({code}).", group=str(group), code=code
             ),
-            message("Set the clock of this machine (NTP), then try again.")
-            if skewed
-            else message("Correct the access key of this machine; a temporary one may have expired."),
+            message("Set the clock of this machine (NTP), then try again.") if skewed else with_refused_access_key(),
         )
     if code in _DENIED or code.startswith("AUTH.") or (status == 403 and code.startswith("Forbidden")):
         return (
@@ -182,10 +185,7 @@ def no_credentials(group: ServerGroup, missing: CredentialsMissing) -> BalancerR
                 group=str(group),
                 looked=str(missing),
             ),
-            message(
-                "Give this machine a RAM role, log in with the vendor's tools, set ALIBABA_CLOUD_ACCESS_KEY_ID and "
-                "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or name a credentials_file in the settings; `cockpit doctor` shows what is used."
-            ),
+            without_access_key(),
         )
     )
 

@@ -15,11 +15,14 @@ from engine.remote.agent import AgentTrouble, Ailment
 from engine.remote.hops import Hop
 from engine.remote.identities import Expiry
 from engine.remote.skipped import SkippedFile
+from engine.this_process import as_fields
 
 _MOST_FILES = 4  # in a sentence; the evidence has them all
 
 _START_ANOTHER = message(
-    "Start an agent (or forward yours with `ssh -A`), add the key with ssh-add, and open the cockpit there; then retry."
+    "Process {pid} on {machine} has that agent since {since}. Start one (or forward yours with `ssh -A`), add the key with ssh-add, "
+    "and open the cockpit there or run `cockpit engine restart`; then retry.",
+    **as_fields(),
 )
 # ailment: (code, what, remedy)
 _AGENT: dict[Ailment, tuple[str, Message, Message]] = {
@@ -97,7 +100,11 @@ def no_key(hop: Hop, skipped: Sequence[SkippedFile], evidence: str) -> RemoteErr
     return _error(
         "permission_denied",
         what,
-        message("Load a key into your agent (ssh-add) or name an identity file in the settings, then retry."),
+        message(
+            "Process {pid} on {machine}, which runs since {since} with the agent {agent}, has none. Load one into that agent (ssh-add) "
+            "or name an identity file in the settings; after a change of agent or settings `cockpit engine restart`, then retry.",
+            **as_fields(),
+        ),
         evidence,
     )
 
@@ -107,9 +114,11 @@ def permission_denied(hop: Hop, cause: str, evidence: str) -> RemoteError:
         "permission_denied",
         message("{name} did not let {user} in: {cause}.", name=hop.name, user=hop.user, cause=clean_text(cause)),
         message(
-            "Check that the key is loaded in your agent or named in the settings, and that {user} on {name} accepts it.",
+            "The keys are those of process {pid} on {machine}, which runs since {since} with the agent {agent}. "
+            "Check that {user} on {name} accepts one of them; after a change of agent or settings: `cockpit engine restart`.",
             user=hop.user,
             name=hop.name,
+            **as_fields(),
         ),
         evidence,
     )

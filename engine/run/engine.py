@@ -13,7 +13,7 @@ import logging
 import os
 import platform
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Engine:
     """Run it with `await run()`. `idle_s` None: it never ends by itself. `standby_s`: it ends when there has been no room for it
     for so long; None: it stands by for as long as it takes. `expiring` names what of ours will have expired by a moment; logs of
     orders that ended more than `log_keep_days` ago are cleared away (0: never). `log_place`: where an operator finds the engine's
-    own log."""
+    own log. `started_with` is for operators: what it can reach and with which keys."""
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class Engine:
         expiring: Expiring = lambda by: (),
         log_keep_days: int = 0,
         log_place: str = "the engine's log",
+        started_with: Mapping[str, Any] | None = None,
     ) -> None:
         unforeseen = Unforeseen(log_place)
         self.id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -101,6 +102,7 @@ class Engine:
         self._gather_s = gather_s
         self._expiring = expiring
         self._log_keep_days = log_keep_days
+        self._started_with = started_with
         self._stopping = asyncio.Event()
         self._ports: dict[int, Ports] = {}
         self._turns = Turns(clock)
@@ -287,7 +289,7 @@ class Engine:
 
     async def _register(self, journal: Journal) -> None:
         now = self._clock.now()
-        await journal.write(None, 0, lambda conn: engines.register(conn, self.id, now))
+        await journal.write(None, 0, lambda conn: engines.register(conn, self.id, now, self._started_with))
 
     async def _beat(self, journal: Journal) -> None:
         """Renew the lease, and put aside those who did not. Raises LeaseEnded."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.states import CommandState, OrderState
 from engine.store import tables as t
 
 LEASE_S = 5.0  # an engine that has said nothing for so long is not counted on, and may be succeeded
 ENGINE_LOCKS = "cockpit.engine"  # PostgreSQL: (this, engine id) is held by the session of a living engine
 
+_UNANSWERED = [str(state) for state in CommandState if state not in (CommandState.ACCEPTED, CommandState.REFUSED)]
 _ACTIVE = t.engine.c.state == "active"
 _LOCKED = sa.literal_column(
     "(EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
@@ -29,7 +32,7 @@ _LOCKED = sa.literal_column(
 )
 
 
-def register(conn: sa.Connection, engine_id: str, now: float) -> None:
+def register(conn: sa.Connection, engine_id: str, now: float, started_with: Mapping[str, Any] | None = None) -> None:
     """This process is an active engine of the store. On SQLite whoever owned it before no longer does."""
     clock = _clock(conn, now)
     if _is_file(conn):
@@ -43,6 +46,7 @@ def register(conn: sa.Connection, engine_id: str, now: float) -> None:
             started_at=clock,
             heartbeat_at=clock,
             state="active",
+            started_with=dict(started_with or {}),
         )
     )
 
@@ -77,12 +81,22 @@ def end_silent(conn: sa.Connection, now: float, *, besides: str = "") -> list[st
 def any_alive(conn: sa.Connection, now: float) -> bool:
     """Whether an engine works for the store. One that was killed on this machine, or whose session with PostgreSQL ended, is known
     to be gone at once; any other falls silent first."""
-    return bool(_alive(conn, now))
+    return bool(alive(conn, now))
 
 
 def alive_here(conn: sa.Connection, now: float) -> list[int]:
     """Process ids of this machine's engines that work for the store."""
-    return [row.pid for row in _alive(conn, now) if row.machine == platform.node()]
+    return [row.pid for row in alive(conn, now) if row.machine == platform.node()]
+
+
+def busy(conn: sa.Connection) -> bool:
+    """Whether an engine has something to do, or will have as soon as it looks: nobody is waited for."""
+    open_states = sa.select(t.order.c.state).distinct().where(t.order.c.ended_at.is_(None))
+    states = [OrderState(state) for state in conn.execute(open_states).scalars()]
+    if any(state is OrderState.DRAFT or not (state.complete or state.halts) for state in states):
+        return True
+    unanswered = sa.select(t.command.c.id).where(t.command.c.state.in_(_UNANSWERED)).limit(1)
+    return conn.execute(unanswered).first() is not None
 
 
 def silent_but_there(conn: sa.Connection, now: float) -> list[int]:
@@ -93,9 +107,10 @@ def silent_but_there(conn: sa.Connection, now: float) -> list[int]:
     return [row.pid for row in conn.execute(query) if not _gone(row.machine, row.pid)]
 
 
-def _alive(conn: sa.Connection, now: float) -> list[sa.Row[Any, Any]]:
+def alive(conn: sa.Connection, now: float) -> list[sa.Row[Any, Any]]:
+    """The rows of the engines that work for the store, the one that was started first before others."""
     fresh = t.engine.c.heartbeat_at > _clock(conn, now) - LEASE_S
-    query = sa.select(t.engine.c.machine, t.engine.c.pid).where(_ACTIVE, fresh)
+    query = sa.select(t.engine).where(_ACTIVE, fresh).order_by(t.engine.c.started_at)
     if not _is_file(conn):
         query = query.where(_LOCKED)
     return [row for row in conn.execute(query) if not _gone(row.machine, row.pid)]

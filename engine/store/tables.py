@@ -283,6 +283,7 @@ engine = sa.Table(
     "engine", metadata, sa.Column("id", sa.Text, primary_key=True), _text("machine"), sa.Column("pid", sa.Integer),
     sa.Column("started_at", sa.Float, nullable=False), sa.Column("heartbeat_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=True), _text("state", "standby"),  # standby | active | ended
+    sa.Column("started_with", sa.JSON, nullable=True),  # what it has of its starter: for operators; no secret
 )  # fmt: skip
 
 # What an SSH server asks at a login; the answer is there for moments, sealed for the engine that asks.

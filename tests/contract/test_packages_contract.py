@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import io
 import os
+import platform
 import subprocess
 import sys
 import tarfile
@@ -374,6 +375,7 @@ async def test_without_credentials_the_problem_says_where_we_looked(endpoint: Os
     with pytest.raises(PackagesError) as caught:
         packages.signed_url(ref(), 60)
     assert caught.value.problem.code == "oss_credentials"
+    assert f"Process {os.getpid()} on {platform.node()}, which runs since" in str(caught.value.problem.remedy)
     assert not endpoint.seen  # no call was made
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,6 +71,8 @@ async def problem_of(remote: SshRemote, host: Host) -> tuple[str, str]:
     with pytest.raises(RemoteError) as failed:
         await remote.run(host, "true")
     assert str(failed.value.problem.remedy)
+    if failed.value.problem.code == "permission_denied" and "did not let" in str(failed.value.problem.what):
+        assert f"process {os.getpid()} on {platform.node()}, which runs since" in str(failed.value.problem.remedy)
     return failed.value.problem.code, str(failed.value.problem.what)
 
 

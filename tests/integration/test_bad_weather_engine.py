@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from cockpit.engine_process import _environment
 from cockpit.lab import process as lab
 from engine.domain import step_names
 from engine.domain.states import Act, OrderState, RunState, StepState, TrafficMode
@@ -76,6 +82,38 @@ def test_an_engine_killed_in_the_middle_of_a_group_is_succeeded_by_one_that_fini
         log = Path(run_of(view, host).log_path).read_text()
         assert log.count(f"trade-core {wanted} is deployed") == 1
         assert log.count(f"deploying trade-core {wanted}") == 1
+
+
+def test_a_restart_of_the_engine_loses_nothing_of_a_running_order(fleet: Fleet) -> None:
+    wanted = fleet.other_version
+    order = fleet.create(wanted)
+    first = group_of(fleet.ends(order, OrderState.READY), "group-1")
+    for host in first:
+        fleet.fault("hung_start", True, host)
+    fleet.start(order)
+    for host in first:
+        fleet.step(order, host, StepName.DEPLOY)
+    told = restarted(fleet)
+    assert told["engines"][0]["pid"] != fleet.engine.pid
+    assert told["busy"] is True
+    fleet.fault("hung_start", False)
+    view = fleet.ends(order, OrderState.SUCCEEDED)
+    assert {run.attempt for run in view.hosts} == {1}
+    assert_all_well(fleet, view, wanted)
+    for host in first:
+        assert Path(run_of(view, host).log_path).read_text().count(f"deploying trade-core {wanted}") == 1
+
+
+def restarted(fleet: Fleet) -> dict[str, Any]:
+    """`cockpit engine restart --json`. The engine is the fleet's own child until then: somebody must collect it."""
+    assert fleet.engine is not None
+    threading.Thread(target=fleet.engine.wait, daemon=True).start()
+    done = subprocess.run(
+        [sys.executable, "-m", "cockpit", "engine", "restart", "--json"],
+        env=_environment(fleet.settings), cwd="/", capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
 def test_a_balancer_that_is_busy_for_a_while_is_waited_for(fleet: Fleet) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 import signal
 import sqlite3
@@ -9,14 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cockpit.engine_process import EngineError, ensure_engine, stop_engine
+from cockpit.engine_process import EngineError, _environment, ensure_engine, outdated, stop_engine
 from cockpit.settings import Settings, load_settings
 from engine.api import Api
+from engine.views import EngineView
 
 DEADLINE_S = 20.0
 ROOT = Path(__file__).parents[2]
@@ -25,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.setenv("COCKPIT_CONFIG", os.devnull)
+    for name in ("SSH_AUTH_SOCK", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"):
+        monkeypatch.delenv(name, raising=False)
     settings = load_settings(f"sqlite:///{tmp_path}/cockpit.db")
     yield settings
     if Path(tmp_path / "cockpit.db").exists():
@@ -138,3 +144,127 @@ def test_an_engine_that_cannot_start_says_why_with_the_end_of_its_log(
     assert caught.value.problem.code == "engine_not_started"
     assert caught.value.problem.evidence
     assert str(settings.engine_log) in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------- what it was started with
+
+SECRET = "wH8-not-to-be-found-anywhere"
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Api]:
+    api = Api(settings.store, operator="alice", log_dir=settings.log_dir)
+    api.open()
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+def engine_of(settings: Settings) -> EngineView:
+    with opened(settings) as api:
+        (found,) = api.engines()
+    return found
+
+
+def set_key(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+
+
+def test_an_engine_says_what_it_was_started_with_and_no_secret(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_key(monkeypatch, "LTAI-of-alice")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent.4711")
+    before = time.time()
+    ensure_engine(settings)
+    found = engine_of(settings)
+    assert (found.pid, found.here, found.embedded) == (engine_pid(settings), True, True)
+    assert (found.agent, found.credentials, found.user) == ("/tmp/agent.4711", "environment", getpass.getuser())
+    assert before <= found.started_at <= time.time()
+    stop_engine(settings)
+    for file in settings.folder.glob("cockpit.db*"):
+        assert SECRET.encode() not in file.read_bytes()
+        assert b"LTAI-of-alice" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("what", ["access key", "SSH agent", "settings"])
+def test_an_idle_engine_is_renewed_when_what_it_would_be_started_with_has_changed(
+    what: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_key(monkeypatch, "LTAI-of-alice")
+    ensure_engine(settings)
+    first = engine_pid(settings)
+    with opened(settings) as api:
+        assert outdated(api, settings) == ()
+        if what == "access key":
+            set_key(monkeypatch, "LTAI-renewed")
+        elif what == "SSH agent":
+            monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent.4712")
+        else:
+            settings = replace(settings, ssh=replace(settings.ssh, connect_timeout_s=3.0))
+        assert outdated(api, settings) == (what,)
+        ensure_engine(settings)
+        assert engine_pid(settings) != first
+        assert outdated(api, settings) == ()
+
+
+def test_an_engine_is_left_alone_by_those_who_have_less_and_when_it_is_at_work(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_key(monkeypatch, "LTAI-of-alice")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent.4711")
+    ensure_engine(settings)
+    first = engine_pid(settings)
+    with monkeypatch.context() as without:
+        without.delenv("SSH_AUTH_SOCK")
+        without.delenv("ALIBABA_CLOUD_ACCESS_KEY_ID")
+        without.delenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET")
+        ensure_engine(settings)
+    assert engine_pid(settings) == first
+    set_key(monkeypatch, "LTAI-renewed")
+    with opened(settings) as api:
+        monkeypatch.setattr(api, "engine_busy", lambda: True)
+        assert outdated(api, settings) == ()
+
+
+def test_an_engine_that_runs_in_front_is_nobodys_to_renew(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_front = subprocess.Popen([sys.executable, "-m", "cockpit", "engine"], env=_environment(settings), cwd=ROOT)
+    try:
+        until(lambda: (settings.folder / "cockpit.db").exists() and alive(settings))
+        set_key(monkeypatch, "LTAI-renewed")
+        ensure_engine(settings)
+        assert engine_pid(settings) == in_front.pid
+        assert not engine_of(settings).embedded
+    finally:
+        in_front.terminate()
+        assert in_front.wait(DEADLINE_S) == 0
+
+
+def cockpit(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cockpit", *arguments],
+        env=_environment(settings) | {"COCKPIT_LANGUAGE": "en"}, cwd=ROOT,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_the_command_line_shows_stops_and_restarts_the_engine(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(settings):
+        assert cockpit(settings, "engine", "status").returncode == 1
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent.4711")
+    first = json.loads(cockpit(settings, "engine", "restart", "--json").stdout)["engines"][0]
+    assert first["pid"] == engine_pid(settings)
+    told = cockpit(settings, "engine", "status")
+    assert told.returncode == 0
+    assert f"process {first['pid']} of {getpass.getuser()}" in told.stdout
+    assert "/tmp/agent.4711 (gone: its login has ended)" in told.stdout
+    assert "It has nothing to do." in told.stdout
+    second = json.loads(cockpit(settings, "engine", "restart", "--json").stdout)["engines"][0]
+    assert second["pid"] != first["pid"]
+    assert "The engine has ended." in cockpit(settings, "engine", "stop").stdout
+    assert not alive(settings)
+    assert "No engine ran here" in cockpit(settings, "engine", "stop").stdout
