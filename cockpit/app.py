@@ -72,6 +72,7 @@ class CockpitApp(Cockpit):
         self.tenant = tenant
         self.workspace = workspace
         self.production = False
+        self.says_farewell = True
         self.now = now
         self.ascii = ascii
         self._opened = False
@@ -123,7 +124,10 @@ class CockpitApp(Cockpit):
             await self.push_screen(HelpScreen(help_lines(self.screen)))
 
     async def action_quit(self) -> None:
-        """Leaving the screens leaves the engine alone, and says so."""
+        """Leaving the screens leaves the engine alone, and says so, unless whoever opened them says what becomes of it."""
+        if not self.says_farewell:
+            self.exit()
+            return
         self.exit(
             message=Text(
                 _("You left the cockpit. The engine goes on with what is running; start the cockpit again to see it.")

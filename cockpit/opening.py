@@ -10,18 +10,22 @@ import gc
 import logging
 import sys
 import threading
+from pathlib import Path
 
 from textual.drivers.linux_driver import LinuxDriver
 
 from cockpit.app import CockpitApp
 from cockpit.engine_process import ensure_engine, outdated
 from cockpit.identity import operating_system_user
-from cockpit.settings import Settings
+from cockpit.lab.process import LabInfo
+from cockpit.practice import program
+from cockpit.settings import Settings, store_file
 from cockpit.terminal import TerminalWatch, can_come_back
 from cockpit.terminal_driver import TerminalDriver
 from engine import lending
 from engine.api import Api
 from engine.domain.problem import ProblemError
+from screens.cockpit import Practice
 from screens.translate import N_, _, tr
 
 LOOK_EVERY_S = 0.5  # an engine that was killed is missed this soon
@@ -44,6 +48,7 @@ class OpenedCockpit(CockpitApp):
         tenant: str | None,
         workspace: str | None,
         watch: TerminalWatch | None = None,
+        practice: LabInfo | None = None,
     ) -> None:
         super().__init__(
             api,
@@ -57,6 +62,8 @@ class OpenedCockpit(CockpitApp):
         self._looping: asyncio.AbstractEventLoop | None = None
         self.left = threading.Event()
         self.terminal = watch
+        if practice is not None:
+            self.practice = practice_of(practice)
         if watch is not None and self.driver_class is LinuxDriver:  # not in a browser
             self.driver_class = TerminalDriver
 
@@ -123,10 +130,29 @@ class OpenedCockpit(CockpitApp):
         self.notify(_("The idle engine was started anew: it had another {what}.").format(what=named), markup=False)
 
 
-def open_screens(settings: Settings, watch: TerminalWatch, *, tenant: str | None, workspace: str | None) -> int:
-    """Show the cockpit until its operator leaves or the terminal does; returns the exit code."""
+def practice_of(info: LabInfo) -> Practice:
+    command = program()
+    return Practice(
+        fault=f"{command} lab fault failing_health --host {info.hosts[0]}",
+        faults=f"{command} lab faults",
+        store=store_file(info.store) or Path(info.dir),
+    )
+
+
+def open_screens(
+    settings: Settings,
+    watch: TerminalWatch,
+    *,
+    tenant: str | None,
+    workspace: str | None,
+    practice: LabInfo | None = None,
+    farewell: bool = True,
+) -> int:
+    """Show the cockpit until its operator leaves or the terminal does; returns the exit code. `practice`: it is on this fleet.
+    `farewell` False: the caller says what goes on."""
     api = Api(settings.store, operator=operating_system_user(), log_dir=settings.log_dir)
-    app = OpenedCockpit(api, settings, tenant=tenant, workspace=workspace, watch=watch)
+    app = OpenedCockpit(api, settings, tenant=tenant, workspace=workspace, watch=watch, practice=practice)
+    app.says_farewell = farewell
     # The store is read in a worker thread; a key must not wait long for the interpreter meanwhile.
     sys.setswitchinterval(SWITCH_S)
     try:

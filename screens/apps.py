@@ -20,6 +20,7 @@ from screens.paint import Paint, paint_of
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.filter_line import FilterLine, matches
+from screens.widgets.practice import PracticeNote
 from screens.widgets.table import Column, Row, Table
 from screens.words import Tone
 
@@ -61,6 +62,7 @@ class AppsScreen(WatchingScreen[AppsData]):
         self._asked_for_workspace = False
 
     def body(self) -> ComposeResult:
+        yield PracticeNote()
         with Horizontal():
             yield Table(_GROUPS, id="groups")
             with Vertical():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from engine.api import Api
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
 
 
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """What is on the screens is a practice fleet: the commands that break something on it and list what can be broken, and where
+    everything of it is kept."""
+
+    fault: str
+    faults: str
+    store: Path
+
+
 class Cockpit(TypedAhead):
     """`now` gives seconds since the epoch. `tenant` and `workspace` are None until one was chosen. `ascii`: only that is drawn."""
 
@@ -20,6 +32,7 @@ class Cockpit(TypedAhead):
     tenant: str | None
     workspace: str | None
     production: bool
+    practice: Practice | None = None
     ascii: bool
     now: Callable[[], float]
 

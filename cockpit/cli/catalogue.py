@@ -38,7 +38,7 @@ def apply(
     from engine.catalogue.problems import CatalogueError
     from engine.store.store import Store
 
-    settings = session.settings
+    settings = session.own_settings
     store = Store.open(settings.store)
     try:
         changes = _changes(store, files, operating_system_user(), dry_run=dry_run)

@@ -40,7 +40,7 @@ def engine(
     if ctx.invoked_subcommand is None:
         from cockpit.engine_process import run_engine
 
-        run_engine(Session(ctx.obj).settings, embedded=embedded)
+        run_engine(Session(ctx.obj).own_settings, embedded=embedded)
 
 
 @command(app, "status", example="cockpit engine status --json")

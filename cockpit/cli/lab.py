@@ -19,7 +19,9 @@ app = group("lab", "A practice fleet on this machine: hosts, jump host, packages
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--dir", metavar="DIR", help="Where the lab keeps its files; default: in the data folder."),
+    typer.Option(
+        "--dir", metavar="DIR", help="Where the lab keeps its files; default: the one that runs, or in the data folder."
+    ),
 ]
 
 
@@ -143,6 +145,10 @@ def load(
 
 
 def _folder(folder: Path | None) -> Path:
-    from cockpit.lab import process
+    """The one that is named, else the one lab that runs."""
+    from cockpit.practice import WhichLab, lab_meant
 
-    return folder or process.default_dir()
+    try:
+        return lab_meant(folder)
+    except WhichLab as error:
+        raise WrongUse(error.problem) from error

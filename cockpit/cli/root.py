@@ -82,9 +82,14 @@ def cockpit(
 @command(app, "demo", example="cockpit demo --hosts 4")
 def demo(
     session: Session,
-    hosts: Annotated[int, typer.Option("--hosts", min=2, max=64, help="How many hosts the practice fleet has.")] = 8,
+    hosts: Annotated[
+        int | None, typer.Option("--hosts", min=2, max=64, help="How many hosts a new practice fleet has; default: 8.")
+    ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="Run a whole release by itself, without screens.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew: the fleet of the last time and its orders go.")
     ] = False,
     folder: Annotated[Path | None, typer.Option("--dir", help="Where the lab keeps its files.")] = None,
 ) -> int:
@@ -95,8 +100,8 @@ def demo(
     from cockpit.demo.on_screens import run_on_screens
 
     if headless or session.json:
-        return run_headless(hosts=hosts, folder=folder, as_json=session.json)
+        return run_headless(hosts=hosts or 8, folder=folder, as_json=session.json)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         note("No terminal: the demo runs by itself.")
-        return run_headless(hosts=hosts, folder=folder, as_json=False)
-    return run_on_screens(hosts=hosts, folder=folder)
+        return run_headless(hosts=hosts or 8, folder=folder, as_json=False)
+    return run_on_screens(hosts=hosts, folder=folder, fresh=fresh)

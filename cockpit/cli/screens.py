@@ -29,4 +29,6 @@ def open_app(session: Session) -> int:
     tenant = session.options.tenant or settings.tenant
     workspace = session.options.workspace or settings.workspace
     with TerminalWatch() as watch:
-        return open_screens(settings, watch, tenant=tenant or None, workspace=workspace or None)
+        return open_screens(
+            settings, watch, tenant=tenant or None, workspace=workspace or None, practice=session.practice
+        )

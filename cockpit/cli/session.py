@@ -14,8 +14,10 @@ from cockpit.cli.run import WrongUse
 from cockpit.identity import operating_system_user
 from engine.domain.message import message
 from engine.domain.problem import Problem
+from screens.translate import _
 
 if TYPE_CHECKING:
+    from cockpit.lab.process import LabInfo
     from cockpit.settings import Settings
     from engine.api import Api
     from engine.views import WorkspaceView
@@ -50,8 +52,9 @@ class Session:
         return self.options.json
 
     @cached_property
-    def settings(self) -> Settings:
-        """Raises SettingsError. From here on sentences are in the language that is set."""
+    def own_settings(self) -> Settings:
+        """Of the store that is named or the usual one, whatever else runs here: for what fills a store. Raises SettingsError. From
+        here on sentences are in the language that is set."""
         from cockpit.settings import load_settings
         from screens import translate
 
@@ -60,6 +63,31 @@ class Session:
         if settings.ignored is not None:
             print_problem(settings.ignored, as_json=False)
         return settings
+
+    @cached_property
+    def settings(self) -> Settings:
+        """As `own_settings`; but for somebody who names no store and has none, those of the one practice fleet that runs."""
+        settings = self.own_settings
+        if self.options.store or self.practice is None:
+            return settings
+        from cockpit.cli.output import note
+        from cockpit.practice import settings_of
+
+        note(
+            _("This is the practice fleet in {dir}: no store is named, and the usual one is empty.").format(
+                dir=self.practice.dir
+            )
+        )
+        return settings_of(self.practice)
+
+    @cached_property
+    def practice(self) -> LabInfo | None:
+        """The practice fleet whose store stands in for one that is not there."""
+        if self.options.store:
+            return None
+        from cockpit.practice import stand_in
+
+        return stand_in(self.own_settings)
 
     @contextmanager
     def api(self, *, create: bool = False) -> Iterator[Api]:

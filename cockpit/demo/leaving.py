@@ -6,11 +6,17 @@ whatever is open, with `--remove` files and all.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import cockpit
 from cockpit.engine_process import stop_engine
@@ -21,17 +27,48 @@ from cockpit.settings import Settings
 from engine.api import Api
 
 LOG = "leaving.log"
+PRESENT = "present.lock"  # held by each demo that is at the fleet
+PATIENCE_S = 5.0
+LOOK_S = 0.1
 
 
-def leave(folder: Path) -> tuple[int, ...]:
-    """The open orders for whose sake fleet and engine go on; empty: both have ended. Raises ProblemError."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Why fleet and engine go on: for open `orders`, or for `others` who are at them. Neither: both have ended."""
+
+    orders: tuple[int, ...] = ()
+    others: bool = False
+
+
+@contextmanager
+def presence(folder: Path) -> Iterator[None]:
+    """Somebody is at the fleet: whoever leaves it meanwhile leaves it up. It ends with the process in any case."""
+    with (folder / PRESENT).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def leave(folder: Path, *, patience_s: float = 0.0) -> Left:
+    """End engine and fleet if nobody needs them. Whoever is just ending gets `patience_s`. Raises ProblemError."""
     info = lab.info(folder)
-    if info is not None:
-        still_open = _open_orders(settings_of(info))
-        if still_open:
-            return still_open
-    end(folder)
-    return ()
+    if info is not None and (still_open := _open_orders(settings_of(info))):
+        return Left(orders=still_open)
+    deadline = time.monotonic() + patience_s
+    with (folder / PRESENT).open("a") as file:
+        while not _alone(file):
+            if time.monotonic() >= deadline:
+                return Left(others=True)
+            time.sleep(LOOK_S)
+        end(folder)
+    return Left()
+
+
+def _alone(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def end(folder: Path) -> None:
@@ -74,7 +111,7 @@ def main(folder: Path, *told: str) -> None:
     if "--end" in told:
         end(folder)
     else:
-        leave(folder)
+        leave(folder, patience_s=PATIENCE_S)
     if "--remove" in told:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -41,7 +41,8 @@ from cockpit.lab.layout import (
 from cockpit.lab.leftovers import end_leftovers
 from cockpit.lab.load import LoadGenerator, LoadResult
 from cockpit.lab.oss import AccessKey, OssEndpoint
-from cockpit.lab.process import LabHost, LabInfo, LabLoad, LabStatus, own_record
+from cockpit.lab.process import PROGRESS, LabHost, LabInfo, LabLoad, LabStatus, own_record
+from cockpit.lab.running import forget, remember
 from cockpit.lab.slb import Listener, SlbEndpoint
 from cockpit.lab.slb_state import DEFAULT_GROUP, Server, SlbState, WeightChange
 from cockpit.lab.ssh_hosts import JumpHost
@@ -117,6 +118,7 @@ class Lab:
         self._undo.clear()
         _, left = await asyncio.to_thread(end_leftovers, self.dir)
         (self.dir / "lab.json").unlink(missing_ok=True)
+        forget(self.dir)
         if left:
             raise RuntimeError(f"processes of the lab could not be ended: {left}")
 
@@ -226,19 +228,28 @@ class Lab:
             await host.server.open(host.plan.ssh_port)
 
     async def _bring_up_fleet(self) -> None:
+        up = 0
+        self._tell_progress(up)
         free = asyncio.Semaphore(AT_ONCE)
         package = self.dir / "packages" / Path(artefacts.package_key(TRADE_CORE, FIRST_VERSION)).name
         parameters = {"boot_wait_s": "30", "drain_s": str(paperwork.DRAIN_S)}
 
         async def bring_up(host: FleetHost) -> None:
+            nonlocal up
             async with free:
                 await host.agent("start")
                 if host.plan.workspace == PROD or (host.app_home / "VERSION").exists():
                     await host.bring_up(self.dir / "stack", package, parameters)
+                up += 1
+                self._tell_progress(up)
 
         async with asyncio.TaskGroup() as group:
             for host in self.hosts.values():
                 group.create_task(bring_up(host))
+
+    def _tell_progress(self, up: int) -> None:
+        """For whoever waits for the lab."""
+        _replace(self.dir / PROGRESS, json.dumps([up, len(self.hosts)]))
 
     def _write_paperwork(self, keys: dict[str, asyncssh.SSHKey]) -> None:
         sha256 = {artefact.key: artefact.sha256 for artefact in self._artefacts}
@@ -287,6 +298,7 @@ class Lab:
     def _write_record(self) -> None:
         record = {**own_record(), "token": self._token, "info": self.info.to_json()}
         _replace(self.dir / "lab.json", json.dumps(record, indent=1), 0o600)
+        remember(self.dir)
 
     # ---- asked while it runs
 

@@ -74,6 +74,12 @@ def layout_of(dir: Path, hosts: int) -> Layout:
     return made
 
 
+def kept_layout(dir: Path) -> int | None:
+    """How many hosts the layout kept in `dir` has behind the balancer."""
+    kept = _read(dir / "layout.json")
+    return len(kept.in_workspace(PROD)) if kept else None
+
+
 def _read(file: Path) -> Layout | None:
     try:
         data = json.loads(file.read_text())

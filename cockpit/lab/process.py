@@ -14,11 +14,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cockpit.lab.leftovers import MARK, end_leftovers, is_alive, process_start
+from cockpit.lab.running import record_of
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 
@@ -26,6 +28,7 @@ UP_DEADLINE_S = 60.0
 DOWN_DEADLINE_S = 20.0
 CALL_DEADLINE_S = 30.0
 LOG_TAIL_LINES = 20
+PROGRESS = "progress.json"  # how many hosts are up, and of how many, while the lab comes up
 
 
 class LabError(ProblemError):
@@ -112,9 +115,23 @@ def faults() -> dict[str, str]:
     return dict(FAULTS)
 
 
-def up(dir: Path, hosts: int = 8, *, deadline_s: float = UP_DEADLINE_S) -> LabInfo:
+def kept_hosts(dir: Path) -> int | None:
+    """How many hosts the fleet that was here before has behind the balancer; None: there was none."""
+    from cockpit.lab.layout import kept_layout
+
+    return kept_layout(dir.expanduser().resolve())
+
+
+def up(
+    dir: Path,
+    hosts: int = 8,
+    *,
+    deadline_s: float = UP_DEADLINE_S,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> LabInfo:
     """Start the lab in `dir` with `hosts` hosts behind the balancer and wait until it is ready; one that runs is left as it
-    is. What a crashed one left running is ended first. Raises LabError `lab_start_failed` with the end of the log."""
+    is. What a crashed one left running is ended first. `tell` is called with how many hosts are up, and of how many. Raises
+    LabError `lab_start_failed` with the end of the log, `lab_lacks_tools`."""
     dir = dir.expanduser().resolve()
     running = info(dir)
     if running is not None:
@@ -123,6 +140,7 @@ def up(dir: Path, hosts: int = 8, *, deadline_s: float = UP_DEADLINE_S) -> LabIn
     dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     _end_processes(dir)
     (dir / "lab.json").unlink(missing_ok=True)
+    (dir / PROGRESS).unlink(missing_ok=True)
     with (dir / "lab.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cockpit.lab", str(dir), "--hosts", str(hosts)],
@@ -133,7 +151,11 @@ def up(dir: Path, hosts: int = 8, *, deadline_s: float = UP_DEADLINE_S) -> LabIn
             env=_environment(dir),
         )
     until = time.monotonic() + deadline_s
+    told: tuple[int, int] | None = None
     while time.monotonic() < until:
+        if (now := _progress(dir)) != told and now is not None:
+            told = now
+            tell(*now)
         if process.poll() is not None:
             _end_processes(dir)
             raise _start_failed(dir, f"exit status {process.returncode}")
@@ -150,7 +172,7 @@ def down(dir: Path, *, deadline_s: float = DOWN_DEADLINE_S) -> bool:
     """End the lab and everything its hosts run; False: there was none. Raises LabError `lab_leftovers` when a process
     could not be ended."""
     dir = dir.expanduser().resolve()
-    record = _record(dir)
+    record = record_of(dir)
     if record is not None:
         with contextlib.suppress(LabError):  # it answers no more: what follows ends it the hard way
             _call(record, "POST", "/stop", {})
@@ -165,7 +187,7 @@ def down(dir: Path, *, deadline_s: float = DOWN_DEADLINE_S) -> bool:
 
 def info(dir: Path) -> LabInfo | None:
     """The running lab of `dir`, or None."""
-    record = _record(dir.expanduser().resolve())
+    record = record_of(dir.expanduser().resolve())
     return LabInfo(**record["info"]) if record else None
 
 
@@ -193,6 +215,14 @@ def load(dir: Path, act: Literal["start", "stop"], *, workers: int = 4, rate: fl
     return LabLoad(**_call(_running(dir), "POST", "/load", {"act": act, "workers": workers, "rate": rate})["load"])
 
 
+def _progress(dir: Path) -> tuple[int, int] | None:
+    try:
+        done, of = json.loads((dir / PROGRESS).read_text())
+    except (OSError, ValueError):
+        return None
+    return int(done), int(of)
+
+
 def _need_tools() -> None:
     """The lab's hosts run on what this machine has."""
     from engine.steps.host_check import TOOLS
@@ -209,17 +239,8 @@ def _need_tools() -> None:
         )
 
 
-def _record(dir: Path) -> dict[str, Any] | None:
-    """What the running lab wrote about itself; None when it wrote nothing or is gone."""
-    try:
-        record: dict[str, Any] = json.loads((dir / "lab.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return record if is_alive(record["pid"], record["started"]) else None
-
-
 def _running(dir: Path) -> dict[str, Any]:
-    record = _record(dir.expanduser().resolve())
+    record = record_of(dir.expanduser().resolve())
     if record is None:
         raise LabError(
             Problem(

@@ -20,9 +20,8 @@ from engine.this_process import as_fields
 _MOST_FILES = 4  # in a sentence; the evidence has them all
 
 _START_ANOTHER = message(
-    "Process {pid} on {machine} has that agent since {since}. Start one (or forward yours with `ssh -A`), add the key with ssh-add, "
-    "and open the cockpit there or run `cockpit engine restart`; then retry.",
-    **as_fields(),
+    "Process {pid} on {machine} has that agent since {since}. Start one (or forward yours with `ssh -A`), add the key with "
+    "ssh-add, and open the cockpit there or run `cockpit engine restart`; then retry."
 )
 # ailment: (code, what, remedy)
 _AGENT: dict[Ailment, tuple[str, Message, Message]] = {
@@ -81,7 +80,7 @@ def agent_of_no_use(hop: Hop, trouble: AgentTrouble, evidence: str) -> RemoteErr
             key=clean_text(trouble.key),
             seconds=trouble.seconds,
         ),
-        remedy,
+        message(remedy.text, **as_fields()),
         evidence,
     )
 
@@ -101,8 +100,8 @@ def no_key(hop: Hop, skipped: Sequence[SkippedFile], evidence: str) -> RemoteErr
         "permission_denied",
         what,
         message(
-            "Process {pid} on {machine}, which runs since {since} with the agent {agent}, has none. Load one into that agent (ssh-add) "
-            "or name an identity file in the settings; after a change of agent or settings `cockpit engine restart`, then retry.",
+            "Process {pid} on {machine}, which runs since {since} with the agent {agent}, has none. Load one into that agent "
+            "(ssh-add) or name an identity file in the settings; after a change of agent or settings `cockpit engine restart`, then retry.",
             **as_fields(),
         ),
         evidence,
