@@ -93,7 +93,7 @@ def busy(conn: sa.Connection) -> bool:
     """Whether an engine has something to do, or will have as soon as it looks: nobody is waited for."""
     open_states = sa.select(t.order.c.state).distinct().where(t.order.c.ended_at.is_(None))
     states = [OrderState(state) for state in conn.execute(open_states).scalars()]
-    if any(state is OrderState.DRAFT or not (state.complete or state.halts) for state in states):
+    if any(not (state.complete or state.halts) for state in states):
         return True
     unanswered = sa.select(t.command.c.id).where(t.command.c.state.in_(_UNANSWERED)).limit(1)
     return conn.execute(unanswered).first() is not None

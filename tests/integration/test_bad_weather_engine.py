@@ -92,7 +92,7 @@ def test_a_restart_of_the_engine_loses_nothing_of_a_running_order(fleet: Fleet) 
         fleet.fault("hung_start", True, host)
     fleet.start(order)
     for host in first:
-        fleet.step(order, host, StepName.DEPLOY)
+        fleet.step(order, host, step_names.DEPLOY)
     told = restarted(fleet)
     assert told["engines"][0]["pid"] != fleet.engine.pid
     assert told["busy"] is True
