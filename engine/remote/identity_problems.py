@@ -101,7 +101,8 @@ def no_key(hop: Hop, skipped: Sequence[SkippedFile], evidence: str) -> RemoteErr
         what,
         message(
             "Process {pid} on {machine}, which runs since {since} with the agent {agent}, has none. Load one into that agent "
-            "(ssh-add) or name an identity file in the settings; after a change of agent or settings `cockpit engine restart`, then retry.",
+            "(ssh-add) or name an identity file in the settings; after a change of agent or settings "
+            "`cockpit engine restart`, then retry.",
             **as_fields(),
         ),
         evidence,
