@@ -33,7 +33,7 @@ UNREAD_EVERY_S = 5.0  # the same, while nobody reads the terminal
 AFTER_FAILURE_S = 30.0
 IGNORED_S = 30.0
 SWITCH_S = 0.001  # how long a thread may keep the interpreter when another one wants it
-DIFFERS = (N_("access key"), N_("SSH agent"), N_("proxy"), N_("settings"), N_("program"))  # what `outdated` may name
+DIFFERS = (N_("proxy"), N_("settings"), N_("program"))  # what `outdated` may name
 log = logging.getLogger(__name__)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from cockpit.identity import operating_system_user
 from cockpit.lab import process as lab
 from cockpit.lab.running import running
-from cockpit.settings import SQLITE_PREFIX, Settings, load_settings, store_file
+from cockpit.settings import Settings, load_settings, store_file
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 
@@ -60,8 +60,8 @@ def lab_meant(folder: Path | None = None) -> Path:
 
 def stand_in(settings: Settings) -> lab.LabInfo | None:
     """The running lab, for somebody who has named no store and has nothing in the usual one."""
-    usual = SQLITE_PREFIX + str(settings.data_dir / "cockpit.db")
-    if settings.store != usual or _holds_anything(store_file(settings.store)):
+    usual = settings.data_dir / "cockpit.db"
+    if store_file(settings.store) != usual or _holds_anything(usual):
         return None
     try:
         return lab.info(lab_meant())
@@ -118,8 +118,8 @@ def program() -> str:
     return min(str(typed), os.path.relpath(typed), key=len)
 
 
-def _holds_anything(file: Path | None) -> bool:
-    if file is None or not file.exists():
+def _holds_anything(file: Path) -> bool:
+    if not file.exists():
         return False
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=2.0)) as store:

@@ -1,6 +1,7 @@
 """What an engine was started with, as far as it matters to what it can do: its row says so, and whoever starts another compares.
 
-No secret is written: an access key is a mark, keyed with a number of its own, that only whoever has the same key can make again.
+No secret is written: what is compared is a mark, keyed with a number of its own, that only whoever has the same values can make
+again (a proxy's address may hold a password).
 """
 
 from __future__ import annotations
@@ -21,19 +22,13 @@ from cockpit.settings import PREFIX, Settings
 
 # Of these an engine makes use; how the screens look does not concern it.
 _SETTINGS = ("CREDENTIALS_FILE", "LOG_DIR", "LOG_KEEP_DAYS", "ENGINE_IDLE_S", "SSH__")
-_ACCESS_KEY = ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN")
+_ACCESS_KEY = "ALIBABA_CLOUD_ACCESS_KEY_ID"
 _PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def started_with(settings: Settings, *, embedded: bool) -> dict[str, Any]:
-    """JSON-able: `user`, `program`, `version`, `embedded`, `agent` (socket), `credentials` (where the access key was found),
+    """JSON-able: `user`, `program`, `version`, `embedded`, `agent` (socket), `credentials` (where an access key was named),
     `settings`, and `marks` of what is compared."""
-    from engine.cloud.credentials import CredentialsMissing, CredentialsSource
-
-    try:
-        credentials = CredentialsSource(settings.credentials_file).find().source
-    except CredentialsMissing:
-        credentials = ""
     salt = secrets.token_hex(16)
     return {
         "user": user_name(),
@@ -41,16 +36,15 @@ def started_with(settings: Settings, *, embedded: bool) -> dict[str, Any]:
         "version": version("cockpit"),
         "embedded": embedded,
         "agent": _agent(settings),
-        "credentials": credentials,
-        "credentials_file": str(settings.credentials_file or ""),
+        "credentials": "environment" if os.environ.get(_ACCESS_KEY) else str(settings.credentials_file or ""),
         "salt": salt,
         "marks": _marks(settings, salt),
     }
 
 
 def changed(theirs: Mapping[str, Any] | None, settings: Settings) -> tuple[str, ...]:
-    """In what an engine that would be started now differs: of `access key`, `SSH agent`, `proxy`, `settings`, `program`. What
-    this process lacks is no difference: whoever has no key at hand takes nobody's away."""
+    """In what an engine that would be started now differs: of `proxy`, `settings`, `program`. An SSH agent and an access key are
+    lent to the engine that runs (`engine.lending`), so they are none of it."""
     if not theirs or "salt" not in theirs:
         return ()
     ours, known = _marks(settings, str(theirs["salt"])), theirs.get("marks", {})
@@ -59,8 +53,6 @@ def changed(theirs: Mapping[str, Any] | None, settings: Settings) -> tuple[str, 
 
 def _marks(settings: Settings, salt: str) -> dict[str, str]:
     compared = {
-        "access key": [os.environ.get(name, "") for name in _ACCESS_KEY],
-        "SSH agent": [_agent(settings)],
         "proxy": [os.environ.get(name) or os.environ.get(name.lower(), "") for name in _PROXY],
         "settings": [f"{name}={value}" for name, value in sorted(settings.as_environment().items()) if _concerns(name)],
         "program": [_program(), version("cockpit")],

@@ -1,4 +1,4 @@
-"""Which process this is, as an operator finds it: for messages about what it lacks (an access key, an SSH agent).
+"""Which process this is, as an operator finds it: for messages about what it lacks (an access key, an SSH key).
 
 An engine has what it was started with; somebody who has set a key since then looks at another process.
 """
@@ -15,11 +15,6 @@ _STARTED_AT: Final = time.time()
 
 
 def as_fields() -> dict[str, Any]:
-    """`pid`, `machine`, `since` (local time) and `agent` (the SSH agent's socket, `-` without one), to fill a message in with."""
+    """`pid`, `machine` and `since` (local time), to fill a message in with."""
     since = datetime.fromtimestamp(_STARTED_AT).astimezone().strftime("%m-%d %H:%M:%S %Z")
-    return {
-        "pid": os.getpid(),
-        "machine": platform.node(),
-        "since": since,
-        "agent": os.environ.get("SSH_AUTH_SOCK") or "-",
-    }
+    return {"pid": os.getpid(), "machine": platform.node(), "since": since}

@@ -45,7 +45,9 @@ def engine(
 
 @command(app, "status", example="cockpit engine status --json")
 def status(session: Session) -> int:
-    """The engines of the store: where, since when and with which keys; 1 when there is none."""
+    """The engines of the store: where they run, since when and what they were started with; 1 when there is none.
+
+    `cockpit doctor` shows the keys they use now."""
     return _status(session)
 
 
@@ -114,7 +116,7 @@ def _facts(each: EngineView) -> list[tuple[str, str]]:
     return [
         (_("since"), at(each.started_at)),
         (_("version"), each.version or "-"),
-        (_("access key"), each.credentials or _("none")),
+        (_("access key"), each.credentials or _("as it is found")),
         (_("SSH agent"), _agent(each)),
         (_("ends"), ends),
     ]

@@ -20,7 +20,7 @@ from engine.this_process import as_fields
 _MOST_FILES = 4  # in a sentence; the evidence has them all
 
 _START_ANOTHER = message(
-    "Process {pid} on {machine} has that agent since {since}. Start one (or forward yours with `ssh -A`), add the key with "
+    "Process {pid} on {machine}, which runs since {since}, uses it. Start one (or forward yours with `ssh -A`), add the key with "
     "ssh-add, and open the cockpit there or run `cockpit engine restart`; then retry."
 )
 # ailment: (code, what, remedy)
@@ -100,7 +100,7 @@ def no_key(hop: Hop, skipped: Sequence[SkippedFile], evidence: str) -> RemoteErr
         "permission_denied",
         what,
         message(
-            "Process {pid} on {machine}, which runs since {since} with the agent {agent}, has none. Load one into that agent "
+            "Process {pid} on {machine}, which runs since {since}, has none. Load one into your agent "
             "(ssh-add) or name an identity file in the settings; after a change of agent or settings "
             "`cockpit engine restart`, then retry.",
             **as_fields(),
@@ -114,8 +114,8 @@ def permission_denied(hop: Hop, cause: str, evidence: str) -> RemoteError:
         "permission_denied",
         message("{name} did not let {user} in: {cause}.", name=hop.name, user=hop.user, cause=clean_text(cause)),
         message(
-            "The keys are those of process {pid} on {machine}, which runs since {since} with the agent {agent}. "
-            "Check that {user} on {name} accepts one of them; after a change of agent or settings: `cockpit engine restart`.",
+            "The keys are those of process {pid} on {machine}, which runs since {since}. "
+            "Check that {user} on {name} accepts one of them; `cockpit doctor` shows which keys it has.",
             user=hop.user,
             name=hop.name,
             **as_fields(),

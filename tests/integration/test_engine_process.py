@@ -189,19 +189,16 @@ def test_an_engine_says_what_it_was_started_with_and_no_secret(
         assert b"LTAI-of-alice" not in file.read_bytes()
 
 
-@pytest.mark.parametrize("what", ["access key", "SSH agent", "settings"])
+@pytest.mark.parametrize("what", ["proxy", "settings"])
 def test_an_idle_engine_is_renewed_when_what_it_would_be_started_with_has_changed(
     what: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_key(monkeypatch, "LTAI-of-alice")
     ensure_engine(settings)
     first = engine_pid(settings)
     with opened(settings) as api:
         assert outdated(api, settings) == ()
-        if what == "access key":
-            set_key(monkeypatch, "LTAI-renewed")
-        elif what == "SSH agent":
-            monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent.4712")
+        if what == "proxy":
+            monkeypatch.setenv("HTTPS_PROXY", "http://alice:hidden@127.0.0.1:9")
         else:
             settings = replace(settings, ssh=replace(settings.ssh, connect_timeout_s=3.0))
         assert outdated(api, settings) == (what,)
@@ -213,17 +210,14 @@ def test_an_idle_engine_is_renewed_when_what_it_would_be_started_with_has_change
 def test_an_engine_is_left_alone_by_those_who_have_less_and_when_it_is_at_work(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_key(monkeypatch, "LTAI-of-alice")
-    monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent.4711")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     ensure_engine(settings)
     first = engine_pid(settings)
     with monkeypatch.context() as without:
-        without.delenv("SSH_AUTH_SOCK")
-        without.delenv("ALIBABA_CLOUD_ACCESS_KEY_ID")
-        without.delenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET")
+        without.delenv("HTTPS_PROXY")
         ensure_engine(settings)
     assert engine_pid(settings) == first
-    set_key(monkeypatch, "LTAI-renewed")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:10")
     with opened(settings) as api:
         monkeypatch.setattr(api, "engine_busy", lambda: True)
         assert outdated(api, settings) == ()
@@ -233,7 +227,7 @@ def test_an_engine_that_runs_in_front_is_nobodys_to_renew(settings: Settings, mo
     in_front = subprocess.Popen([sys.executable, "-m", "cockpit", "engine"], env=_environment(settings), cwd=ROOT)
     try:
         until(lambda: (settings.folder / "cockpit.db").exists() and alive(settings))
-        set_key(monkeypatch, "LTAI-renewed")
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
         ensure_engine(settings)
         assert engine_pid(settings) == in_front.pid
         assert not engine_of(settings).embedded
