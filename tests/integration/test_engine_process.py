@@ -31,7 +31,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     monkeypatch.setenv("COCKPIT_CONFIG", os.devnull)
     for name in ("SSH_AUTH_SOCK", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"):
         monkeypatch.delenv(name, raising=False)
-    settings = load_settings(f"sqlite:///{tmp_path}/cockpit.db")
+    # Beside other tests a new process may need longer than an operator would wait.
+    settings = replace(load_settings(f"sqlite:///{tmp_path}/cockpit.db"), engine_start_s=90.0)
     yield settings
     if Path(tmp_path / "cockpit.db").exists():
         stop_engine(settings)
