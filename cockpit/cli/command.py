@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from cockpit.cli.run import HELP_OF_THE_COMMAND, WrongUse, help_of
 from cockpit.cli.session import GlobalOptions, Session
+from cockpit.cli.wrong_use import HELP_OF_THE_COMMAND, WrongUse, help_of
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel="Everywhere")]
 StoreUrl = Annotated[

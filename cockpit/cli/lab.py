@@ -9,8 +9,8 @@ import typer
 
 from cockpit.cli.command import command, group
 from cockpit.cli.output import print_json, print_table, say
-from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
+from cockpit.cli.wrong_use import WrongUse
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from screens.translate import N_, _

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cockpit.cli.release import weights_of
-from cockpit.cli.run import WrongUse
+from cockpit.cli.wrong_use import WrongUse
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import NodeKind, NodeState

@@ -20,8 +20,8 @@ from cockpit.cli.release import (
     create_order,
     preview_order,
 )
-from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
+from cockpit.cli.wrong_use import WrongUse
 from engine.domain.message import message
 from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem

@@ -12,8 +12,8 @@ import typer
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_problems
 from cockpit.cli.output import note, print_json, print_problem, print_table, said_of, say
-from cockpit.cli.run import HELP_OF_THE_COMMAND, WrongUse
 from cockpit.cli.session import Session
+from cockpit.cli.wrong_use import HELP_OF_THE_COMMAND, WrongUse
 from engine.domain.message import Message, message
 from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem

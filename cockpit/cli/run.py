@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from cockpit.cli.exit_codes import FAILED, UNANSWERED, WRONG_USE, of_problem
 from cockpit.cli.output import note, prepare_streams, print_problem
-from engine.domain.message import Message, message
+from cockpit.cli.wrong_use import Unanswered, WrongUse, help_of
+from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.private_files import append_to_private
 
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
 
 
 COMPLETION = "_COCKPIT_COMPLETE"  # set by the shell's completion, which asks for words without giving arguments
-# The remedy of a wrong use: the command that was given fills in its own name.
-HELP_OF_THE_COMMAND = message("`{command} --help` shows what it takes.", command="cockpit")
-
-
-class WrongUse(ProblemError):
-    """What was asked for makes no sense as it was put: exit code 2."""
-
-
-class Unanswered(ProblemError):
-    """What was asked for is in the store, and was not done or refused in time: exit code 4; the problem says what becomes of it."""
-
-    def __init__(self, problem: Problem, order_id: int) -> None:
-        super().__init__(problem)
-        self.order_id = order_id
 
 
 def run(arguments: list[str]) -> int:
@@ -107,10 +94,6 @@ def _wrong_use(error: typer.TyperException, as_json: bool) -> int:
     command = context.command_path if context else "cockpit"
     print_problem(Problem("wrong_use", message("{what}", what=what), help_of(command)), as_json=as_json)
     return WRONG_USE
-
-
-def help_of(command: str) -> Message:
-    return message(HELP_OF_THE_COMMAND.text, command=command)
 
 
 def _unexpected(error: Exception) -> Problem:

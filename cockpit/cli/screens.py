@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from cockpit.cli.run import WrongUse
 from cockpit.cli.session import Session
+from cockpit.cli.wrong_use import WrongUse
 from engine.domain.message import message
 from engine.domain.problem import Problem
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.cli.output import print_problem
-from cockpit.cli.run import WrongUse
+from cockpit.cli.wrong_use import WrongUse
 from cockpit.identity import operating_system_user
 from engine.domain.message import message
 from engine.domain.problem import Problem

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cockpit.cli.output import tell_working
-from cockpit.cli.run import Unanswered
+from cockpit.cli.wrong_use import Unanswered
 from engine.api import DONE_WITHIN_S
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError

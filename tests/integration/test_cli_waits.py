@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.cli.run import Unanswered
 from cockpit.cli.waiting import answered, wait_checked
+from cockpit.cli.wrong_use import Unanswered
 from cockpit.engine_process import stop_engine
 from cockpit.settings import load_settings
 from engine.api import Api
