@@ -20,9 +20,7 @@ MEANINGS: Mapping[int, str] = {
     WAITING: "the order waits for a person",
     UNANSWERED: "asked for and kept, but not answered in time; stderr says what will become of it",
 }
-_OTHER_WRONG_NAMES: Final = frozenset(
-    {"package_unknown", "beta_host_unknown", "preset_host_unknown", "no_workspace", "no_service_instance"}
-)
+_OTHER_WRONG_NAMES: Final = frozenset({"package_unknown", "beta_host_unknown", "preset_host_unknown", "no_workspace"})
 
 
 def of_problem(problem: Problem) -> int:
