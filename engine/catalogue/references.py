@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engine.catalogue.models import App, Document, Host, Operator, ServiceInstance, Tenant, Workspace
+from engine.catalogue import values
+from engine.catalogue.models import App, Document, Host, Operator, ServiceInstance, TechStack, Tenant, Workspace
 from engine.catalogue.problems import CatalogueProblem
 from engine.catalogue.source import Place, Source, written
 from engine.domain.message import Message, message
@@ -28,8 +29,8 @@ class WorkspaceNames:
 class TenantNames:
     groups: set[str] = field(default_factory=set)
     levels: set[str] = field(default_factory=set)
-    tech_stacks: set[tuple[str, str]] = field(default_factory=set)
-    apps: set[str] = field(default_factory=set)
+    tech_stacks: dict[tuple[str, str], TechStack] = field(default_factory=dict)
+    apps: dict[str, App] = field(default_factory=dict)
     workspaces: dict[str, WorkspaceNames] = field(default_factory=dict)
 
 
@@ -43,8 +44,8 @@ def names_of(tenants: Iterable[Tenant]) -> Names:
         known = names.setdefault(tenant.name, TenantNames())
         known.groups |= {group.name for group in tenant.groups}
         known.levels |= {level.name for level in tenant.levels}
-        known.tech_stacks |= {(stack.name, stack.version) for stack in tenant.tech_stacks}
-        known.apps |= {app.name for app in tenant.apps}
+        known.tech_stacks |= {(stack.name, stack.version): stack for stack in tenant.tech_stacks}
+        known.apps |= {app.name: app for app in tenant.apps}
         for workspace in tenant.workspaces:
             _add_workspace(known.workspaces.setdefault(workspace.name, WorkspaceNames()), workspace)
     return names
@@ -81,13 +82,15 @@ class Check:
     def _tenant(self, tenant: Tenant, at: Place) -> None:
         names = self.names[tenant.name]
         for number, stack in enumerate(tenant.tech_stacks):
-            self._remember((*at, "tech_stacks", number), "tech_stack", tenant.name, stack.name, stack.version)
+            here = (*at, "tech_stacks", number)
+            self._remember(here, "tech_stack", tenant.name, stack.name, stack.version)
+            self._values(here, values.of_stack(stack))
         for number, app in enumerate(tenant.apps):
             self._remember((*at, "apps", number), "app", tenant.name, app.name)
             self._app(app, names, (*at, "apps", number))
         for number, workspace in enumerate(tenant.workspaces):
             here = (*at, "workspaces", number)
-            self._workspace(workspace, names.workspaces[workspace.name], here)
+            self._workspace(workspace, names, names.workspaces[workspace.name], here)
             for count, instance in enumerate(workspace.service_instances):
                 place = (*here, "service_instances", count)
                 self._remember(place, "service_instance", tenant.name, workspace.name, instance.app)
@@ -108,7 +111,7 @@ class Check:
             )
             self._unknown(at, "tech_stack", text)
 
-    def _workspace(self, workspace: Workspace, names: WorkspaceNames, at: Place) -> None:
+    def _workspace(self, workspace: Workspace, tenant: TenantNames, names: WorkspaceNames, at: Place) -> None:
         for number, centre in enumerate(workspace.data_centres):
             here = (*at, "data_centres", number)
             self._region(centre.region, names, here)
@@ -119,6 +122,7 @@ class Check:
             self._region(balancer.region, names, (*at, "balancers", number))
         for number, instance in enumerate(workspace.service_instances):
             self._instance(instance, names, (*at, "service_instances", number))
+            self._required(instance, tenant, names, (*at, "service_instances", number))
         if workspace.blue_green and len(names.data_centres) != 2:
             text = message(
                 "a blue-green workspace has exactly two data centres, this one has {count}",
@@ -135,6 +139,7 @@ class Check:
             if jump not in names.jump_hosts:
                 text = message("there is no jump host {name} in this workspace", name=jump)
                 self.problems.append(self.source.problem((*at, "jump_chain", number), text))
+        self._values(at, values.of_host(host))
 
     def _instance(self, instance: ServiceInstance, names: WorkspaceNames, at: Place) -> None:
         for number, name in enumerate(instance.hosts):
@@ -159,6 +164,26 @@ class Check:
             elif mount.host in names.hosts and not names.hosts[mount.host].server_id:
                 text = message("host {name} needs a server_id to be behind a load balancer", name=mount.host)
                 self._unknown(place, "host", text)
+
+    def _required(self, instance: ServiceInstance, tenant: TenantNames, names: WorkspaceNames, at: Place) -> None:
+        """A tech stack's required parameters have a value on every host of the app."""
+        app = tenant.apps.get(instance.app)
+        stack = tenant.tech_stacks.get((app.tech_stack.name, app.tech_stack.version)) if app else None
+        if stack is None:
+            return
+        for number, name in enumerate(instance.hosts):
+            for parameter in values.missing(names.hosts[name], stack) if name in names.hosts else ():
+                text = message(
+                    "host {host} has no value for {name}, which tech stack {stack} {version} requires",
+                    host=name,
+                    name=parameter,
+                    stack=stack.name,
+                    version=stack.version,
+                )
+                self.problems.append(self.source.problem((*at, "hosts", number), text))
+
+    def _values(self, at: Place, found: values.Found) -> None:
+        self.problems += [self.source.problem((*at, *where), text) for where, text in found]
 
     def _operator(self, operator: Operator, at: Place) -> None:
         for number, role in enumerate(operator.roles):

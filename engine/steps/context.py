@@ -5,13 +5,13 @@ Pure: reads snapshots, never the world. URLs are secrets: they are in no repr, n
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from engine.domain.fleet import Host, Package, TechStack
 from engine.domain.message import message
+from engine.domain.parameters import is_port, reserved, seconds_of
 from engine.domain.problem import Problem, ProblemError
 
 DEFAULTS: Mapping[str, str] = {
@@ -23,22 +23,7 @@ DEFAULTS: Mapping[str, str] = {
     "staragent_home": "/home/staragent",
     "staragent_port": "8000",
 }
-PATH_NAMES = (
-    "STACK_DIR",
-    "SDK_DIR",
-    "PACKAGE_FILE",
-    "APP_HOME",
-    "LOG_DIR",
-)  # set by each step: they start at its $HOME
-
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_OURS = frozenset(
-    {"APP_NAME", "APP_VERSION", "HOST_NAME", "DATA_CENTRE", "CELL", "INSTALL_LIST", "WEB_SERVER", *PATH_NAMES}
-)
-_THE_SHELLS = frozenset(
-    {"HOME", "PATH", "IFS", "ENV", "BASH_ENV", "PWD", "OLDPWD", "SHELL", "USER", "LOGNAME", "TMPDIR"}
-)
-_THE_SHELLS |= frozenset({"UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "OPTIND", "RANDOM", "LINENO", "SECONDS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +79,8 @@ def lookup(host: Host, stack: TechStack, name: str, default: str) -> str:
 def seconds(context: StepContext, name: str, default_s: float) -> float:
     """A parameter in seconds, finite and above zero. Raises ProblemError `parameter_value_invalid`."""
     text = parameter(context, name, str(default_s))
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value <= 0:
+    value = seconds_of(text)
+    if value is None:
         raise ProblemError(_value_invalid(context.host, name, text, "a number of seconds above 0"))
     return value
 
@@ -106,7 +88,7 @@ def seconds(context: StepContext, name: str, default_s: float) -> float:
 def port(host: Host, stack: TechStack, name: str, default: str) -> int:
     """A parameter that is a TCP port. Raises ProblemError `parameter_value_invalid`."""
     text = lookup(host, stack, name, default)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+    if not is_port(text):
         raise ProblemError(_value_invalid(host, name, text, "a port of 1–65535"))
     return int(text)
 
@@ -134,8 +116,7 @@ def _check(host: Host, name: str, value: str) -> None:
                 message("Use letters, digits and _, not starting with a digit, in the catalogue."),
             )
         )
-    upper = name.upper()
-    if upper in _OURS or upper in _THE_SHELLS or upper.startswith(("LD_", "SECRET_", "CK_")):
+    if reserved(name):
         raise ProblemError(
             Problem(
                 "parameter_reserved",

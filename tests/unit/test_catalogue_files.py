@@ -430,3 +430,73 @@ def test_a_deprecated_stack_says_why() -> None:
     assert problems_of(text) == [
         "a.yaml:5: tenants[0].tech_stacks[0]: a deprecated tech stack needs a deprecation_reason"
     ]
+
+
+def catalogue_with(parameters: str = "[]", variables: str = "{}") -> str:
+    return f"""\
+version: 1
+tenants:
+  - name: acme
+    tech_stacks:
+      - name: python-web
+        version: "1.0"
+        archive: {{region: cn-hangzhou, bucket: lab, key: s.tar.gz}}
+        parameters: {parameters}
+    apps:
+      - {{name: shop, tech_stack: {{name: python-web, version: "1.0"}}}}
+    workspaces:
+      - name: prod
+        regions: [{{name: cn-hangzhou}}]
+        data_centres:
+          - name: hz-a
+            region: cn-hangzhou
+            cells:
+              - name: hz-a-1
+                hosts:
+                  - {{name: hz-01, address: 127.0.0.1, variables: {variables}}}
+        service_instances:
+          - {{app: shop, hosts: [hz-01]}}
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "path", "LD_PRELOAD", "ld_library_path", "IFS", "HOME", "BASH_ENV", "STACK_DIR", "ck_x"]
+)
+def test_a_variable_that_every_step_needs_is_refused_by_the_catalogue(name: str) -> None:
+    said = f"the variable {name} would replace one that every step needs; give it another name"
+    (of_host,) = problems_of(catalogue_with(variables=f'{{{name}: "x"}}'))
+    assert of_host.startswith("a.yaml:20: ")
+    assert of_host.endswith(f".hosts[0].variables.{name}: {said}")
+    (of_stack,) = problems_of(catalogue_with(parameters=f"[{{name: {name}}}]"))
+    assert of_stack == f"a.yaml:8: tenants[0].tech_stacks[0].parameters[0].name: {said}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("health_port", "no", "must be a port of 1–65535"),
+        ("health_port", "70000", "must be a port of 1–65535"),
+        ("staragent_port", "0", "must be a port of 1–65535"),
+        ("app_port", "８０", "must be a port of 1–65535"),
+        ("drain_s", "ten", "must be a number of seconds, or 0"),
+        ("health_interval_s", "0", "must be a number of seconds above 0"),
+        ("health_deadline_s", "nan", "must be a number of seconds above 0"),
+        ("DEPLOY_DEADLINE_S", "-1", "must be a number of seconds above 0"),
+    ],
+)
+def test_a_value_that_a_step_could_not_use_is_refused_by_the_catalogue(name: str, value: str, said: str) -> None:
+    (of_host,) = problems_of(catalogue_with(variables=f'{{{name}: "{value}"}}'))
+    assert of_host.endswith(f".variables.{name}: {name} is {value}; it {said}")
+    (of_stack,) = problems_of(catalogue_with(parameters=f'[{{name: {name}, default: "{value}"}}]'))
+    assert of_stack.endswith(f".parameters[0].default: {name} is {value}; it {said}")
+
+
+def test_a_required_parameter_without_a_value_is_refused_by_the_catalogue() -> None:
+    wanted = "[{name: schema, required: true}, {name: ZONE, required: true, default: a}]"
+    assert problems_of(catalogue_with(wanted, variables='{schema: ""}')) == [
+        "a.yaml:22: tenants[0].workspaces[0].service_instances[0].hosts[0]: "
+        "host hz-01 has no value for schema, which tech stack python-web 1.0 requires"
+    ]
+    read_text(catalogue_with(wanted, variables='{SCHEMA: "7"}'), file="a.yaml")
+    usable = '{drain_s: "0", health_port: "9500", health_deadline_s: "1.5", other_s: anything}'
+    read_text(catalogue_with(variables=usable), file="a.yaml")
