@@ -14,6 +14,8 @@ from engine.catalogue.problems import CatalogueProblem
 from engine.catalogue.source import Place, Source, written
 from engine.domain.message import Message, message
 
+SHOWN_HOSTS = 6
+
 
 @dataclass(slots=True)
 class WorkspaceNames:
@@ -171,16 +173,20 @@ class Check:
         stack = tenant.tech_stacks.get((app.tech_stack.name, app.tech_stack.version)) if app else None
         if stack is None:
             return
+        lacking: dict[str, list[int]] = {}
         for number, name in enumerate(instance.hosts):
             for parameter in values.missing(names.hosts[name], stack) if name in names.hosts else ():
-                text = message(
-                    "host {host} has no value for {name}, which tech stack {stack} {version} requires",
-                    host=name,
-                    name=parameter,
-                    stack=stack.name,
-                    version=stack.version,
-                )
-                self.problems.append(self.source.problem((*at, "hosts", number), text))
+                lacking.setdefault(parameter, []).append(number)
+        for parameter, numbers in lacking.items():
+            shown = ", ".join(instance.hosts[number] for number in numbers[:SHOWN_HOSTS])
+            text = message(
+                "these hosts have no value for {name}, which tech stack {stack} {version} requires: {hosts}",
+                name=parameter,
+                stack=stack.name,
+                version=stack.version,
+                hosts=shown if len(numbers) <= SHOWN_HOSTS else f"{shown}, +{len(numbers) - SHOWN_HOSTS}",
+            )
+            self.problems.append(self.source.problem((*at, "hosts", numbers[0]), text))
 
     def _values(self, at: Place, found: values.Found) -> None:
         self.problems += [self.source.problem((*at, *where), text) for where, text in found]

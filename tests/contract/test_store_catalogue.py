@@ -86,7 +86,7 @@ tenants:
                     os: debian
                     os_version: "12"
                     variables: {app_port: "4110", health_port: "4210"}
-                  - {name: hz-02, address: 10.0.0.2, server_id: i-hz02}
+                  - {name: hz-02, address: 10.0.0.2, server_id: i-hz02, variables: {app_port: "4110"}}
               - {name: hz-a-2}
           - {name: sh-a, region: cn-shanghai, cells: [{name: sh-a-1, hosts: [{name: sh-01, address: 10.1.0.1}]}]}
         balancers: [{id: lb-2zelab01, region: cn-hangzhou, name: public}, {id: lb-2, region: cn-shanghai}]
@@ -244,7 +244,10 @@ def test_live_state_is_never_touched_again(store: Store) -> None:
 def test_a_host_added_to_a_running_instance_waits_for_a_release(store: Store) -> None:
     apply(store, rich(), "bob", NOW)
     more = rich(
-        ("- {name: hz-a-2}", "- {name: hz-a-2, hosts: [{name: hz-03, address: 10.0.0.3}]}"),
+        (
+            "- {name: hz-a-2}",
+            '- {name: hz-a-2, hosts: [{name: hz-03, address: 10.0.0.3, variables: {app_port: "4110"}}]}',
+        ),
         ("hosts: [hz-01, hz-02]", "hosts: [hz-01, hz-02, hz-03]"),
     )
     apply(store, more, "bob", NOW)
@@ -359,7 +362,13 @@ def test_two_who_apply_at_once_both_succeed(store: Store) -> None:
 
 def test_a_thousand_hosts_are_applied_in_seconds(store: Store) -> None:
     hosts = [
-        {"name": f"h-{n:04d}", "address": f"10.0.{n // 250}.{n % 250 + 1}", "server_id": f"i-{n}"} for n in range(1000)
+        {
+            "name": f"h-{n:04d}",
+            "address": f"10.0.{n // 250}.{n % 250 + 1}",
+            "server_id": f"i-{n}",
+            "variables": {"app_port": "4110"},
+        }
+        for n in range(1000)
     ]
     document = yaml.safe_load(RICH)
     prod = document["tenants"][0]["workspaces"][1]

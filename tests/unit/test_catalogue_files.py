@@ -495,7 +495,7 @@ def test_a_required_parameter_without_a_value_is_refused_by_the_catalogue() -> N
     wanted = "[{name: schema, required: true}, {name: ZONE, required: true, default: a}]"
     assert problems_of(catalogue_with(wanted, variables='{schema: ""}')) == [
         "a.yaml:22: tenants[0].workspaces[0].service_instances[0].hosts[0]: "
-        "host hz-01 has no value for schema, which tech stack python-web 1.0 requires"
+        "these hosts have no value for schema, which tech stack python-web 1.0 requires: hz-01"
     ]
     read_text(catalogue_with(wanted, variables='{SCHEMA: "7"}'), file="a.yaml")
     usable = '{drain_s: "0", health_port: "9500", health_deadline_s: "1.5", other_s: anything}'
