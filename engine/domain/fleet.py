@@ -152,17 +152,18 @@ class InstanceFacts:
 class Facts:
     """Everything an order is planned from, as it was at one moment.
 
-    `packages` are those of the versions asked for that are there, by (app, version). `weights` are those of every mount of the
-    apps; `given` the last weight above 0 that an order has recorded of a mount. `open_orders` are others that act on one of the
-    apps or hosts. `objects` tells size and checksum of what is in OSS: it enters the plan's hash. `unread` are hosts of whose
-    weight nothing is known yet. `health` is what is known of the hosts behind the mounts; a mount that is not in it was never asked
-    for.
+    `packages` are those of the versions asked for, and of those a way back may go to, that are there, by (app, version). `weights`
+    are those of every mount of the apps; `given` the last weight above 0 that an order has recorded of a mount; `left` what a mount
+    is due that an ended order has left at 0 although nobody wanted it there. `open_orders` are others that act on one of the apps
+    or hosts. `objects` tells size and checksum of what is in OSS: it enters the plan's hash. `unread` are hosts of whose weight
+    nothing is known yet. `health` is what is known of the hosts behind the mounts; a mount that is not in it was never asked for.
     """
 
     apps: tuple[InstanceFacts, ...]
     packages: Mapping[tuple[str, str], Package] = field(default_factory=dict)
     weights: tuple[MountWeight, ...] = ()
     given: Mapping[Mount, int] = field(default_factory=dict)
+    left: Mapping[Mount, int] = field(default_factory=dict)
     open_orders: tuple[int, ...] = ()
     objects: str = ""
     unread: tuple[str, ...] = ()
@@ -172,6 +173,11 @@ class Facts:
     def down(self) -> frozenset[Mount]:
         """Mounts that are out of service whatever their weight."""
         return frozenset(mount for mount, health in self.health.items() if not answers(health))
+
+    def before_orders(self, line: MountWeight) -> MountWeight:
+        """The weight a mount had before the order that left it at 0; else the one it has."""
+        due = self.left.get(line.mount, 0)
+        return MountWeight(line.mount, due) if line.weight == 0 < due else line
 
     @property
     def floor_percent(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from engine.domain.fleet import MountWeight
 from engine.domain.message import Message
 from engine.domain.states import Direction, HostState, NodeKind, Strategy
-from engine.domain.steps import StepPlan, cuts
+from engine.domain.steps import StepPlan, Traffic, cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,11 @@ class HostPlan:
     def leaves(self) -> bool:
         """Whether it is taken out of its balancers."""
         return cuts(self.steps)
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether its traffic comes back at its end."""
+        return any(step.traffic is Traffic.BACK for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)

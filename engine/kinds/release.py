@@ -109,7 +109,7 @@ def plan(spec: OrderSpec, facts: Facts) -> Plan:
 def _chain(spec: OrderSpec, facts: Facts, app: InstanceFacts, wanted: AppAsked) -> Chain:
     weights: dict[str, list[MountWeight]] = {}
     for line in facts.weights:
-        weights.setdefault(line.mount.host, []).append(line)
+        weights.setdefault(line.mount.host, []).append(facts.before_orders(line))
     release = asked(spec)
     taken = hosts_of(app)
     plans = {host.name: _host_plan(release, app, host, wanted, tuple(weights.get(host.name, ()))) for host in taken}
@@ -249,10 +249,30 @@ def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
     offline = [host.name for app in facts.apps for host in app.hosts if not takes(host)]
     if offline:
         said.append(message("offline, left as they are: {hosts}", hosts=named(offline)))
+    said += [_way_back_note(app, facts) for app in apps(spec)]
+    left = [line.mount.host for line in facts.weights if facts.before_orders(line).weight > line.weight]
+    if left and asked(spec).traffic is not TrafficMode.GRAY:
+        hosts_left = named(list(dict.fromkeys(left)))
+        said.append(
+            message("left at 0 by an earlier order, get back what they had before it: {hosts}", hosts=hosts_left)
+        )
     kinds = {node.kind for node in plan.nodes}
     if NodeKind.BETA in kinds and NodeKind.GROUP not in kinds:
         said.append(message("Beta takes all hosts: the release ends with it"))
     return said
+
+
+def _way_back_note(wanted: AppAsked, facts: Facts) -> Message:
+    """To which versions there is a way back as the catalogue has it; the order's check asks OSS as well."""
+    app = next((each for each in facts.apps if each.app == wanted.app), None)
+    earlier = [
+        version
+        for version in (app.succeeded_versions if app else ())
+        if version != wanted.version and (wanted.app, version) in facts.packages
+    ]
+    if not earlier:
+        return message("{app}: no way back, no other version succeeded here whose package is there", app=wanted.app)
+    return message("{app}: a way back exists to {versions}", app=wanted.app, versions=named(earlier))
 
 
 KIND = Kind(

@@ -88,8 +88,13 @@ def _finish_state(progress: OrderProgress, plan: Plan) -> NodeState:
 
 
 def weights_left_at_zero(progress: OrderProgress) -> tuple[str, ...]:
-    """Hosts whose weight the order holds at 0 although they took traffic before it."""
-    left = (line.mount.host for line in progress.weights if line.owned and line.believed == 0 < line.due)
+    """Hosts whose weight is 0 although they took traffic before the order, or before the one that left them there."""
+    giving = {run.host for run in progress.plan.run_of.values() if run.gives_back} if progress.plan else set()
+    left = (
+        line.mount.host
+        for line in progress.weights
+        if line.believed == 0 < line.due and (line.owned or (line.asked is None and line.mount.host in giving))
+    )
     return tuple(dict.fromkeys(left))
 
 

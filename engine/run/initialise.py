@@ -9,25 +9,23 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.domain.clean import clean_text
-from engine.domain.fleet import Facts, Host, InstanceFacts, Mount, MountWeight, ObjectRef, ServerGroup
+from engine.domain.fleet import Facts, Mount, MountWeight, ServerGroup
 from engine.domain.health import HealthSeen
 from engine.domain.message import message
 from engine.domain.orders import OrderSpec, Plan
-from engine.domain.problem import Problem, ProblemError
+from engine.domain.problem import Problem
 from engine.kinds.kind import Checks
 from engine.kinds.registry import kind_of, plan_of
 from engine.plan.problems import FLOOR, floor_broken
-from engine.ports import BalancerError, Balancers, Clock, ObjectFacts, Packages, PackagesError, Remote, RemoteError
+from engine.ports import BalancerError, Balancers, Clock, Packages, Remote
 from engine.run import health as health_of_hosts
 from engine.run.archives import look_into_archives
-from engine.steps.host_check import host_check_script, host_problems, parse_host_check
+from engine.run.host_checks import check_hosts
+from engine.run.object_checks import check_objects
+from engine.run.trial_build import build_problems
+from engine.run.way_back_check import way_back_warnings
 
-HOSTS_AT_ONCE = 50
-CHECK_DEADLINE_S = 30.0
 GROUP_S = 3600.0
-# Why no job could be set up on a host → what the check's own look says of it, with figures.
-_SAID_BY_THE_CHECK = {"disk_full": "disk_low", "tool_missing": "tool_missing", "folder_unwritable": "home_not_writable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,7 @@ class Checked:
     plan: Plan | None
     problems: tuple[tuple[str, Problem], ...]
     health: Mapping[Mount, HealthSeen] = field(default_factory=dict)
+    weights: tuple[MountWeight, ...] = ()
 
 
 # Told (at most, epoch seconds) what of ours will have expired by then.
@@ -73,7 +72,7 @@ async def initialise(
     problems += recorded.problems
     stacks = {app.stack.archive: app.stack for app in facts.apps}.values()
     of_hosts, of_archives, health = await asyncio.gather(
-        _check_hosts(facts, checks, remote, clock),
+        check_hosts(facts, checks, remote, clock),
         asyncio.gather(*(look_into_archives(stack, packages) for stack in stacks)),
         health_of_hosts.look(facts, recorded.weights, balancers, remote),
     )
@@ -84,13 +83,17 @@ async def initialise(
         return Checked(None, tuple(problems))
     facts = with_health(facts, health)
     plan = plan_of(spec, facts)
+    unbuildable = build_problems(plan.run_of.values(), {app.app: app for app in facts.apps}, facts.packages)
+    if unbuildable:
+        return Checked(None, tuple(unbuildable))
     warnings = [problem for _, found in of_archives for problem in found]
     warnings += health_of_hosts.warnings(recorded.weights, health)
     if plan.breaks_floor and not spec.override_reason.strip():
         below = floor_broken(plan.lowest_in_service, plan.in_service, plan.floor)
         return Checked(None, tuple(("", each) for each in (below, *warnings)))
+    warnings += await way_back_warnings(plan, facts.packages, packages)
     warnings += expiring(clock.now() + _longest_s(plan))
-    return Checked(plan, tuple(("", problem) for problem in warnings), health)
+    return Checked(plan, tuple(("", problem) for problem in warnings), health, recorded.weights)
 
 
 def with_recorded(facts: Facts, recorded: Recorded) -> Facts:
@@ -105,7 +108,7 @@ def _longest_s(plan: Plan) -> float:
 async def record(facts: Facts, checks: Checks, *, packages: Packages, balancers: Balancers) -> Recorded:
     """The weights of all mounts as the balancers show them, and the objects as OSS has them."""
     (weights, weight_problems), (objects, object_problems) = await asyncio.gather(
-        _weights(facts, balancers), _objects(checks, packages)
+        _weights(facts, balancers), check_objects(checks, packages)
     )
     return Recorded(weights, objects, tuple(weight_problems + object_problems))
 
@@ -152,99 +155,3 @@ def _mount_missing(host: str, group: ServerGroup) -> Problem:
                 host=host, group=str(group)),
         message("Add the server to the group or correct the catalogue, then initialise again."),
     )  # fmt: skip
-
-
-async def _objects(checks: Checks, packages: Packages) -> tuple[str, list[tuple[str, Problem]]]:
-    """Packages, stack archives and SDKs as OSS has them now."""
-    found = await asyncio.gather(*(_head(ref, packages) for ref in checks.objects))
-    text = ",".join(
-        f"{ref.key}:{head.size}:{head.etag}:{head.crc64}" for ref, (head, _) in zip(checks.objects, found, strict=True)
-    )
-    return text, [("", problem) for _, problems in found for problem in problems]
-
-
-async def _head(ref: ObjectRef, packages: Packages) -> tuple[ObjectFacts, list[Problem]]:
-    try:
-        head = await packages.head(ref)
-    except PackagesError as error:
-        return ObjectFacts(-1, "", "", ""), [error.problem]
-    problems = []
-    for name, recorded, now in (
-        ("size", ref.size if ref.size >= 0 else "", head.size),
-        ("ETag", ref.etag.strip('"').upper(), head.etag.upper()),
-        ("CRC-64", ref.crc64, head.crc64),
-    ):
-        if recorded != "" and now != "" and str(recorded) != str(now):
-            problems.append(
-                Problem(
-                    "package_changed",
-                    message("{key} in bucket {bucket} has {name} {now}, the catalogue says {recorded}.",
-                            key=ref.key, bucket=ref.bucket, name=name, now=str(now), recorded=str(recorded)),
-                    message("Upload the right object, or correct the catalogue, then initialise again."),
-                )
-            )  # fmt: skip
-    if not ref.sha256 and not head.md5:
-        problems.append(
-            Problem(
-                "package_unverifiable",
-                message(
-                    "{key} in bucket {bucket} has no checksum that a host can verify.", key=ref.key, bucket=ref.bucket
-                ),
-                message("Give its sha256 in the catalogue (a multipart upload's ETag is no MD5)."),
-            )
-        )
-    return head, problems
-
-
-async def _check_hosts(facts: Facts, checks: Checks, remote: Remote, clock: Clock) -> list[tuple[str, Problem]]:
-    slots = asyncio.Semaphore(HOSTS_AT_ONCE)
-    named = set(checks.hosts)
-    wanted = {host.name: (app, host) for app in facts.apps for host in app.hosts if host.name in named}
-    # an account may have been repaired since the last check
-    remote.log_in_anew([host for _, host in wanted.values()])
-
-    async def check(app: InstanceFacts, host: Host) -> list[tuple[str, Problem]]:
-        async with slots:
-            found = await _check_host(app, host, remote, checks.disk_bytes, clock)
-            return [(host.name, problem) for problem in found]
-
-    found = await asyncio.gather(*(check(app, host) for app, host in wanted.values()))
-    return [problem for problems in found for problem in problems]
-
-
-async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_bytes: int, clock: Clock) -> list[Problem]:
-    script = host_check_script(host, facts.stack, requires_staragent=facts.requires_staragent)
-    refused: Problem | None = None
-    try:
-        try:
-            result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S, for_job=True)
-        except RemoteError as error:
-            if error.problem.code not in _SAID_BY_THE_CHECK:
-                raise
-            refused = error.problem  # what else is wrong there is told as well
-            result = await remote.run(host, script, deadline_s=CHECK_DEADLINE_S)
-    except ProblemError as error:
-        return [error.problem]
-    if result.exit_status != 0 and refused is not None:
-        return [refused]
-    if result.exit_status != 0:
-        return [
-            Problem(
-                "host_check_failed",
-                message("The check on {host} did not run to its end (exit status {status}).",
-                        host=host.name, status="unknown" if result.exit_status is None else result.exit_status),
-                message("Log in to the host and look at its shell and disk, then initialise again."),
-                clean_text(result.output[-2000:]).strip(),
-            )
-        ]  # fmt: skip
-    found = host_problems(
-        parse_host_check(result.output),
-        host,
-        facts.stack,
-        region=facts.host_regions.get(host.name, ""),
-        package_size=disk_bytes,
-        now=clock.now(),  # each host's answer against the moment it arrived
-        requires_staragent=facts.requires_staragent,
-    )
-    said = refused is None or _SAID_BY_THE_CHECK[refused.code] in [problem.code for problem in found]
-    return found if said or refused is None else [refused, *found]

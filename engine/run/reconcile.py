@@ -323,7 +323,7 @@ class OrderReconciler:
             rows.set_order_state(conn, progress, OrderState.INIT_FAILED, now, problem=checked.problems[0][1])
             return
         rows.insert_plan(conn, self.order_id, checked.plan, now)
-        rows.insert_weights(conn, self.order_id, checked.plan, now, checked.health)
+        rows.insert_weights(conn, self.order_id, checked.plan, now, checked.health, checked.weights)
         rows.set_node_state(conn, progress, checked.plan, "initialise", NodeState.SUCCEEDED, now)
         rows.set_order_state(conn, progress, OrderState.READY, now)
         for _, problem in checked.problems:

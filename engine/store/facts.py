@@ -8,10 +8,12 @@ import sqlalchemy as sa
 
 from engine.domain.fleet import Facts, InstanceFacts, Mount
 from engine.domain.orders import AppAsked
-from engine.domain.states import HostState
+from engine.domain.states import HostState, OrderState
 from engine.store import tables as t
 from engine.store.fleets import load_instance, load_package
-from engine.store.orders import open_orders_on
+from engine.store.orders import load_weights, open_orders_on
+
+ENDED_STATES = tuple(str(state) for state in OrderState if state.complete)
 
 
 def load_facts(conn: sa.Connection, workspace_id: int, asked: Sequence[AppAsked], *, besides: int = 0) -> Facts:
@@ -30,6 +32,7 @@ def load_facts(conn: sa.Connection, workspace_id: int, asked: Sequence[AppAsked]
         apps=tuple(instances),
         packages=packages,
         given=_given(conn, workspace_id, instances),
+        left=_left(conn, workspace_id, instances),
         open_orders=tuple(open_orders_on(conn, workspace_id, ids, hosts, besides=besides)),
     )
 
@@ -50,7 +53,28 @@ def _instance(conn: sa.Connection, workspace_id: int, app: str) -> InstanceFacts
 
 def _versions(asked: Sequence[AppAsked], app: InstanceFacts) -> list[str]:
     wanted = [each.version or app.current_version for each in asked if each.app == app.app]
+    # and those that a way back may go to
+    wanted += [*app.succeeded_versions, *(host.version for host in app.hosts)]
     return [version for version in dict.fromkeys(wanted) if version]
+
+
+def _left(conn: sa.Connection, workspace_id: int, apps: Sequence[InstanceFacts]) -> dict[Mount, int]:
+    """Of the mounts an ended order still holds: what each had before it. The last such order counts."""
+    mounts = [mount for app in apps for mount in app.mounts]
+    orders = (
+        sa.select(t.weight.c.order_id)
+        .join(t.order, t.order.c.id == t.weight.c.order_id)
+        .where(t.order.c.workspace_id == workspace_id, t.order.c.state.in_(ENDED_STATES), t.weight.c.owned)
+        .distinct()
+        .order_by(t.weight.c.order_id)
+    )
+    due = {
+        line.mount: line.due
+        for order_id in conn.execute(orders).scalars().all()
+        for line in load_weights(conn, order_id)
+        if line.owned and line.due > 0
+    }
+    return {mount: due[mount] for mount in mounts if mount in due}
 
 
 def _given(conn: sa.Connection, workspace_id: int, apps: Sequence[InstanceFacts]) -> dict[Mount, int]:

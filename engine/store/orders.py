@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.domain.acts import UnreadableAct, decode
-from engine.domain.fleet import Mount, ServerGroup
+from engine.domain.fleet import Mount, MountWeight, ServerGroup
 from engine.domain.health import HealthSeen, either
 from engine.domain.message import Message, message
 from engine.domain.orders import OrderApp, OrderSpec, Plan
@@ -424,11 +424,18 @@ def insert_plan(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> N
 
 
 def insert_weights(
-    conn: sa.Connection, order_id: int, plan: Plan, now: float, health: Mapping[Mount, HealthSeen] | None = None
+    conn: sa.Connection,
+    order_id: int,
+    plan: Plan,
+    now: float,
+    health: Mapping[Mount, HealthSeen] | None = None,
+    weights: Iterable[MountWeight] = (),
 ) -> None:
     """The ledger's lines of the order: every mount of its server groups with the weight recorded just before the plan was made, and
-    what was found of its health then."""
+    what was found of its health then. `weights` are those that were read: what a host is due may be more, when an earlier order
+    has left it at 0."""
     seen = health or {}
+    read = {line.mount: line.weight for line in weights}
     conn.execute(sa.delete(t.weight).where(t.weight.c.order_id == order_id))
     recorded = [*plan.beside, *(line for run in plan.run_of.values() for line in run.recorded)]
     lines = [
@@ -441,7 +448,7 @@ def insert_weights(
             "region": line.mount.server_group.region,
             "server_id": line.mount.server_id,
             "recorded": line.weight,
-            "confirmed": line.weight,
+            "confirmed": read.get(line.mount, line.weight),
             "confirmed_at": now,
             "verified": str(Verified.YES),
             "balancer_health": _said(seen[line.mount].of_balancer) if line.mount in seen else None,

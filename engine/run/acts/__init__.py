@@ -34,6 +34,6 @@ DOING: Mapping[type[acts.AnyAct], Doing] = {
     acts.SetWeights: Doing(set_weights.rows, set_weights.effect, set_weights.waits_for),
     acts.Retry: Doing(retry.rows),
     acts.Cancel: Doing(cancel.rows, withdraws=True),
-    acts.RollBack: Doing(roll_back.rows, withdraws=True),
+    acts.RollBack: Doing(roll_back.rows, roll_back.effect, roll_back.waits_for, asked_again=True, withdraws=True),
     acts.GiveBack: Doing(give_back.rows, give_back.effect, give_back.waits_for),
 }

@@ -1,17 +1,52 @@
-"""Roll back: what runs is stopped, then the hosts this order has touched get their earlier version. The way back is planned when
-nothing runs any more; which version was asked for is read then."""
+"""Roll back: what runs is stopped, then the hosts this order has touched get their earlier version. Before anything is stopped or cut
+it is looked whether all that the way back needs is there. It is planned when nothing runs any more; which version was asked for is
+read then."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
 from engine.domain.acts import RollBack
+from engine.domain.fleet import InstanceFacts, Package
+from engine.domain.message import Message, message
+from engine.domain.orders import Plan
+from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import OrderState
-from engine.run.acts.doing import By
+from engine.plan.back import plan_rollback
+from engine.run.acts.doing import By, World
+from engine.run.way_back_check import way_back_blocked
 from engine.store import orders as stored
+from engine.store.fleets import load_instance, load_package
+
+
+def waits_for(progress: OrderProgress, act: RollBack) -> Message:
+    return message("the packages and hosts that the way back needs are looked at")
+
+
+async def effect(world: World, act: RollBack) -> Problem | None:
+    """None: all that the way back needs is there. Raises StoreError."""
+    ports = world.ports
+    progress, plan, apps, known = await ports.background.call(_read, world, act.version or None)
+    return await way_back_blocked(
+        progress, plan, apps, known, remote=ports.remote, packages=ports.packages, clock=ports.clock
+    )
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
     stored.update_order(conn, progress.id, now, reason=by.reason, paused=False)
     stored.set_order_state(conn, progress, OrderState.ROLLING_BACK, now)
+
+
+def _read(
+    world: World, version: str | None
+) -> tuple[OrderProgress, Plan, Mapping[str, InstanceFacts], Mapping[tuple[str, str], Package]]:
+    with world.ports.store.reading() as conn:
+        progress = stored.load_progress(conn, world.order_id)
+        plan = plan_rollback(progress, version)
+        apps = {app.app: load_instance(conn, app.service_instance_id) for app in progress.apps}
+        wanted = {(run.app, run.after.version) for run in plan.run_of.values()}
+        found = {key: load_package(conn, apps[key[0]].app_id, key[1]) for key in wanted}
+    return progress, plan, apps, {key: package for key, package in found.items() if package is not None}

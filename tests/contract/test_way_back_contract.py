@@ -1,0 +1,129 @@
+"""What a way back needs is known before it cuts a host, what a step needs before the start; what was left at 0 comes back."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from engine.domain import step_names as names
+from engine.domain.fleet import ObjectRef
+from engine.domain.states import Act, Health, OrderState
+from engine.ports import ObjectFacts, PackagesError
+from engine.reading.events import read_events
+from engine.store import tables as t
+from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
+from tests.support.fleet_rows import GROUP
+from tests.support.world import SimPackages, problem
+
+
+class Objects(SimPackages):
+    """`gone` are keys that are no longer in OSS."""
+
+    gone: frozenset[str] = frozenset()
+
+    async def head(self, object: ObjectRef) -> ObjectFacts:
+        if object.key in self.gone:
+            raise PackagesError(problem("package_missing"))
+        return await super().head(object)
+
+
+def codes_of_warnings(scene: Scene) -> list[str]:  # noqa: F811
+    with scene.store.reading() as conn:
+        events = read_events(conn, order_id=scene.order_id, workspace_id=None, after=0, limit=500)
+    return [event.data["problem"]["code"] for event in events if event.kind == "warning"]
+
+
+async def test_a_rollback_whose_package_is_gone_cuts_nothing_and_says_what_would_make_it_possible(
+    scene: Scene,  # noqa: F811
+) -> None:
+    scene.objects = objects = Objects()
+    async with scene.engine():
+        await scene.start(beta=True, groups=2)
+        await scene.until_state(OrderState.WAITING)
+        calls = len(scene.balancer.calls)
+        objects.gone = frozenset({"shop-1.0.0.tar.gz"})
+        state, refusal = await scene.act(Act.ROLL_BACK, reason="errors on checkout")
+        assert state == "refused"
+        assert refusal is not None
+        assert refusal["code"] == "way_back_blocked"
+        assert "shop 1.0.0" in str(refusal["what"])
+        assert refusal["remedy"]["text"]
+        assert scene.progress().state is OrderState.WAITING
+        assert len(scene.balancer.calls) == calls
+        objects.gone = frozenset()
+        await scene.accepted(Act.ROLL_BACK, reason="errors on checkout")
+        await scene.until_state(OrderState.ROLLED_BACK)
+
+
+async def test_a_rollback_that_a_serving_host_could_not_take_cuts_nothing(scene: Scene) -> None:  # noqa: F811
+    async with scene.engine():
+        await scene.start(beta=True, groups=2)
+        await scene.until_state(OrderState.WAITING)
+        calls, check = len(scene.balancer.calls), scene.remote.check
+        scene.remote.check = check.replace(b"disk_free_kib=9000000", b"disk_free_kib=1000")
+        assert await scene.refused(Act.ROLL_BACK, reason="errors") == "way_back_blocked"
+        assert len(scene.balancer.calls) == calls
+        scene.remote.check = check
+        await scene.accepted(Act.ROLL_BACK, reason="errors")
+        await scene.until_state(OrderState.ROLLED_BACK)
+
+
+async def test_the_check_says_when_there_would_be_no_way_back(scene: Scene) -> None:  # noqa: F811
+    scene.objects = objects = Objects()
+    objects.gone = frozenset({"shop-1.0.0.tar.gz"})
+    async with scene.engine():
+        scene.create()
+        await scene.until_state(OrderState.READY)
+    assert codes_of_warnings(scene) == ["no_way_back"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "code"),
+    [
+        ({"app_port": "80", "health_port": "none"}, "parameter_value_invalid"),
+        ({"app_port": "eighty"}, "parameter_value_invalid"),
+        ({"app_port": "80", "deploy_deadline_s": "soon"}, "parameter_value_invalid"),
+        ({"app_port": "80", "LD_PRELOAD": "x.so"}, "parameter_reserved"),
+    ],
+)
+async def test_what_a_step_could_not_use_is_found_by_the_check(
+    scene: Scene,  # noqa: F811
+    variables: dict[str, str],
+    code: str,
+) -> None:
+    with scene.store.writing() as conn:
+        conn.execute(sa.update(t.host).where(t.host.c.name == "hz-b-03").values(variables=variables))
+    async with scene.engine():
+        scene.create()
+        progress = await scene.until_state(OrderState.INIT_FAILED)
+    assert {(host, each.code) for host, each in progress.problems} == {("hz-b-03", code)}
+    assert scene.balancer.calls == []
+
+
+async def test_weights_that_a_cancelled_order_left_at_zero_come_back_with_the_next_release(
+    scene: Scene,  # noqa: F811
+) -> None:
+    sick = {f"hz-a-{number:02}" for number in range(1, 5)}
+    async with scene.engine():
+        scene.remote.failing = {(host, names.CHECK_HEALTH) for host in sick}
+        await scene.start(groups=2, max_failures=3)
+        await scene.until_state(OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, reason="they are sick")
+        await scene.until_state(OrderState.CANCELLED)
+        assert sorted(scene.balancer.weights[GROUP].values()) == [0] * 4 + [100] * 4
+        scene.remote.failing = set()
+        scene.remote.records.clear()
+        await scene.start(groups=2)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.weights() == {100}
+    with scene.store.reading() as conn:
+        assert conn.execute(sa.select(sa.func.count()).where(t.weight.c.owned)).scalar_one() == 0
+
+
+async def test_a_weight_of_zero_that_nobody_left_behind_stays_zero(scene: Scene) -> None:  # noqa: F811
+    scene.balancer.weights[GROUP]["i-hz-a-01", 80] = 0
+    async with scene.engine():
+        await scene.start(groups=4)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.balancer.weights[GROUP]["i-hz-a-01", 80] == 0
+    assert scene.balancer.health.get(("i-hz-a-01", 80), Health.HEALTHY) is Health.HEALTHY
