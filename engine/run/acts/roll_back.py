@@ -1,5 +1,5 @@
-"""Roll back: what runs is stopped, then the hosts this order has touched get their earlier version. Before anything is stopped or cut
-it is looked whether all that the way back needs is there. It is planned when nothing runs any more; which version was asked for is
+"""Roll back: what runs is stopped, then the hosts this order has touched get their earlier version. Before anything is stopped it
+is looked whether all that the way back needs is there. It is planned when nothing runs any more; which version was asked for is
 read then."""
 
 from __future__ import annotations
