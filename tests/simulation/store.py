@@ -97,7 +97,7 @@ class MemoryStore(Store):
         _driver(engine).deserialize(image)
         _driver(engine).execute("PRAGMA foreign_keys = ON")
         self.changes = _Changes()
-        super().__init__("sqlite://", engine, self.changes, None)
+        super().__init__("sqlite://", "a store in memory", engine, self.changes, None)
         self.is_sqlite = True
         self.chance, self.faults = chance, faults
         self.failed = 0
