@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from engine.api import Api
+from engine.domain.problem import ProblemError
 from engine.views import WorkspaceView
 from screens import translate
 from screens.apps import AppsScreen
 from screens.cockpit import Cockpit
+from screens.commands import Command, CommandsScreen
 from screens.filters import AsciiOnly, HostileText
 from screens.help import HelpScreen, help_lines
+from screens.order import OrderScreen
 from screens.orders import OrdersScreen
 from screens.orphans import OrphansScreen
 from screens.prompt_watch import PromptWatch
@@ -32,6 +35,7 @@ from themes.palettes import PALETTES, palette_for
 
 LOCALE_DIR = Path(__file__).parent / "locale"
 STYLE_SHEET = Path(__file__).parent.parent / "themes" / "cockpit.tcss"
+LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 TWICE_WITHIN_S = 3.0
 _COLOURS = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}
 
@@ -40,13 +44,12 @@ class CockpitApp(Cockpit):
     """`tenant` and `workspace` None: asked for, or taken when there is only one. `theme` None: what the terminal can show."""
 
     CSS_PATH = STYLE_SHEET
-    ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = False  # the framework's own speaks English only
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "workspaces", N_("workspaces"), show=False),
         Binding("o", "orders", N_("orders"), show=False),
         Binding("z", "orphans", N_("weights left behind"), show=False),
-        Binding("colon", "command_palette", N_("commands"), show=False, key_display=":"),
+        Binding("colon,ctrl+p", "commands", N_("commands"), show=False),
         Binding("question_mark", "help", N_("help"), key_display="?"),
         Binding("q,ctrl+q", "quit", N_("leave"), key_display="q"),
         Binding("ctrl+c", "interrupt", N_("leave, pressed twice"), show=False, key_display="ctrl+c"),
@@ -65,7 +68,9 @@ class CockpitApp(Cockpit):
         theme: str | None,
         ascii: bool = False,
         now: Callable[[], float] = time.time,
+        remember: Callable[[str, str], None] = lambda _key, _value: None,
     ) -> None:
+        """`remember` keeps a setting that was chosen here; it raises ProblemError."""
         translate.use(language, LOCALE_DIR)
         super().__init__()
         self.api = api
@@ -74,6 +79,7 @@ class CockpitApp(Cockpit):
         self.production = False
         self.says_farewell = True
         self.now = now
+        self._remember = remember
         self.ascii = ascii
         self._opened = False
         self._interrupted_at = -TWICE_WITHIN_S
@@ -161,22 +167,58 @@ class CockpitApp(Cockpit):
         """Stop the process until somebody continues it; False where nobody could."""
         return False
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield SystemCommand(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces)
-        yield SystemCommand(_("Orders"), _("what runs, what waits, what failed"), self.action_orders)
-        yield SystemCommand(_("Weights"), _("what ended orders left behind"), self.action_orphans)
-        yield SystemCommand(_("Help"), _("the keys of this screen"), self.action_help)
-        yield SystemCommand(_("Answer"), _("what an SSH server asks: a one-time password"), self._prompts.ask_again)
-        for palette in PALETTES:
-            yield SystemCommand(
-                _("Palette: {name}").format(name=palette.name),
-                _("wear these colours"),
-                lambda p=palette.name: self._wear(p),
-            )
-        yield SystemCommand(_("Leave"), _("the engine goes on"), self.action_quit)
+    def action_commands(self) -> None:
+        if not isinstance(self.screen, CommandsScreen):
+            self.push_screen(CommandsScreen(self._commands(self.screen)), self._command_chosen)
+
+    def _command_chosen(self, chosen: Command | None) -> None:
+        if chosen is not None:
+            self.call_later(chosen.run)
+
+    def _commands(self, screen: Screen[object]) -> list[Command]:
+        history = getattr(screen, "action_history", None)
+        return [
+            Command(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces),
+            Command(_("Orders"), _("what runs, what waits, what failed"), self.action_orders),
+            *([Command(_("History"), _("who did what, when and why"), history)] if history else []),
+            Command(_("Weights"), _("what ended orders left behind"), self.action_orphans),
+            Command(_("Help"), _("the keys of this screen"), self.action_help),
+            Command(_("Answer"), _("what an SSH server asks: a one-time password"), self._prompts.ask_again),
+            *(
+                Command(
+                    _("Theme: {name}").format(name=palette.name),
+                    _("wear these colours"),
+                    partial(self._wear, palette.name),
+                )
+                for palette in PALETTES
+            ),
+            *(
+                Command(f"Language 语言: {name}", _("speak this language"), partial(self.speak, language))
+                for language, name in LANGUAGES.items()
+            ),
+            Command(_("Leave"), _("the engine goes on"), self.action_quit),
+        ]
 
     def _wear(self, palette: str) -> None:
         self.theme = palette
+        self._keep("theme", palette)
+
+    def speak(self, language: str) -> None:
+        """Every screen is made anew; of those that were open, the list of apps and the order come back."""
+        translate.use(language, LOCALE_DIR)
+        order = next((each.order_id for each in reversed(self.screen_stack) if isinstance(each, OrderScreen)), None)
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.push_screen(AppsScreen())
+        if order is not None:
+            self.push_screen(OrderScreen(order))
+        self._keep("language", language)
+
+    def _keep(self, key: str, value: str) -> None:
+        try:
+            self._remember(key, value)
+        except ProblemError as error:
+            self.notify(f"{translate.tr(error.problem.what)} {translate.tr(error.problem.remedy)}", markup=False)
 
     def _workspace_chosen(self, chosen: WorkspaceView | None) -> None:
         if chosen is not None:

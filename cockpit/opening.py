@@ -19,6 +19,7 @@ from cockpit.engine_process import ensure_engine, outdated
 from cockpit.identity import operating_system_user
 from cockpit.lab.process import LabInfo
 from cockpit.practice import program
+from cockpit.remember import remember
 from cockpit.settings import Settings, store_file
 from cockpit.terminal import TerminalWatch, can_come_back
 from cockpit.terminal_driver import TerminalDriver
@@ -57,6 +58,7 @@ class OpenedCockpit(CockpitApp):
             language=settings.language,
             theme=settings.theme or None,
             ascii=settings.ascii,
+            remember=remember,
         )
         self._settings = settings
         self._looping: asyncio.AbstractEventLoop | None = None

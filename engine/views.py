@@ -25,11 +25,14 @@ from engine.domain.states import (
     NodeState,
     OrderState,
     RunState,
+    Shown,
     StepState,
     Strategy,
     TrafficMode,
     Verified,
 )
+
+GATE_WITHOUT_TRAFFIC = "gate_without_traffic"
 
 
 def to_json(view: Any) -> Any:
@@ -45,6 +48,17 @@ def to_json(view: Any) -> Any:
     if isinstance(view, (list, tuple)):
         return [to_json(value) for value in view]
     return view
+
+
+def percent(share: float) -> str:
+    """A share of 0–1 as it is written everywhere: `14%`, `1.6%`."""
+    return f"{share * 100:.0f}%" if share >= 0.1 or not share else f"{share * 100:.1f}%"
+
+
+def _shown(state: OrderState, *, paused: bool, failed: bool) -> OrderState | Shown:
+    """A paused order is paused, whatever it was at; one with failed hosts is halted, and a person must decide about them."""
+    going = state in (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED)
+    return Shown.PAUSED if paused and going and not failed else state
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +121,18 @@ class AppView:
     packages: tuple[str, ...]  # versions, newest first
     succeeded_versions: tuple[str, ...]  # here, newest first
     running: tuple[RunningVersion, ...] = ()  # what the deployed hosts run, the most frequent first
+    open_order_paused: bool = False
 
     @property
     def runs(self) -> str:
         """`2.0.0 5/8, 1.0.0 3/8`: each version that runs here and on how many of the hosts; empty when none does."""
         return ", ".join(f"{each.version} {each.hosts}/{self.hosts}" for each in self.running)
+
+    @property
+    def open_order_shown(self) -> OrderState | Shown | None:
+        if self.open_order_state is None:
+            return None
+        return _shown(self.open_order_state, paused=self.open_order_paused, failed=self.failed_hosts > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +175,11 @@ class OrderRow:
     started_at: float | None
     ended_at: float | None
     changed_at: float
+    paused: bool = False
+
+    @property
+    def shown(self) -> OrderState | Shown:
+        return _shown(self.state, paused=self.paused, failed=self.failed_hosts > 0)
 
     @property
     def subject(self) -> str:
@@ -265,6 +291,11 @@ class NodeView:
     started_at: float | None
     ended_at: float | None
     confirmed_by: str
+    paused: bool = False  # it has begun, and nothing of it runs before the order is resumed
+
+    @property
+    def shown(self) -> NodeState | Shown:
+        return Shown.PAUSED if self.paused else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +334,11 @@ class Consequence:
     makes_order: bool = False  # done by an order of its own
     asks_override: bool = False  # it goes below the capacity floor: why it may is asked for as well
 
+    @property
+    def weights_first(self) -> bool:
+        """A gate that is not confirmed before its hosts take traffic."""
+        return self.refusal is not None and self.refusal.code == GATE_WITHOUT_TRAFFIC
+
 
 @dataclass(frozen=True, slots=True)
 class AtWorkView:
@@ -338,7 +374,7 @@ class OrderView:
     started_at: float | None
     ended_at: float | None
     epoch: int
-    nodes: tuple[NodeView, ...]  # those of the present direction, then those of the other one
+    nodes: tuple[NodeView, ...]  # those forward, then those of the way back
     hosts: tuple[HostRunView, ...]
     balancers: tuple[BalancerView, ...]
     floor: int
@@ -350,6 +386,10 @@ class OrderView:
     engine_alive: bool
     last_event: int
     at_work: tuple[AtWorkView, ...] = ()
+
+    @property
+    def shown(self) -> OrderState | Shown:
+        return _shown(self.state, paused=self.paused, failed=any(host.state is RunState.FAILED for host in self.hosts))
 
     @property
     def subject(self) -> str:

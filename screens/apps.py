@@ -200,7 +200,7 @@ def _runs(app: AppView, paint: Paint) -> Text:
 
 
 def _order(app: AppView, paint: Paint) -> Text:
-    if app.open_order is None or app.open_order_state is None:
+    state = app.open_order_shown
+    if app.open_order is None or state is None:
         return Text("")
-    state = app.open_order_state
     return paint.glyph(state).append(f" #{app.open_order} {words.word(state)}", paint.state(state))

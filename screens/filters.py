@@ -22,7 +22,8 @@ _HOSTILE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{HIDDEN_CHARS}]")
 
 _ASCII = str.maketrans(
     {
-        **dict.fromkeys("─━═╌╍┄┅┈┉╴╶▔▁", "-"),
+        **dict.fromkeys("─╌╍┄┅┈┉╴╶▔▁", "-"),
+        **dict.fromkeys("━═", "="),
         **dict.fromkeys("│┃║╎╏┆┇┊┋▏▕▎▍▌▐", "|"),
         **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋╔╗╚╝╠╣╦╩╬", "+"),
         **dict.fromkeys("█▇▆▅▄▉▊▋▀", "#"),

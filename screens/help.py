@@ -9,29 +9,34 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from screens.paint import paint_of
 from screens.translate import N_, _
-from screens.widgets.key_bar import key_name
+from screens.widgets.key_button import key_name
 
-_BUILT_IN = (N_("Focus Next"), N_("Focus Previous"))  # the framework's own bindings that are worth showing
-_FRAMEWORK = (
-    "scroll_left", "scroll_right", "page_left", "page_right", "copy_text", "screen.copy_text", "help_quit", "command_palette",
-)  # fmt: skip
+_PASSING_ON = {"app.focus_next": N_("next field or pane"), "app.focus_previous": N_("field or pane before")}
 
 
 def help_lines(screen: Screen[object]) -> tuple[tuple[str, str], ...]:
-    """(keys, what they do) of everything that can be pressed on the screen, each action once."""
+    """(keys, what they do) of everything that can be pressed on the screen, each action once. Of the framework's own bindings only
+    the way from field to field is told, in our words."""
     keys: dict[tuple[str, str], list[str]] = {}
     for key, active in screen.active_bindings.items():
         binding = active.binding
-        ours = not type(active.node).__module__.startswith("textual.") and binding.action not in _FRAMEWORK
-        if not binding.description or binding.system or not (ours or binding.description in _BUILT_IN):
-            continue
-        keys.setdefault((binding.action, binding.description), []).append(binding.key_display or key_name(key))
+        what = _PASSING_ON.get(binding.action, binding.description if _is_ours(active.node, binding) else "")
+        if what:
+            keys.setdefault((binding.action, what), []).append(binding.key_display or key_name(key, screen.app))
     return tuple((" ".join(dict.fromkeys(names)), what) for (_action, what), names in keys.items())
+
+
+def _is_ours(node: DOMNode, binding: Binding) -> bool:
+    """Whether it stands in a class of ours: a field of the framework that one of ours is made of has bindings of its own."""
+    ours = [each for each in type(node).__mro__ if not each.__module__.startswith("textual.")]
+    own = [bound for each in ours for bound in each.__dict__.get("BINDINGS", ())]
+    return any(isinstance(bound, Binding) and bound.action == binding.action for bound in own)
 
 
 class HelpScreen(ModalScreen[None]):

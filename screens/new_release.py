@@ -38,6 +38,7 @@ class Choices:
 class NewReleaseScreen(WatchingScreen[Choices]):
     """`app` empty: the first of the list is proposed."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (60, "-roomy")]  # noqa: RUF012  # textual declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "submit", N_("create the order"), priority=True),
         Binding("ctrl+b", "draw_beta", N_("other Beta hosts"), priority=True),
@@ -56,7 +57,7 @@ class NewReleaseScreen(WatchingScreen[Choices]):
         self._groups_typed = False
 
     def body(self) -> ComposeResult:
-        with Horizontal():
+        with Horizontal(id="sheet"):
             with VerticalScroll(id="form", can_focus=False):
                 yield Label(_("app"), markup=False)
                 yield Select[str]([], id="app", prompt=_("choose"))

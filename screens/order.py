@@ -38,6 +38,7 @@ from screens.widgets.flow_view import FlowView
 from screens.widgets.history_pane import HistoryPane
 from screens.widgets.host_pane import HostPane
 from screens.widgets.host_table import HostTable
+from screens.widgets.key_bar import KeyBar, KeyNow
 from screens.widgets.log_pane import LogPane
 from screens.widgets.next_line import NextLine
 from screens.widgets.notice import Notice
@@ -51,19 +52,20 @@ _EXPECTED = (Act.START, Act.CONFIRM, Act.RESUME, Act.RETRY, Act.INITIALISE)  # w
 
 class OrderScreen(WatchingScreen[OrderView]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  # textual declares it so
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012  # textual declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "confirm", N_("confirm")),
+        Binding("c", "confirm", N_("start, confirm"), show=False),
         Binding("enter", "expected", N_("do what is expected"), show=False),
-        Binding("g", "weights", N_("weights")),
-        Binding("p", "pause", N_("pause")),
-        Binding("t", "retry", N_("retry")),
+        Binding("g", "weights", N_("gray weights"), show=False),
+        Binding("p", "pause", N_("pause, resume"), show=False),
+        Binding("t", "retry", N_("retry"), show=False),
         Binding("T", "retry_host", N_("retry this host only"), show=False),
         Binding("i", "initialise", N_("initialise again"), show=False),
-        Binding("x", "cancel", N_("cancel")),
-        Binding("R", "roll_back", N_("roll back")),
+        Binding("x", "cancel", N_("cancel"), show=False),
+        Binding("R", "roll_back", N_("roll back"), show=False),
         Binding("l", "log", N_("log")),
         Binding("h", "history", N_("history")),
-        Binding("slash", "search_log", N_("search the log"), show=False),
+        Binding("slash", "search_log", N_("search"), key_display="/"),
         Binding("n", "next_trouble", N_("next")),
         Binding("escape,minus", "back", N_("back"), key_display="esc"),
     ]
@@ -109,6 +111,7 @@ class OrderScreen(WatchingScreen[OrderView]):
                 flow.select(active.key)
         self.query_one(OrderHead).show(data, now)
         self.query_one(NextLine).show(data)
+        self.query_one(KeyBar).redraw()
         self._show_hosts(now)
         self._show_slider_hosts()
         if self.has_class("-history"):
@@ -120,6 +123,14 @@ class OrderScreen(WatchingScreen[OrderView]):
             self.query_one(FlowView).paint_at(now)
             self.query_one(OrderHead).show(self.data, now)
             self.query_one(HostTable).show(self._hosts(), now)
+
+    @property
+    def expected_key(self) -> KeyNow | None:
+        """For the bottom line: what is expected of a person now, if anything is."""
+        act = next((act for act in (self.data.acts if self.data else ()) if act.allowed), None)
+        if act is None or self.data is None or not self.data.state.halts:
+            return None
+        return KeyNow("enter", words.act_word(act.act), "expected", self, marked=True)
 
     # ---- moving about
 
@@ -206,9 +217,12 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     def action_confirm(self) -> None:
         """Start or confirm; nothing else, whatever the order expects: the key does what the next line says it does."""
-        asked = [act.act for act in (self.data.acts if self.data else ()) if words.act_key(act.act) == "c"]
-        if asked:
-            self._ask(ACTS[asked[0]].type())
+        asked = [act for act in (self.data.acts if self.data else ()) if words.act_key(act.act) == "c"]
+        if asked and asked[0].weights_first:
+            self.action_weights()
+            self.query_one(Notice).tell(_("The weights come first; c confirms then."), good=False)
+        elif asked:
+            self._ask(ACTS[asked[0].act].type())
         else:
             self.query_one(Notice).tell(_("There is nothing to confirm now."), good=False)
 

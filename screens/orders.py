@@ -104,7 +104,7 @@ def _texts(row: OrderRow) -> tuple[str, ...]:
         row.versions,
         row.title,
         row.created_by,
-        words.word(row.state),
+        words.word(row.shown),
         str(row.state),
         row.kind,
     )
@@ -119,7 +119,7 @@ def _row(row: OrderRow, paint: Paint, now: float) -> Row:
         str(row.id),
         {
             "id": Text(f"#{row.id}", style=paint.strong),
-            "state": paint.glyph_and_word(row.state),
+            "state": paint.glyph_and_word(row.shown),
             "app": Text(row.subject),
             "version": Text(row.versions),
             "hosts": hosts,

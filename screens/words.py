@@ -19,6 +19,7 @@ from engine.domain.states import (
     NodeState,
     OrderState,
     RunState,
+    Shown,
     StepState,
     Strategy,
     TrafficMode,
@@ -51,6 +52,7 @@ _STATES: dict[str, tuple[str, Tone, str]] = {
     "running": ("▶", Tone.RUN, N_("running")),
     "waiting": ("‖", Tone.WAIT, N_("waiting")),
     "halted": ("!", Tone.FAIL, N_("halted")),
+    "paused": ("‖", Tone.WAIT, N_("paused")),
     "cancelling": ("▶", Tone.BACK, N_("cancelling")),
     "cancelled": ("⊘", Tone.IDLE, N_("cancelled")),
     "rolling_back": ("↺", Tone.BACK, N_("rolling back")),
@@ -113,6 +115,20 @@ _TRAFFIC: dict[TrafficMode, str] = {
     TrafficMode.PRESET: N_("preset: a weight chosen now"),
 }
 
+# what its button does on the order screen: the same as its key
+_ACT_ACTIONS: dict[Act, str] = {
+    Act.INITIALISE: "screen.initialise",
+    Act.START: "screen.confirm",
+    Act.CONFIRM: "screen.confirm",
+    Act.SET_WEIGHTS: "screen.weights",
+    Act.PAUSE: "screen.pause",
+    Act.RESUME: "screen.pause",
+    Act.RETRY: "screen.retry",
+    Act.CANCEL: "screen.cancel",
+    Act.ROLL_BACK: "screen.roll_back",
+    Act.GIVE_BACK: "app.orphans",
+}
+
 # what the fields of a message may be filled in with
 learn({value: look[2] for value, look in _STATES.items()})
 learn(registry.step_words())
@@ -121,7 +137,7 @@ learn({**_DEEDS, **{str(role): word for role, word in _ROLES.items()}})
 learn({name: kind.word.text for name, kind in registry.KINDS.items()})
 learn({"published": N_("published"), "deprecated": N_("deprecated")})
 
-AnyState = OrderState | NodeState | RunState | StepState | HostState | AppStatus
+AnyState = OrderState | NodeState | Shown | RunState | StepState | HostState | AppStatus
 
 
 def _look(state: AnyState) -> tuple[str, Tone, str]:
@@ -182,6 +198,10 @@ def outcome_line(each: HistoryView) -> str:
     """`done`, `refused: no role here`, `asked`: what became of what a person asked for."""
     word = outcome_word(each.outcome)
     return f"{word}: {tr(each.problem.what)}" if each.problem else word
+
+
+def act_action(act: Act) -> str:
+    return _ACT_ACTIONS[act]
 
 
 def strategy_word(strategy: Strategy) -> str:

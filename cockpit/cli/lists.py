@@ -41,7 +41,7 @@ def list_apps(session: Session) -> None:
             view.level,
             f"{view.stack} {view.stack_version}",
             view.runs or (f"- 0/{view.hosts}" if view.hosts else _("not here")),
-            f"#{view.open_order} {view.open_order_state}" if view.open_order else "",
+            f"#{view.open_order} {view.open_order_shown}" if view.open_order else "",
         )
         for view in views
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +25,8 @@ from cockpit.cli.session import Session
 from engine.domain.acts import AnyAct, Cancel, Confirm, Initialise, Pause, Resume, Retry, RollBack, SetWeights, Start
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import CommandState, OrderState
+from engine.domain.states import Act, CommandState, OrderState
+from engine.views import GATE_WITHOUT_TRAFFIC
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def list_orders(
                 row.kind,
                 row.subject,
                 row.versions,
-                row.state,
+                row.shown,
                 f"{row.done_hosts}/{row.hosts}",
                 row.failed_hosts or "",
                 row.created_by,
@@ -265,6 +267,8 @@ def _send(
 
     session.say_standing(api, place)
     answer = answered(api, order, act.name, api.send(*place, order, act, reason=reason), session.ensure_engine)
+    if answer.problem:
+        answer = replace(answer, problem=_for_the_command_line(answer.problem, order))
     if session.json:
         print_json({"error": answer.problem, **_as_dict(answer)} if answer.problem else answer)
     elif answer.problem:
@@ -308,10 +312,10 @@ def _start_rollback(session: Session, api: Api, place: tuple[str, str], order_id
 
 def _show(view: OrderView) -> None:
     title = _("order #{id} {kind} {version}").format(id=view.id, kind=view.kind, version=view.versions)
-    say(f"{view.tenant} / {view.workspace} / {view.subject} / {title}  {view.state}")
+    say(f"{view.tenant} / {view.workspace} / {view.subject} / {title}  {view.shown}")
     say(_("created {at} by {operator}").format(at=at(view.created_at), operator=view.created_by))
     nodes = [
-        (node.key, node.state, f"{node.done}/{len(node.hosts)}" if node.kind.runs_hosts else "", " ".join(node.hosts))
+        (node.key, node.shown, f"{node.done}/{len(node.hosts)}" if node.kind.runs_hosts else "", " ".join(node.hosts))
         for node in view.nodes
         if node.direction is view.direction
     ]
@@ -353,7 +357,34 @@ def _show(view: OrderView) -> None:
     for act in view.at_work:
         what = {"since": at(act.since), "operator": act.operator, "act": act.act}
         say(_("{operator}: {act}, at work since {since}: {waits_for}").format(**what, waits_for=tr(act.waits_for)))
+    _say_next(view)
+
+
+# what is typed for the act that an order waits for
+_COMMANDS = {
+    Act.INITIALISE: "cockpit order initialise {id}",
+    Act.START: "cockpit order start {id}",
+    Act.CONFIRM: "cockpit order confirm {id}",
+    Act.SET_WEIGHTS: "cockpit order weights {id} --weight 10",
+    Act.RETRY: "cockpit order retry {id}",
+    Act.RESUME: "cockpit order resume {id}",
+}
+
+
+def _say_next(view: OrderView) -> None:
+    """What it waits for, and the command for it."""
     say(tr(view.next))
+    expected = next((act.act for act in view.acts if act.allowed), None)
+    if view.state.halts and expected in _COMMANDS:
+        say(f"  {_COMMANDS[expected].format(id=view.id)}")
+
+
+def _for_the_command_line(problem: Problem, order: int) -> Problem:
+    """What leads on is a command here."""
+    if problem.code != GATE_WITHOUT_TRAFFIC:
+        return problem
+    remedy = message("`cockpit order weights {id} --weight 10` first, then `cockpit order confirm {id}`.", id=order)
+    return replace(problem, remedy=remedy)
 
 
 def _show_event(session: Session, event: EventView) -> None:
@@ -367,5 +398,5 @@ def _watched(session: Session, view: OrderView) -> int:
     if session.json:
         print_json_line({"order": view.id, "state": view.state, "next": view.next})
     else:
-        say(tr(view.next))
+        _say_next(view)
     return of_order(view.state)

@@ -64,6 +64,12 @@ class NodeState(StrEnum):
         return self in (self.WAITING, self.HALTED)
 
 
+class Shown(StrEnum):
+    """What is shown in place of a state: a pause halts an order or a node without anything being wrong."""
+
+    PAUSED = "paused"
+
+
 class RunState(StrEnum):
     """The state of one host in one direction of an order."""
 

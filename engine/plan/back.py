@@ -6,12 +6,12 @@ nothing), the others in groups no larger than what the balancer can spare. What 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.health import answers
-from engine.domain.message import message
+from engine.domain.message import Message, message
 from engine.domain.orders import HostPlan, Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, HostState, NodeKind
@@ -36,7 +36,15 @@ def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
             layers,
             replace(plan, steps=steps, before=now, after=then, restore_to=plan.recorded, undo=(), undo_untouched=()),
         )
-    return _back_plan(progress, [_in_plan_order(progress, layer) for layer in layers])
+    return _back_plan(progress, [_in_plan_order(progress, layer) for layer in layers], _way_back_label)
+
+
+def _way_back_label(number: int) -> Message:
+    return message("way back {number}", number=number)
+
+
+def _cancel_label(number: int) -> Message:
+    return message("cancel {number}", number=number)
 
 
 def plan_cancel(progress: OrderProgress) -> Plan:
@@ -58,7 +66,7 @@ def plan_cancel(progress: OrderProgress) -> Plan:
                 undo=(),
                 undo_untouched=(),
             )
-    return _back_plan(progress, [hosts] if hosts else [])
+    return _back_plan(progress, [hosts] if hosts else [], _cancel_label)
 
 
 def started_runs(progress: OrderProgress) -> list[RunProgress]:
@@ -86,7 +94,7 @@ def _in_plan_order(progress: OrderProgress, layer: Layer) -> Layer:
     return {host: layer[host] for host in _forward(progress).hosts if host in layer}
 
 
-def _back_plan(progress: OrderProgress, layers: Sequence[Layer]) -> Plan:
+def _back_plan(progress: OrderProgress, layers: Sequence[Layer], label: Callable[[int], Message]) -> Plan:
     forward = _forward(progress)
     now = [MountWeight(line.mount, line.believed) for line in progress.weights]
     down = frozenset(line.mount for line in progress.weights if not answers(line.health))
@@ -98,8 +106,7 @@ def _back_plan(progress: OrderProgress, layers: Sequence[Layer]) -> Plan:
         for group in _groups_of(progress, layer, serving, floors, lowest):
             number = len(nodes) + 1
             needs = (nodes[-1].key,) if nodes else ()
-            label = message("way back {number}", number=number)
-            nodes.append(PlanNode(f"back-{number}", NodeKind.GROUP, needs, label, group))
+            nodes.append(PlanNode(f"back-{number}", NodeKind.GROUP, needs, label(number), group))
     nodes.append(PlanNode("back-finish", NodeKind.FINISH, (nodes[-1].key,) if nodes else (), message("finish")))
     return Plan(
         direction=Direction.BACK,

@@ -228,7 +228,7 @@ def _confirm(asked: Asked[Confirm]) -> Consequence:
     moving = tuple(host for host in gate.hosts if host in progress.weights_at_work)
     if moving:
         return _refused(asked, summary, words.weights_at_work(moving), hosts)
-    idle = _without_traffic(progress, gate) if gate.sliders else ()
+    idle = without_traffic(progress, gate) if gate.sliders else ()
     if idle:
         return _refused(asked, summary, words.gate_without_traffic(idle), hosts)
     doubtful = _in_doubt(progress, gate) if gate.sliders else ()
@@ -514,7 +514,7 @@ def _pending_in_open_groups(progress: OrderProgress) -> tuple[RunProgress, ...]:
     return tuple(run for run in progress.current_runs if run.node in turn and run.state is RunState.PENDING)
 
 
-def _without_traffic(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
+def without_traffic(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
     """Hosts of the gate that took traffic before, passed their health check and take none now."""
     idle = {line.mount.host for line in progress.weights if line.due > 0 and line.believed == 0}
     return tuple(host for host in gate.hosts if host in idle and healthy(progress, host))

@@ -12,6 +12,7 @@ from engine.domain.progress import OrderProgress, WeightLine
 from engine.domain.states import Act, NodeKind, OrderState, RunState
 from engine.plan.in_service import Traffic, server_groups
 from engine.plan.problems import floor_broken
+from engine.views import percent
 
 SHOWN_HOSTS = 6  # a sentence names this many hosts and counts the others
 
@@ -151,7 +152,7 @@ def weight_changes(progress: OrderProgress, wanted: Mapping[str, int]) -> list[M
 
 def _weight_change(group: ServerGroup, line: WeightLine, weight: int, before: int, after: int) -> Message:
     return message(
-        "{host} in {group}: weight {was} → {weight}, share of its traffic {share_was}% → {share}%",
+        "{host} in {group}: weight {was} → {weight}, share of its traffic {share_was} → {share}",
         host=line.mount.host,
         group=str(group),
         was=line.believed,
@@ -161,8 +162,8 @@ def _weight_change(group: ServerGroup, line: WeightLine, weight: int, before: in
     )
 
 
-def _percent(part: int, whole: int) -> int:
-    return round(100 * part / whole) if whole else 0
+def _percent(part: int, whole: int) -> str:
+    return percent(part / whole if whole else 0.0)
 
 
 def cancelling(progress: OrderProgress, hosts: Sequence[str], running: Sequence[str]) -> list[Message]:
@@ -269,7 +270,7 @@ def gate_without_traffic(hosts: Sequence[str]) -> Problem:
         what = message("{host} still takes no traffic: set its weight first.", host=hosts[0])
     else:
         what = message("{hosts} still take no traffic: set their weights first.", hosts=named(hosts))
-    return Problem("gate_without_traffic", what, message("Move the slider of the group, then confirm."))
+    return Problem("gate_without_traffic", what, message("Move their weights first, then confirm."))
 
 
 def gate_in_doubt(hosts: Sequence[str]) -> Problem:

@@ -90,6 +90,7 @@ def _app_view(
         packages=packages.get(row.id, ()),
         succeeded_versions=succeeded.get(instance.id, ()) if instance else (),
         running=running.get(instance.id, ()) if instance else (),
+        open_order_paused=bool(order and order.paused),
     )
 
 
@@ -158,7 +159,7 @@ def _running_versions(conn: sa.Connection, scope: Scope) -> dict[int, tuple[Runn
 
 def _open_orders(conn: sa.Connection, scope: Scope) -> Sequence[Any]:
     return conn.execute(
-        sa.select(t.order.c.id, t.order.c.state, t.order_app.c.service_instance_id)
+        sa.select(t.order.c.id, t.order.c.state, t.order.c.paused, t.order_app.c.service_instance_id)
         .join(t.order_app, t.order_app.c.order_id == t.order.c.id)
         .where(t.order.c.workspace_id == scope.workspace_id, t.order.c.state.in_(OPEN_STATES))
         .order_by(t.order.c.id)

@@ -11,7 +11,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
 from engine.plan.next import node_state, runs_of
-from engine.plan.what_if import failed_hosts, waiting_gate
+from engine.plan.what_if import failed_hosts, waiting_gate, without_traffic
 from engine.plan.what_if_words import named
 
 _ENDED = {
@@ -75,6 +75,14 @@ def _waiting(progress: OrderProgress, since: str) -> Message:
     gate = waiting_gate(progress)
     if gate is None:
         return message("waits since {since} for a person", since=since)
+    idle = without_traffic(progress, gate) if gate.sliders else ()
+    if idle:
+        return message(
+            "waits since {since} for weights: {hosts} take no traffic yet; then {gate}",
+            since=since,
+            hosts=named(idle),
+            gate=gate.label,
+        )
     return message("waits since {since} for a person: {gate}", since=since, gate=gate.label)
 
 

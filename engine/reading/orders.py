@@ -56,6 +56,7 @@ def read_orders(conn: sa.Connection, scope: Scope, *, open_only: bool, limit: in
             t.order.c.kind,
             t.order.c.title,
             t.order.c.state,
+            t.order.c.paused,
             t.order.c.direction,
             t.order.c.created_by,
             t.order.c.created_at,
@@ -119,6 +120,7 @@ def _order_row(row: Any, apps: tuple[OrderedApp, ...], counts: Mapping[str, int]
         started_at=row.started_at,
         ended_at=row.ended_at,
         changed_at=row.changed_at,
+        paused=row.paused,
     )
 
 
@@ -186,10 +188,10 @@ def _last(conn: sa.Connection, order_id: int) -> tuple[float, int]:
 
 
 def _nodes(progress: OrderProgress) -> tuple[NodeView, ...]:
-    """Those of the present direction, then those of the other one."""
+    """Those forward, and behind them the way back, which undoes them."""
     if progress.plan is None:
         return (_initialise_node(progress, PlanNode("initialise", NodeKind.INITIALISE, (), message("initialise"))),)
-    plans = [progress.current_plan, progress.plan if progress.direction is Direction.BACK else None]
+    plans = [progress.plan, progress.current_plan if progress.direction is Direction.BACK else None]
     return tuple(_node_view(progress, plan, node) for plan in plans if plan is not None for node in plan.nodes)
 
 
@@ -198,12 +200,13 @@ def _node_view(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeView:
         return _initialise_node(progress, node)
     row = progress.nodes.get((plan.direction, node.key))
     states = [run.state for run in runs_of(progress, plan, node)]
+    state = node_state(progress, plan, node.key)
     return NodeView(
         key=node.key,
         kind=node.kind,
         label=node.label,
         direction=plan.direction,
-        state=node_state(progress, plan, node.key),
+        state=state,
         needs=node.needs,
         hosts=node.hosts,
         sliders=node.sliders,
@@ -212,6 +215,7 @@ def _node_view(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeView:
         started_at=row.started_at if row else None,
         ended_at=row.ended_at if row else None,
         confirmed_by=row.confirmed_by if row else "",
+        paused=progress.paused and state is NodeState.RUNNING and RunState.RUNNING not in states,
     )
 
 

@@ -1,30 +1,42 @@
-"""The bottom line: the keys of the screen one is on, as many as fit whole."""
+"""The bottom line: what can be done on the screen now, what is expected first and marked, as many as fit whole; all buttons."""
 
 from __future__ import annotations
 
-from rich.text import Text
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.widgets import Button
 
-from screens.paint import paint_of
 from screens.translate import _
-from screens.widgets.lines import Lines
+from screens.widgets.key_button import KeyButton, key_name
 
-_NAMES = {
-    "question_mark": "?",
-    "slash": "/",
-    "enter": "⏎",
-    "escape": "esc",
-    "colon": ":",
-    "space": "space",
-    "exclamation_mark": "!",
-}
+MOST = 12
 
 
-def key_name(key: str) -> str:
-    return _NAMES.get(key, key)
+@dataclass(frozen=True, slots=True)
+class KeyNow:
+    """`words` as shown; `action` is run in `node`."""
+
+    key: str
+    words: str
+    action: str
+    node: DOMNode
+    marked: bool = False
 
 
-class KeyBar(Lines):
+class KeyBar(Horizontal):
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: tuple[KeyNow, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        for _number in range(MOST):
+            yield KeyButton(boxed=False)
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
         self.redraw()
@@ -37,22 +49,45 @@ class KeyBar(Lines):
             self.redraw()
 
     def redraw(self) -> None:
-        dim = paint_of(self.app).dim
-        line = Text(" ")
-        seen = set()
-        items: list[Text] = []
-        last: list[Text] = []  # help always has its place
-        for active in self.screen.active_bindings.values():
+        self._shown = self._fitting(self._bound())
+        for number, button in enumerate(self.query(KeyButton)):
+            button.keep(number < len(self._shown))
+            if number < len(self._shown):
+                item = self._shown[number]
+                button.say(item.key, item.words, marked=item.marked)
+
+    async def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        for item, button in zip(self._shown, self.query(KeyButton), strict=False):
+            if button is event.button:
+                await self.app.run_action(item.action, item.node)
+
+    def _bound(self) -> list[KeyNow]:
+        """What is expected first, then the bindings that are shown; help always has its place."""
+        expected = getattr(self.screen, "expected_key", None)
+        on_top = self.screen.active_bindings.get("enter")
+        taken = on_top is not None and on_top.binding.show  # where the cursor is, Enter means something else
+        items = [expected] if isinstance(expected, KeyNow) and not taken else []
+        last: list[KeyNow] = []
+        for key, active in self.screen.active_bindings.items():
             binding = active.binding
-            if not binding.show or not active.enabled or binding.action in seen:
+            if not binding.show or not active.enabled or any(binding.action == item.action for item in (*items, *last)):
                 continue
-            seen.add(binding.action)
-            name = binding.key_display or key_name(binding.key.split(",")[0])
-            item = Text().append(name, "bold").append(f" {_(binding.description)}  ", dim)
+            item = KeyNow(binding.key_display or key, _(binding.description), binding.action, active.node)
             (last if binding.action == "help" else items).append(item)
-        room = self.size.width - sum(item.cell_len for item in last) - 1
+        return [*items, *last]
+
+    def _fitting(self, items: list[KeyNow]) -> tuple[KeyNow, ...]:
+        last = [item for item in items if item.action == "help"]
+        room = self.size.width - sum(map(self._width, last))
+        shown: list[KeyNow] = []
         for item in items:
-            if line.cell_len + item.cell_len > room:
-                break
-            line.append_text(item)
-        self.draw(line.append_text(Text().join(last)))
+            if item in last or self._width(item) > room or len(shown) + len(last) == MOST:
+                continue
+            shown.append(item)
+            room -= self._width(item)
+        return (*shown, *last)
+
+    def _width(self, item: KeyNow) -> int:
+        """With a blank at either side, as buttons have it."""
+        return 3 + cell_len(key_name(item.key, self.app)) + cell_len(item.words) + (2 if item.marked else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.app import App
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import Button
 
 from screens.cockpit import Cockpit
@@ -48,6 +49,7 @@ class KeyButton(Button, can_focus=False):
 
     def __init__(self, *, id: str | None = None, boxed: bool = True, action: str | None = None) -> None:
         super().__init__("", id=id, compact=True, action=action)
+        self.styles.line_pad = 0  # a label that grows is drawn once in its old room, and padding would leave none
         self._boxed = boxed
         self._says: tuple[str, str, bool] = ("", "", False)
 
@@ -59,6 +61,10 @@ class KeyButton(Button, can_focus=False):
         self._says = says
         self.label = said(*says, boxed=self._boxed)
         self.set_class(marked, "-marked")
+        self.refresh(layout=True)
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        return said(*self._says, boxed=self._boxed).cell_length
 
     def keep(self, wanted: bool) -> None:
         """Show it, or take no room."""

@@ -77,7 +77,7 @@ def _graph(row: LaneRow, node: NodeView, width: int, paint: Paint) -> Text:
     for lane in range(width // 2):
         between = row.lane <= lane < last
         if lane == row.lane:
-            line.append_text(paint.glyph(node.state))
+            line.append_text(paint.glyph(node.shown))
         elif lane in turns:
             line.append("┴┬┼"[("┘┐┤").index(turns[lane])] if lane < last else turns[lane], paint.dim)
         elif lane in row.passing:

@@ -36,7 +36,7 @@ def paint_layered(nodes: tuple[NodeView, ...], paint: Paint, now: float) -> Pain
             y = row * _BOX_HEIGHT
             if key:
                 spots[key] = Spot(x, y, width, _BOX_HEIGHT)
-                canvas.box(x, y, width, boxes[key], paint.state(by_key[key].state))
+                canvas.box(x, y, width, boxes[key], paint.state(by_key[key].shown))
             else:
                 canvas.across(y + 1, x, x + width - 1, paint.dim)
         x += width
@@ -47,7 +47,7 @@ def paint_layered(nodes: tuple[NodeView, ...], paint: Paint, now: float) -> Pain
 
 
 def _inside(node: NodeView, paint: Paint, now: float) -> tuple[Text, Text]:
-    first = paint.glyph(node.state).append(" ").append(words.node_word(node), paint.strong)
+    first = paint.glyph(node.shown).append(" ").append(words.node_word(node), paint.strong)
     return first, node_detail(node, paint, now)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from engine.domain.states import RunState
+from engine.domain.states import RunState, Shown
 from engine.views import BalancerView, OrderView
 from screens import words
 from screens.paint import Paint, paint_of
@@ -30,7 +30,7 @@ class OrderHead(Lines):
 def _summary(order: OrderView, paint: Paint, now: float) -> Text:
     done = sum(host.state is RunState.SUCCEEDED for host in order.hosts)
     failed = sum(host.state is RunState.FAILED for host in order.hosts)
-    text = paint.glyph_and_word(order.state)
+    text = paint.glyph_and_word(order.shown)
     text.append(f"  {words.kind_word(order.kind)} {order.versions}", paint.strong)
     text.append("  ").append(_("{done}/{all} hosts").format(done=done, all=len(order.hosts)))
     if failed:
@@ -39,7 +39,7 @@ def _summary(order: OrderView, paint: Paint, now: float) -> Text:
     took = words.elapsed(order.started_at, until)
     if took:
         text.append(f"  {took}", paint.dim)
-    if order.paused:
+    if order.paused and order.shown is not Shown.PAUSED:
         text.append("  ‖ " + _("paused"), paint.tone(Tone.WAIT))
     text.append(f"  {order.created_by}", paint.dim)
     if order.title:

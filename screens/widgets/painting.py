@@ -37,20 +37,20 @@ def node_detail(node: NodeView, paint: Paint, now: float) -> Text:
         return _gate_detail(node, paint, now)
     if node.kind.runs_hosts:
         return _hosts_detail(node, paint, now)
-    return Text(words.word(node.state) if node.state is not NodeState.PENDING else "", style=paint.state(node.state))
+    return Text(words.word(node.state) if node.state is not NodeState.PENDING else "", style=paint.state(node.shown))
 
 
 def _gate_detail(node: NodeView, paint: Paint, now: float) -> Text:
     if node.state is NodeState.WAITING:
         waited = words.elapsed(node.started_at, now)
-        return Text(_("waiting {time}").format(time=waited), style=paint.state(node.state))
+        return Text(_("waiting {time}").format(time=waited), style=paint.state(node.shown))
     if node.state is NodeState.SUCCEEDED and node.confirmed_by:
         return Text(_("by {operator}").format(operator=node.confirmed_by), style=paint.dim)
-    return Text(words.word(node.state) if node.state is not NodeState.PENDING else "", style=paint.state(node.state))
+    return Text(words.word(node.state) if node.state is not NodeState.PENDING else "", style=paint.state(node.shown))
 
 
 def _hosts_detail(node: NodeView, paint: Paint, now: float) -> Text:
-    detail = Text().append(f"{node.done}/{len(node.hosts)}", paint.state(node.state))
+    detail = Text().append(f"{node.done}/{len(node.hosts)}", paint.state(node.shown))
     if node.failed:
         detail.append(f" ✗{node.failed}", paint.state(NodeState.FAILED))
     if node.started_at is not None:

@@ -6,6 +6,7 @@ what is live, never what is pending.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -18,13 +19,23 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from engine.views import HostRunView
+from engine.views import HostRunView, percent
 from screens.paint import paint_of, strip_of
 from screens.translate import N_, _
 from screens.weights import HIGHEST, LOWEST, Pending, live_weight, next_stop, traffic_share
 from screens.widgets.cursor import cursor_mark, cursor_style
 from screens.widgets.host_table import weight_text
 from screens.words import Tone
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    name: str
+    weight: str
+    share: str
+    filled: int
+    seen: Text
+    changed: bool
 
 
 class WeightSlider(ScrollView, can_focus=True):
@@ -56,6 +67,7 @@ class WeightSlider(ScrollView, can_focus=True):
         self._everyone: tuple[HostRunView, ...] = ()
         self._cursor = 0
         self._typed = ""
+        self._made: tuple[tuple[object, ...], tuple[_Line, ...]] | None = None
 
     def show(self, hosts: tuple[HostRunView, ...], everyone: tuple[HostRunView, ...]) -> None:
         """`hosts` are the gate's; `everyone` all of the order's, among whom the traffic is shared."""
@@ -161,10 +173,8 @@ class WeightSlider(ScrollView, can_focus=True):
         row = y - 1 + self.scroll_offset.y
         if y == 0:
             text = self._heading()
-        elif row == 0:
-            text = self._all_row()
         elif row <= len(self._hosts):
-            text = self._host_row(self._hosts[row - 1])
+            text = self._line(row)
         else:
             return Strip.blank(width, base)
         if y and row == self._cursor:
@@ -183,52 +193,56 @@ class WeightSlider(ScrollView, can_focus=True):
             )
         return Text(" " + _("digits, ←→ by one, PageUp/PageDown, Home 0, End 100; Esc closes"), style=paint.dim)
 
-    def _name_width(self) -> int:
-        return max((cell_len(name) for name in [_("all hosts"), *(host.name for host in self._hosts)]), default=4)
+    def _line(self, row: int) -> Text:
+        """The name, a bar, the weight and the share of the traffic in words, what was recorded, asked for and seen."""
+        paint, lines = paint_of(self.app), self._lines()
+        line = lines[row]
+        names, weights, shares, seen = (
+            max(cell_len(texts) for texts in column)
+            for column in zip(*((each.name, each.weight, each.share, each.seen.plain) for each in lines), strict=True)
+        )
+        text = Text(" ").append(_padded(line.name, names + 2), paint.strong)
+        bar = max(0, min(40, self.size.width - names - weights - shares - max(seen, 10) - 10))
+        full = round(line.filled * bar / HIGHEST)
+        text.append("━" * full, paint.tone(Tone.WAIT if line.changed else Tone.RUN)).append(
+            "─" * (bar - full), paint.dim
+        )
+        text.append("  " + _padded(line.weight, weights), paint.tone(Tone.WAIT) if line.changed else paint.plain)
+        return text.append("  " + _padded(line.share, shares), paint.dim).append("  ").append_text(line.seen)
 
-    def _all_row(self) -> Text:
+    def _lines(self) -> tuple[_Line, ...]:
+        """Made once for all rows of a frame: what stands in one decides how wide the columns of the others are."""
+        made_of = (self._hosts, self._everyone, self.pending, paint_of(self.app))
+        if self._made is None or any(one is not other for one, other in zip(self._made[0], made_of, strict=True)):
+            self._made = made_of, (self._all_line(), *(self._host_line(host) for host in self._hosts))
+        return self._made[1]
+
+    def _all_line(self) -> _Line:
         values = [self._value(host) for host in self._hosts]
         lives = [live_weight(host) for host in self._hosts]
         now = sum(traffic_share(host, self._everyone, {}) for host in self._hosts)
         then = sum(traffic_share(host, self._everyone, self.pending.weights) for host in self._hosts)
-        return self._row(_("all hosts"), _range(lives), _range(values), now, then, max(values, default=0), Text(""))
+        return _line(_("all hosts"), _range(lives), _range(values), (now, then), max(values, default=0), Text(""))
 
-    def _host_row(self, host: HostRunView) -> Text:
-        paint = paint_of(self.app)
-        value, live = self._value(host), live_weight(host)
-        now = traffic_share(host, self._everyone, {})
-        then = traffic_share(host, self._everyone, self.pending.weights)
+    def _host_line(self, host: HostRunView) -> _Line:
+        paint, value = paint_of(self.app), self._value(host)
+        shares = (
+            traffic_share(host, self._everyone, {}), traffic_share(host, self._everyone, self.pending.weights)
+        )  # fmt: skip
         seen = Text(" ").join(weight_text(weight, paint) for weight in host.weights)
-        return self._row(host.name, str(live), str(value), now, then, value, seen)
-
-    def _row(self, name: str, live: str, value: str, now: float, then: float, filled: int, seen: Text) -> Text:
-        paint = paint_of(self.app)
-        changed = live != value
-        text = Text(" ").append(name, paint.strong)
-        text.append(" " * (self._name_width() - cell_len(name) + 2))
-        weight = (
-            _("weight {live} → {pending}").format(live=live, pending=value)
-            if changed
-            else _("weight {live}").format(live=live)
-        )
-        share = (
-            _("traffic {now} → {then}").format(now=_percent(now), then=_percent(then))
-            if _percent(now) != _percent(then)
-            else _("traffic {now}").format(now=_percent(now))
-        )
-        words = Text(weight, style=paint.tone(Tone.WAIT) if changed else paint.plain)
-        words.truncate(max(words.cell_len, 18), pad=True)
-        shares = Text(share, style=paint.dim)
-        shares.truncate(max(shares.cell_len, 18), pad=True)
-        room = self.size.width - text.cell_len - words.cell_len - shares.cell_len - max(seen.cell_len, 10) - 7
-        bar = max(0, min(40, room))
-        full = round(filled * bar / HIGHEST)
-        text.append("━" * full, paint.tone(Tone.WAIT if changed else Tone.RUN)).append("─" * (bar - full), paint.dim)
-        return text.append("  ").append_text(words).append("  ").append_text(shares).append("  ").append_text(seen)
+        return _line(host.name, str(live_weight(host)), str(value), shares, value, seen)
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.0f}%" if share >= 0.1 or not share else f"{share * 100:.1f}%"
+def _line(name: str, live: str, value: str, shares: tuple[float, float], filled: int, seen: Text) -> _Line:
+    changed = live != value
+    weight = _("weight {live} → {pending}") if changed else _("weight {live}")
+    now, then = map(percent, shares)
+    share = _("traffic {now} → {then}") if now != then else _("traffic {now}")
+    return _Line(name, weight.format(live=live, pending=value), share.format(now=now, then=then), filled, seen, changed)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
 
 
 def _range(values: list[int]) -> str:
