@@ -11,6 +11,8 @@ from screens.widgets.weight_slider import WeightSlider
 
 # rows that the hosts keep: the heading and five of them
 HOST_ROWS = 6
+# on a terminal with fewer rows than LOW the hosts keep these
+LOW, LOW_HOST_ROWS = 16, 4
 
 
 class HostPane(Vertical):
@@ -31,4 +33,5 @@ class HostPane(Vertical):
         """Give the problems what the hosts leave; all of it where there is no host to show yet."""
         rows = self.content_size.height
         kept = HOST_ROWS if self.query_one(HostTable).styles.display != "none" else 0
-        self.query_one(Problems).fit(max(3, rows - kept))
+        low = self.app.size.height < LOW
+        self.query_one(Problems).fit(max(0, rows - LOW_HOST_ROWS) if low else max(3, rows - kept))

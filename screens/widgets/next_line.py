@@ -25,6 +25,7 @@ from screens.words import Tone
 ROWS = 3
 PER_ROW = 6
 LOW = 30  # a terminal with fewer rows needs them for hosts
+VERY_LOW = 16  # and one with fewer than these has none for a whole sentence
 
 
 class NextLine(Vertical):
@@ -61,7 +62,8 @@ class NextLine(Vertical):
         expected = self.query_one("#expected", KeyButton)
         expected.keep(first is not None)
         if first is not None:
-            self._say(expected, first, _expected(first, order), marked=True)
+            low = self.app.size.height < VERY_LOW
+            self._say(expected, first, words.act_word(first.act) if low else _expected(first, order), marked=True)
         self._place([act for act in acts if act is not first], width)
 
     def _place(self, acts: Sequence[Consequence], width: int) -> None:

@@ -81,8 +81,7 @@ async def test_the_whole_order_can_be_worked_by_mouse(tmp_path: Path) -> None:
         assert isinstance(dialog, ConsequenceScreen)
         await until(pilot, lambda: dialog.ready)
         await pilot.click("#leave")
-        await settled(pilot)
-        assert pilot.app.screen is screen
+        await until(pilot, lambda: pilot.app.screen is screen)
         log = next(button for button in _buttons(screen.query_one(KeyBar)) if str(button.label) == "l log")
         await pilot.click(log)
         await settled(pilot)
