@@ -118,11 +118,11 @@ class CockpitApp(Cockpit):
             self.push_screen(WorkspacesScreen(), self._workspace_chosen)
 
     def action_orders(self) -> None:
-        if self.workspace and not isinstance(self.screen, OrdersScreen):
+        if self.somewhere() and not isinstance(self.screen, OrdersScreen):
             self.push_screen(OrdersScreen())
 
     def action_orphans(self) -> None:
-        if self.workspace and not isinstance(self.screen, OrphansScreen):
+        if self.somewhere() and not isinstance(self.screen, OrphansScreen):
             self.push_screen(OrphansScreen())
 
     async def action_help(self) -> None:

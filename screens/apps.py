@@ -90,6 +90,8 @@ class AppsScreen(WatchingScreen[AppsData]):
         self.query_one(FilterLine).open()
 
     def action_release(self) -> None:
+        if not self.cockpit.somewhere():
+            return
         app = self._chosen_app()
         self.app.push_screen(NewReleaseScreen(app.name if app else ""))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from engine.api import Api
 from engine.views import WorkspaceView
+from screens.translate import _
 from screens.typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
@@ -48,6 +49,18 @@ class Cockpit(TypedAhead):
     def here(self) -> tuple[str, str]:
         """(tenant, workspace); for screens that are only opened once there is one."""
         return self.tenant or "", self.workspace or ""
+
+    def somewhere(self) -> bool:
+        """Whether a workspace was chosen; if not, the operator is told what comes first."""
+        if self.tenant and self.workspace:
+            return True
+        self.notify(
+            _(
+                "There is no workspace yet, or none was chosen: w chooses one, `cockpit apply FILE` puts a catalogue in."
+            ),
+            markup=False,
+        )
+        return False
 
     def go_to_workspace(self, chosen: WorkspaceView) -> None:
         raise NotImplementedError
