@@ -183,6 +183,7 @@ class Logins:
                     raise problems.unreachable(hop, str(error), via) from error
                 await asyncio.sleep(0.4 * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             except asyncssh.ChannelOpenError as error:
+                await asyncio.sleep(0)  # a connection that has just died is told to us one turn of the loop later
                 if parent is not None and not parent.is_open:
                     raise problems.unreachable(parent.hop, "its connection broke", None) from error
                 prohibited = error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
