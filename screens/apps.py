@@ -14,6 +14,7 @@ from engine.api import Api
 from engine.views import AppView, WorkspaceView
 from screens import words
 from screens.new_release import NewReleaseScreen
+from screens.operate import OperateScreen
 from screens.order import OrderScreen
 from screens.orders import OrdersScreen
 from screens.paint import Paint, paint_of
@@ -50,6 +51,7 @@ class AppsScreen(WatchingScreen[AppsData]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_order", N_("orders of the app"), show=False),
         Binding("r", "release", N_("new release")),
+        Binding("a", "operate", N_("act on hosts")),
         Binding("o", "app.orders", N_("orders")),
         Binding("w", "app.workspaces", N_("workspaces")),
         Binding("slash", "filter", N_("filter"), key_display="/"),
@@ -94,6 +96,10 @@ class AppsScreen(WatchingScreen[AppsData]):
             return
         app = self._chosen_app()
         self.app.push_screen(NewReleaseScreen(app.name if app else ""))
+
+    def action_operate(self) -> None:
+        app = self._chosen_app()
+        self.app.push_screen(OperateScreen(app.name if app else ""))
 
     def action_open_order(self) -> None:
         app = self._chosen_app()

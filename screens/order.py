@@ -94,8 +94,8 @@ class OrderScreen(WatchingScreen[OrderView]):
     def trail(self) -> tuple[str, ...]:
         if self.data is None:
             return (_("order #{id}").format(id=self.order_id),)
-        what = {"id": self.order_id, "kind": words.kind_word(self.data.kind), "version": self.data.versions}
-        return (self.data.subject, _("order #{id} {kind} {version}").format(**what))
+        what = words.order_words(self.data.kind, self.data.versions)
+        return (self.data.subject, _("order #{id} {what}").format(id=self.order_id, what=what))
 
     def fetch(self, api: Api) -> OrderView:
         return api.order(*self.cockpit.here(), self.order_id)

@@ -49,7 +49,9 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
 
     def body(self) -> ComposeResult:
         yield FilterLine()
-        yield Table(_COLUMNS, empty=N_("No order yet. On the list of apps, r makes a release."), id="orders")
+        yield Table(
+            _COLUMNS, empty=N_("No order yet. On the list of apps, r makes a release, a acts on hosts."), id="orders"
+        )
 
     def on_mount(self) -> None:
         self.query_one("#orders").focus()

@@ -168,6 +168,11 @@ def kind_word(kind: str) -> str:
     return tr(registry.word_of(kind))
 
 
+def order_words(kind: str, versions: str) -> str:
+    """`release 2.0.0`, `restart`: a version is named where it is what was asked for."""
+    return f"{kind_word(kind)} {versions}" if registry.chooses_version(kind) else kind_word(kind)
+
+
 def act_word(act: Act) -> str:
     return tr(ACTS[act].word)
 

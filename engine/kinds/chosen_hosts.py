@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
 from engine.domain.message import Message, message
@@ -20,7 +21,19 @@ NOT_DEPLOYED = Problem(
     message("Nothing runs there: {hosts}."),
     message("Choose hosts on which the app is deployed; offline ones are brought online first."),
 )
-Takes = Callable[[Host], bool]
+
+
+class Stands(Protocol):
+    """How a host stands: whoever has its state and version can ask whether a kind takes it."""
+
+    @property
+    def state(self) -> HostState: ...
+
+    @property
+    def version(self) -> str: ...
+
+
+Takes = Callable[[Stands], bool]
 PlanHost = Callable[[InstanceFacts, Host, tuple[MountWeight, ...]], HostPlan]
 
 
@@ -70,7 +83,7 @@ def apps(spec: OrderSpec) -> Sequence[AppAsked]:
     return tuple(AppAsked(app) for app in asked(spec).apps)
 
 
-def deployed(host: Host) -> bool:
+def deployed(host: Stands) -> bool:
     return host.version != "" and host.state is not HostState.OFFLINE
 
 

@@ -36,7 +36,8 @@ class Kind:
     """`apps` names the apps an order is about; `hosts` those it acts on; `forbids` everything that speaks against it, asked for the
     preview, at the creation, at the check and before the start; `checks` what is looked at first; `plan` what is done; `way_back`
     undoes it from the middle (None: nothing could be undone); `records` what its success means for the apps; `notes` what an
-    operator should know before the start."""
+    operator should know before the start. `chooses_version`: the version it names is what was asked for, so it is part of
+    its name."""
 
     name: str
     word: Message
@@ -48,3 +49,4 @@ class Kind:
     way_back: WayBack | None
     records: Callable[[OrderProgress], Sequence[Succeeded]]
     notes: Callable[[OrderSpec, Facts, Plan], Sequence[Message]]
+    chooses_version: bool = False

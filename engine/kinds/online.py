@@ -29,7 +29,7 @@ NEEDS = Problem(
 )
 
 
-def takes(host: Host) -> bool:
+def takes(host: chosen_hosts.Stands) -> bool:
     return host.state is HostState.OFFLINE
 
 

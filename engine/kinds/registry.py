@@ -36,6 +36,11 @@ def word_of(name: str) -> Message:
     return KINDS[name].word if name in KINDS else message("{name}", name=name)
 
 
+def chooses_version(name: str) -> bool:
+    """Whether its version belongs to what an order is called; of a kind that is not known it does."""
+    return name not in KINDS or KINDS[name].chooses_version
+
+
 def step_word(does: str) -> Message:
     """What a step is called that has no title of its own."""
     return STEPS[does].word if does in STEPS else message("{name}", name=does)

@@ -286,4 +286,5 @@ KIND = Kind(
     way_back=WayBack(undo, afterwards=True),
     records=records,
     notes=notes,
+    chooses_version=True,
 )

@@ -88,6 +88,8 @@ def _waiting(progress: OrderProgress, since: str) -> Message:
 
 def _halted(progress: OrderProgress, since: str) -> Message:
     failed = failed_hosts(progress)
+    if failed and not _has_way_back(progress):
+        return message("halted since {since}: {hosts} failed; retry or cancel", since=since, hosts=named(failed))
     if failed:
         return message(
             "halted since {since}: {hosts} failed; retry, roll back or cancel", since=since, hosts=named(failed)
@@ -102,6 +104,11 @@ def _halted(progress: OrderProgress, since: str) -> Message:
     if progress.paused:
         return message("paused since {since}: nothing starts before it is resumed", since=since)
     return message("halted since {since}: a person must decide how it goes on", since=since)
+
+
+def _has_way_back(progress: OrderProgress) -> bool:
+    """A restart has none: nothing that it did could be undone."""
+    return progress.plan is None or any(run.undo for run in progress.plan.run_of.values())
 
 
 def _running(progress: OrderProgress) -> Message:

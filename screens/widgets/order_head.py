@@ -31,7 +31,7 @@ def _summary(order: OrderView, paint: Paint, now: float) -> Text:
     done = sum(host.state is RunState.SUCCEEDED for host in order.hosts)
     failed = sum(host.state is RunState.FAILED for host in order.hosts)
     text = paint.glyph_and_word(order.shown)
-    text.append(f"  {words.kind_word(order.kind)} {order.versions}", paint.strong)
+    text.append(f"  {words.order_words(order.kind, order.versions)}", paint.strong)
     text.append("  ").append(_("{done}/{all} hosts").format(done=done, all=len(order.hosts)))
     if failed:
         text.append("  ").append(_("{count} failed").format(count=failed), paint.tone(Tone.FAIL))

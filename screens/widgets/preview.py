@@ -1,4 +1,4 @@
-"""What a release would be, before anything is created: its flowchart, its Beta hosts, its capacity, and what forbids it."""
+"""What an order would be, before anything is created: its flowchart, its Beta hosts, its capacity, and what forbids it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
+from engine.kinds import registry
 from engine.views import CapacityPoint, OrderPreview
 from screens import words
 from screens.paint import Paint, paint_of
-from screens.translate import _, tr
+from screens.translate import _, ngettext, tr
 from screens.widgets.lanes import paint_lanes
 from screens.widgets.prose import Prose
 from screens.widgets.trouble import problem_text
@@ -38,15 +39,23 @@ class Preview(VerticalScroll, can_focus=True):
         paint = paint_of(self.app)
         width = max(20, self.size.width - 2)
         parts = [problem_text(problem, self.app) for problem in preview.problems]
-        heading = Text(", ").join(
-            Text(f"{app.from_version or '-'} → {app.to_version or '-'}", style=paint.strong) for app in preview.apps
-        )
+        heading = _heading(preview, paint)
         if preview.beta_hosts:
             heading.append(f"   Beta: {' '.join(preview.beta_hosts)}", paint.plain)
         parts += [heading, *paint_lanes(preview.nodes, width, paint, 0.0).lines, Text("")]
         parts += _capacity(preview, paint)
         parts += [Text(f"· {tr(note)}", style=paint.dim) for note in preview.notes]
         self._text.say(Text("\n").join(parts))
+
+
+def _heading(preview: OrderPreview, paint: Paint) -> Text:
+    """What becomes of the version where one was chosen; else what is done, and to how many hosts."""
+    if registry.chooses_version(preview.kind):
+        return Text(", ").join(
+            Text(f"{app.from_version or '-'} → {app.to_version or '-'}", style=paint.strong) for app in preview.apps
+        )
+    hosts = ngettext("{count} host", "{count} hosts", len(preview.hosts)).format(count=len(preview.hosts))
+    return Text(f"{words.kind_word(preview.kind)}: {hosts}", style=paint.strong)
 
 
 def _capacity(preview: OrderPreview, paint: Paint) -> list[Text]:

@@ -61,6 +61,19 @@ def test_picture(picture: str, size: str, language: str, tmp_path: Path, snap_co
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_picture_of_the_form_that_acts_on_hosts(
+    language: str, tmp_path: Path, snap_compare: Callable[..., bool]
+) -> None:
+    stage = Situation(tmp_path, "fleet")
+
+    async def arrange(pilot: Pilot[None]) -> None:
+        await settled(pilot)
+        await press(pilot, "end", "a", "tab", "tab", "tab", "space", "space")
+
+    assert snap_compare(stage.app(language), terminal_size=(80, 24), run_before=arrange)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_picture_of_a_store_that_cannot_be_read(
     language: str, tmp_path: Path, snap_compare: Callable[..., bool]
 ) -> None:

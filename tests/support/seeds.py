@@ -94,7 +94,8 @@ def _seed_tenant(conn: sa.Connection, name: str, workspaces: Iterable[str], host
     archive = {"region": "cn-hangzhou", "bucket": "lab", "key": "stacks/python-web-1.0.tar.gz"}
     stack = _insert(
         conn, t.tech_stack, tenant_id=tenant, name="python-web", version="1.0", archive=archive, supported_os={},
-        supported_regions=[], install_list=[], parameters=[], scripts={"deploy": "bin/deploy.sh"},
+        supported_regions=[], install_list=[], parameters=[],
+        scripts={each: f"bin/{each}.sh" for each in ("deploy", "restart", "offline")},
     )  # fmt: skip
     apps = {APP: ("交易核心", ("1.0.0", "2.0.0", "3.0.0"))} | ({"ledger": ("总账", ("1.0.0",))} if with_ledger else {})
     ids = {}

@@ -1,0 +1,259 @@
+"""What the forms of new orders share: the app, groups and Beta, and what the order would mean, live. Nothing is created before it
+is submitted, and nothing that the engine forbids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Input, Label, Select
+
+from engine.api import Api
+from engine.domain.orders import DEFAULT_GROUPS, OrderSpec
+from engine.domain.problem import ProblemError
+from engine.domain.states import Strategy
+from engine.views import AppView, HostView, OrderPreview
+from screens import words
+from screens.asking import WRITE_DEADLINE_S, ask
+from screens.order import OrderScreen
+from screens.translate import N_, _
+from screens.watching import WatchingScreen
+from screens.widgets.notice import Notice
+from screens.widgets.number_field import NumberField
+from screens.widgets.preview import Preview
+from screens.widgets.tick import Tick
+from screens.widgets.trouble import problem_text
+
+Number = tuple[str, NumberField, Label]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    apps: tuple[AppView, ...]
+    hosts: tuple[HostView, ...]
+
+
+class OrderForm(WatchingScreen[Choices]):
+    """`app` empty: the first of the list is proposed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "submit", N_("create the order"), priority=True),
+        Binding("ctrl+b", "draw_beta", N_("other Beta hosts"), priority=True),
+        Binding("tab", "app.focus_next", N_("next field")),
+        Binding("escape", "app.pop_screen", N_("back")),
+    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (60, "-roomy")]  # noqa: RUF012  # textual declares it so
+
+    def __init__(self, app: str) -> None:
+        super().__init__()
+        self._app = app
+        self._seed = 1
+        self._preview: OrderPreview | None = None
+        self._asked = 0
+        self._filled = False
+        self._submitting = False
+        self._groups_typed = False
+        self._previewed_with: Choices | None = None
+
+    # ---- what a form says of itself
+
+    def fields(self) -> ComposeResult:
+        raise NotImplementedError
+
+    def spec(self) -> OrderSpec | None:
+        """The order as the form has it; None while something is not chosen, or a number in sight is none."""
+        raise NotImplementedError
+
+    def missing(self) -> str:
+        """What must be chosen before there is an order."""
+        raise NotImplementedError
+
+    def app_changed(self) -> None:
+        """Propose what fits the app."""
+
+    def choices_changed(self) -> None:
+        """Show what fits the app and hosts as they are now, and what was chosen."""
+
+    def numbers_in_sight(self) -> list[Number]:
+        """What each is called, its field and the label that says its range."""
+        if self.strategy is not Strategy.QUICK:
+            return []
+        return [
+            (_("groups"), self.query_one("#group-count", NumberField), self.query_one("#groups-label", Label)),
+        ]
+
+    # ---- parts that they are made of
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="sheet"):
+            with VerticalScroll(id="form", can_focus=False):
+                yield from self.fields()
+                with Vertical(id="override-row"):
+                    yield Label(_("why the floor may be broken"), markup=False)
+                    yield Input(id="override")
+                yield Button(_("create the order"), id="submit", variant="primary")
+            yield Preview()
+        yield Notice()
+
+    def group_fields(self) -> ComposeResult:
+        yield Label(_("groups"), id="groups-label", markup=False)
+        with Horizontal(classes="row"):
+            strategies = [(Text(words.strategy_word(s)), s) for s in Strategy]
+            yield Select(strategies, id="strategy", allow_blank=False, value=Strategy.QUICK)
+            yield NumberField(DEFAULT_GROUPS, id="group-count", low=1, high=999)
+        yield Tick(_("Beta first"), id="beta")
+
+    def on_mount(self) -> None:
+        self.query_one("#override-row").display = False
+
+    @property
+    def strategy(self) -> Strategy:
+        return Strategy(chosen(self.query_one("#strategy", Select)))
+
+    @property
+    def groups(self) -> int:
+        return self.query_one("#group-count", NumberField).number or 1
+
+    @property
+    def beta(self) -> bool:
+        return self.query_one("#beta", Tick).value
+
+    def text(self, field: str) -> str:
+        return self.query_one(f"#{field}", Input).value.strip()
+
+    # ---- what can be chosen
+
+    def fetch(self, api: Api) -> Choices:
+        tenant, workspace = self.cockpit.here()
+        return Choices(api.apps(tenant, workspace), api.hosts(tenant, workspace, app=self._app or None))
+
+    def show(self, data: Choices) -> None:
+        if not self._filled:
+            self._filled = True
+            self._fill_apps(data)
+        elif data != self._previewed_with:
+            self.refresh_form()
+        elif self._preview is not None:
+            self.query_one(Preview).show(self._preview)
+
+    def _fill_apps(self, data: Choices) -> None:
+        apps = self.query_one("#app", Select)
+        placed = [app for app in data.apps if app.hosts]
+        with self.prevent(Select.Changed):
+            apps.set_options([(Text(app.name), app.name) for app in placed])
+            if not self._app and placed:
+                self._app = placed[0].name
+                self.reload()
+            if self._app in {app.name for app in placed}:
+                apps.value = self._app
+        self._take_app()
+
+    def _take_app(self) -> None:
+        self.app_changed()
+        self.draw_crumbs()
+        self.refresh_form()
+
+    def chosen_app(self) -> AppView | None:
+        return next((app for app in (self.data.apps if self.data else ()) if app.name == self._app), None)
+
+    def fit_groups(self, hosts: int) -> None:
+        """A default never fails: fewer hosts than groups make fewer groups, unless their number was typed."""
+        field = self.query_one("#group-count", NumberField)
+        field.high = max(1, hosts)
+        if not self._groups_typed:
+            with self.prevent(Input.Changed):
+                field.value = str(min(DEFAULT_GROUPS, field.high))
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        if event.select.id == "app":
+            self._app = chosen(event.select)
+            self._take_app()
+            self.reload()
+        else:
+            self.refresh_form()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._groups_typed = self._groups_typed or (event.input.id == "group-count" and self._filled)
+        if isinstance(event.input, NumberField) or event.input.id == "override":
+            self.refresh_form()
+
+    def on_checkbox_changed(self) -> None:
+        self.refresh_form()
+
+    def action_draw_beta(self) -> None:
+        """Pick the Beta hosts anew, among the healthy ones of each data centre."""
+        self._seed += 1
+        self.refresh_form()
+
+    # ---- what it would be
+
+    def wrong_numbers(self) -> list[str]:
+        return [said for name, field, _label in self.numbers_in_sight() if (said := field.refusal(name))]
+
+    def _say_ranges(self) -> None:
+        self.query_one("#groups-label", Label).update(_("groups"))
+        for name, field, label in self.numbers_in_sight():
+            label.update(f"{'! ' if field.number is None else ''}{name} {field.range}")
+            label.set_class(field.number is None, "-wrong")
+
+    def refresh_form(self) -> None:
+        """Show what was chosen and ask what it would mean."""
+        self._previewed_with = self.data
+        self.query_one("#group-count").display = self.strategy is Strategy.QUICK
+        self.choices_changed()
+        self._say_ranges()
+        spec = self.spec()
+        self._asked += 1  # an answer to an earlier question says nothing about this form
+        if spec is None:
+            self._preview = None
+            self.query_one(Preview).say(Text("\n".join(self.wrong_numbers() or [self.missing()])))
+            return
+        self.query_one(Notice).clear()
+        self.run_worker(self._fetch_preview(spec, self._asked), group="preview", exclusive=True)
+
+    async def _fetch_preview(self, spec: OrderSpec, asked: int) -> None:
+        tenant, workspace = self.cockpit.here()
+        try:
+            preview = await ask(self, lambda api: api.preview(tenant, workspace, spec))
+        except ProblemError as error:
+            self.query_one(Preview).say(problem_text(error.problem, self.app))
+            return
+        if asked == self._asked:
+            self._preview = preview
+            self.query_one(Preview).show(preview)
+            self.query_one("#override-row").display = preview.breaks_floor
+
+    # ---- creating it
+
+    def on_button_pressed(self) -> None:
+        self.action_submit()
+
+    def action_submit(self) -> None:
+        spec = self.spec()
+        if spec is None:
+            self.query_one(Notice).tell("; ".join(self.wrong_numbers() or [self.missing()]), good=False)
+        if spec is None or self._submitting:
+            return
+        self._submitting = True
+        self.query_one(Notice).clear()
+        self.run_worker(self._create(spec), group="create")
+
+    async def _create(self, spec: OrderSpec) -> None:
+        tenant, workspace = self.cockpit.here()
+        try:
+            order_id = await ask(self, lambda api: api.create_order(tenant, workspace, spec), WRITE_DEADLINE_S)
+        except ProblemError as error:
+            self.query_one(Notice).refuse(error.problem)
+            return
+        finally:
+            self._submitting = False
+        # not awaited: this worker ends with this screen
+        self.app.call_later(self.app.switch_screen, OrderScreen(order_id))
+
+
+def chosen(select: Select[Any]) -> str:
+    return "" if select.is_blank() else str(select.value)
