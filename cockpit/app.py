@@ -147,9 +147,7 @@ class CockpitApp(Cockpit):
             await self.action_quit()
             return
         self.notify(
-            _(
-                "Press Ctrl+C once more to leave the cockpit. It stops nothing that runs; x cancels an order on its screen."
-            ),
+            _("Press Ctrl+C again to leave the cockpit. What runs goes on; x on an order's screen cancels it."),
             timeout=TWICE_WITHIN_S,
             markup=False,
         )
@@ -158,7 +156,7 @@ class CockpitApp(Cockpit):
         """Ctrl+Z, where a shell waits to bring the screens back."""
         if not self.stop_until_continued():
             self.notify(
-                _("There is no shell here that could bring the cockpit back: q leaves it, and what runs goes on."),
+                _("No shell here could bring the cockpit back: q leaves it, and what runs goes on."),
                 severity="warning",
                 markup=False,
             )
@@ -187,13 +185,13 @@ class CockpitApp(Cockpit):
             *(
                 Command(
                     _("Theme: {name}").format(name=palette.name),
-                    _("wear these colours"),
+                    _("use these colours"),
                     partial(self._wear, palette.name),
                 )
                 for palette in PALETTES
             ),
             *(
-                Command(f"Language 语言: {name}", _("speak this language"), partial(self.speak, language))
+                Command(f"Language 语言: {name}", _("use this language"), partial(self.speak, language))
                 for language, name in LANGUAGES.items()
             ),
             Command(_("Leave"), _("the engine goes on"), self.action_quit),

@@ -273,7 +273,7 @@ def _not_stopped(settings: Settings) -> EngineError:
         Problem(
             "engine_not_stopped",
             message("The engine did not end within {s} s.", s=STOP_S),
-            message("Look at {file}; another machine's engine has to be ended there.", file=str(settings.engine_log)),
+            message("See {file}; an engine on another machine has to be ended there.", file=str(settings.engine_log)),
             _tail(settings.engine_log),
         )
     )

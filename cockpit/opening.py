@@ -129,7 +129,7 @@ class OpenedCockpit(CockpitApp):
 
     def _tell_renewed(self, differs: tuple[str, ...]) -> None:
         named = ", ".join(_(name) for name in differs)
-        self.notify(_("The idle engine was started anew: it had another {what}.").format(what=named), markup=False)
+        self.notify(_("The idle engine was restarted: different {what}.").format(what=named), markup=False)
 
 
 def practice_of(info: LabInfo) -> Practice:

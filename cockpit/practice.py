@@ -98,7 +98,7 @@ def apply_catalogue(settings: Settings, info: lab.LabInfo) -> None:
             Problem(
                 "practice_outdated",
                 message("The practice fleet in {dir} was made by another version of the cockpit.", dir=info.dir),
-                message("Begin anew: cockpit demo --fresh."),
+                message("Start afresh: cockpit demo --fresh."),
                 str(error),
             )
         ) from error

@@ -49,6 +49,6 @@ def with_setting(text: str, key: str, value: str) -> str:
 def _unwritable(path: Path, why: str) -> Problem:
     return Problem(
         "settings_unwritable",
-        message("What was chosen can't be kept in {file}: {why}.", file=str(path), why=why),
+        message("Your choice can't be saved in {file}: {why}.", file=str(path), why=why),
         message("It holds until you leave; write it into the file yourself to keep it."),
     )

@@ -50,8 +50,8 @@ class SshSettings:
     known_hosts: Path | None = setting(
         kinds.path_or_none, "Host keys that are trusted; none: ~/.ssh/known_hosts.", None
     )
-    connect_timeout_s: float = setting(kinds.positive, "Longest wait for a TCP connection, each hop.", 10.0)
-    login_timeout_s: float = setting(kinds.positive, "Longest wait for the handshake and the login, each hop.", 20.0)
+    connect_timeout_s: float = setting(kinds.positive, "Longest wait for a TCP connection, per hop.", 10.0)
+    login_timeout_s: float = setting(kinds.positive, "Longest wait for the handshake and the login, per hop.", 20.0)
     config: bool = setting(
         kinds.yes_or_no,
         "Honour IdentityFile, IdentitiesOnly, IdentityAgent, HostKeyAlias and UserKnownHostsFile of ~/.ssh/config.",
@@ -82,18 +82,18 @@ class Settings:
     )
     data_dir: Path = setting(kinds.path, "The folder for the default store, and for logs when the store is not a file.")
     log_dir: Path = setting(
-        kinds.path, "The hosts' logs, one file an order, host and attempt; default: logs/ beside the store."
+        kinds.path, "The hosts' logs, one file per order, host and attempt; default: logs/ beside the store."
     )
     language: str = setting(
         kinds.one_of("en", "zh_CN"), "en or zh_CN; default: what $LC_ALL, $LC_MESSAGES or $LANG asks for."
     )
-    tenant: str = setting(kinds.text, "The tenant the app opens on and the command line asks about.", "")
-    workspace: str = setting(kinds.text, "The workspace the app opens on and the command line asks about.", "")
-    log_keep_days: int = setting(kinds.days, "The engine clears logs of orders that ended longer ago; 0: never.", 90)
+    tenant: str = setting(kinds.text, "The tenant that the screens and the command line use.", "")
+    workspace: str = setting(kinds.text, "The workspace that the screens and the command line use.", "")
+    log_keep_days: int = setting(kinds.days, "The engine deletes logs of orders that ended longer ago; 0: never.", 90)
     theme: str = setting(kinds.text, "The screens' palette; empty: chosen for the terminal.", "")
     ascii: bool = setting(kinds.yes_or_no, "Draw with ASCII only; default: where the locale has no box drawing.", False)
     engine_idle_s: float = setting(
-        kinds.positive, "An embedded engine ends by itself after so long with nothing to do.", 600.0
+        kinds.positive, "An embedded engine ends by itself after being idle for this long.", 600.0
     )
     engine_start_s: float = setting(kinds.positive, "Longest wait for an embedded engine to come up.", 20.0)
     credentials_file: Path | None = setting(
@@ -269,17 +269,17 @@ def _not_obeyed(path: Path) -> Problem | None:
     foreign = next((each.st_uid for each in facts if each.st_uid not in (0, os.geteuid())), None)
     if foreign is not None:
         what = message(
-            "The settings in {file} are not obeyed: they belong to {owner}.", file=str(path), owner=_account(foreign)
+            "The settings in {file} are ignored: they belong to {owner}.", file=str(path), owner=_account(foreign)
         )
     elif any(each.st_mode & 0o022 and not stat.S_ISLNK(each.st_mode) for each in facts):
-        what = message("The settings in {file} are not obeyed: others can write them.", file=str(path))
+        what = message("The settings in {file} are ignored: others can write them.", file=str(path))
     else:
         return None
     return Problem(
         "settings_not_obeyed",
         what,
         message(
-            "If they are meant, make the file your own and writable for you alone (chown, chmod go-w); else remove it."
+            "If you want them, make the file yours and writable by you alone (chown, chmod go-w); otherwise remove it."
         ),
     )
 

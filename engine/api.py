@@ -427,7 +427,7 @@ class Api:
                 Problem(
                     "store_unreachable",
                     message("The store is not open."),
-                    message("Open it before anything is asked of it."),
+                    message("Open it before using it."),
                 )
             )
         return self._store
@@ -495,7 +495,7 @@ def _made(entry: Entry, order_id: int, spec: OrderSpec) -> None:
 def _order_ended(order_id: int, state: str) -> Problem:
     return Problem(
         "order_ended",
-        message("Order #{id} has ended ({state}): no act changes it any more.", id=order_id, state=state),
+        message("Order #{id} has ended ({state}): no act can change it any more.", id=order_id, state=state),
         message("To go back to an earlier version, roll it back: that is an order of its own."),
     )
 
@@ -503,13 +503,15 @@ def _order_ended(order_id: int, state: str) -> Problem:
 def _order_open(order_id: int, state: str) -> Problem:
     return Problem(
         "order_open",
-        message("Order #{id} has not ended ({state}): it is rolled back itself.", id=order_id, state=state),
+        message("Order #{id} has not ended ({state}): roll back that order itself.", id=order_id, state=state),
         message("Look at the order and roll it back as it is now."),
     )
 
 
 def _no_weights_given() -> Problem:
-    return Problem("no_weights_given", message("No host and weight was given."), message("Name a host and its weight."))
+    return Problem(
+        "no_weights_given", message("No host and weight were given."), message("Name a host and its weight.")
+    )
 
 
 def _reason_missing(act: Act) -> Problem:
@@ -531,7 +533,7 @@ def _no_answer(command_id: int, timeout_s: float) -> Problem:
 def _engine_silent(command_id: int, silent_s: float) -> Problem:
     return Problem(
         "engine_silent",
-        message("An engine is alive and has not taken up command {id} for {s} s.", id=command_id, s=int(silent_s)),
+        message("An engine is alive but has not picked up command {id} for {s} s.", id=command_id, s=int(silent_s)),
         message("Read the engine's log: the store or a disk may be slow. The command waits and is answered then."),
     )
 

@@ -51,8 +51,8 @@ def _there(asker: Screen[Any] | App[None]) -> bool:
 def _unexpected(error: Exception) -> Problem:
     return Problem(
         "unexpected",
-        message("The store was asked something, and that failed in a way the cockpit does not know."),
-        message("Report this with the line above; what is running is not touched by it."),
+        message("A request to the store failed in a way the cockpit does not know."),
+        message("Report this with the line above; what is running is not affected."),
         f"{type(error).__name__}: {error}",
     )
 
@@ -61,5 +61,5 @@ def _too_slow(deadline_s: float) -> Problem:
     return Problem(
         "store_slow",
         message("The store has not answered for {seconds} s.", seconds=int(deadline_s)),
-        message("Check the disk or the database server it lies on."),
+        message("Check the disk or the database server it is on."),
     )

@@ -111,7 +111,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         if key.key == self._does:
             return True
         if key.key == "enter":
-            self._say(_("Enter has opened this: {key} does it."))
+            self._say(_("Enter opened this: {key} does it."))
         else:
             self.patience.again(key.time)
         return False
@@ -171,7 +171,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             return _("A reason is needed.")
         if consequence.asks_override and not self.query_one("#override", Input).value.strip():
             self.query_one("#override").focus()
-            return _("It goes below the floor: say why it may.")
+            return _("It goes below the floor: say why.")
         if consequence.type_to_confirm and self.query_one("#typed", Input).value != consequence.type_to_confirm:
             self.query_one("#typed").focus()
             return _("Type {name} exactly.").format(name=consequence.type_to_confirm)
@@ -251,10 +251,10 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         rule.display = found.allowed and cockpit_of(self).production
         paint = paint_of(self.app)
         if found.type_to_confirm:
-            sentence = _("Production: what needs a reason needs the name as well. Type {name} to go on.")
+            sentence = _("Production: an act that needs a reason needs the name too. Type {name} to go on.")
             rule.say(Text(sentence.format(name=found.type_to_confirm), style=paint.tone(Tone.FAIL)))
         else:
-            rule.say(Text(_("Production: nothing is typed here; the button says what it does."), style=paint.dim))
+            rule.say(Text(_("Production: nothing to type here; the button says what it does."), style=paint.dim))
 
     def _text(self, found: Consequence) -> Text:
         paint = paint_of(self.app)

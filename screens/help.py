@@ -17,7 +17,7 @@ from screens.paint import paint_of
 from screens.translate import N_, _
 from screens.widgets.key_button import key_name
 
-_PASSING_ON = {"app.focus_next": N_("next field or pane"), "app.focus_previous": N_("field or pane before")}
+_PASSING_ON = {"app.focus_next": N_("next field or pane"), "app.focus_previous": N_("previous field or pane")}
 
 
 def help_lines(screen: Screen[object]) -> tuple[tuple[str, str], ...]:

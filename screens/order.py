@@ -220,7 +220,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         asked = [act for act in (self.data.acts if self.data else ()) if words.act_key(act.act) == "c"]
         if asked and asked[0].weights_first:
             self.action_weights()
-            self.query_one(Notice).tell(_("The weights come first; c confirms then."), good=False)
+            self.query_one(Notice).tell(_("Move the weights first; then c confirms."), good=False)
         elif asked:
             self._ask(ACTS[asked[0].act].type())
         else:
@@ -284,7 +284,7 @@ class OrderScreen(WatchingScreen[OrderView]):
             return
         if not self._slider_hosts():
             self.query_one(Notice).tell(
-                _("No weights are moved by hand at this node; gray releases do that at their gates."), good=False
+                _("Weights are not moved by hand at this node; gray releases do that at their gates."), good=False
             )
             return
         slider.display = True

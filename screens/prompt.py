@@ -78,7 +78,7 @@ class PromptScreen(ModalScreen[bool]):
         prompt, paint = self.prompt, paint_of(self.app)
         text = Text().append(prompt.login, paint.dim).append("\n\n")
         if prompt.attempt > 1:
-            text.append(_("The answer before was refused."), paint.tone(Tone.FAIL)).append("\n\n")
+            text.append(_("The last answer was refused."), paint.tone(Tone.FAIL)).append("\n\n")
         if prompt.instruction:
             text.append(without_hostile_text(prompt.instruction)).append("\n")
         text.append(without_hostile_text(prompt.question), paint.strong).append("\n\n")

@@ -64,13 +64,13 @@ def doctor(session: Session) -> int:
         return FAILED if ailing else DONE
     _tell_here(here)
     if loan is not None:
-        whose = _("this user's process {pid}").format(pid=loan.pid) if loan.lives else _("a process that has gone")
+        whose = _("this user's process {pid}").format(pid=loan.pid) if loan.lives else _("a process that is gone")
         say(_("Lent to the engine by {who}, {at}").format(who=whose, at=at(loan.at)))
         _row(_("SSH agent"), loan.agent or "-")
     for told in engines:
         _tell_engine(told)
     if not engines:
-        say(_("No engine of yours works on this machine for this store."))
+        say(_("No engine of yours runs on this machine for this store."))
     return FAILED if ailing else DONE
 
 
@@ -107,7 +107,7 @@ def _tell_engine(told: Mapping[str, Any]) -> None:
     for trouble in agent["troubles"]:
         say(f"   ✗ {tr(Message.from_json(trouble))}")
     if credentials is None:
-        _row(_("credentials"), _("not asked for yet"))
+        _row(_("credentials"), _("not used yet"))
         return
     until = "  " + _("good until {at}").format(at=credentials["until"]) if credentials["until"] else ""
     since = _("since {at}").format(at=at(credentials["since"]))

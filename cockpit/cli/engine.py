@@ -35,7 +35,7 @@ def engine(
 ) -> None:
     """Run an engine for the store here, until SIGTERM or Ctrl+C.
 
-    Nobody needs to: whoever needs one starts one. For systemd and containers."""
+    For systemd and containers; otherwise an engine is started whenever one is needed."""
     ctx.obj = ctx.obj.then(GlobalOptions(json_, store, tenant, workspace))
     if ctx.invoked_subcommand is None:
         from cockpit.engine_process import run_engine
@@ -45,7 +45,7 @@ def engine(
 
 @command(app, "status", example="cockpit engine status --json")
 def status(session: Session) -> int:
-    """The engines of the store: where they run, since when and what they were started with; 1 when there is none.
+    """The engines of the store: where they run, since when, and what they were started with; exits with 1 when there are none.
 
     `cockpit doctor` shows the keys they use now."""
     return _status(session)
@@ -65,9 +65,9 @@ def stop(session: Session) -> int:
         return DONE
     say(_("The engine has ended.") if was_there else _("No engine ran here for this store."))
     for each in again:
-        say(_("A cockpit that is open has started another one: process {pid}.").format(pid=each.pid))
+        say(_("An open cockpit has started another one: process {pid}.").format(pid=each.pid))
     if busy and not again:
-        say(_("Orders stand still until there is one again: `cockpit engine restart`, or any cockpit that is opened."))
+        say(_("Orders stand still until one runs again: `cockpit engine restart`, or open any cockpit."))
     return DONE
 
 
@@ -101,7 +101,7 @@ def _another(api: Api) -> tuple[EngineView, ...]:
 
 def _tell(session: Session, engines: tuple[EngineView, ...], *, busy: bool) -> None:
     if not engines:
-        say(_("No engine runs for this store. Whoever needs one starts one; `cockpit engine restart` does it now."))
+        say(_("No engine runs for this store. One is started when needed; `cockpit engine restart` starts one now."))
         return
     for each in engines:
         say(_("process {pid} of {user} on {machine}").format(pid=each.pid, user=each.user or "-", machine=each.machine))

@@ -14,11 +14,11 @@ WRONG_USE: Final = 2
 WAITING: Final = 3
 UNANSWERED: Final = 4
 MEANINGS: Mapping[int, str] = {
-    DONE: "done; of following an order: it succeeded",
+    DONE: "done; when following an order: it succeeded",
     FAILED: "failed, or refused as things are now; stderr says why and what to do next",
-    WRONG_USE: "wrong use: options that make no sense, or a name or number that nothing has",
+    WRONG_USE: "wrong use: options that make no sense, or an unknown name or number",
     WAITING: "the order waits for a person",
-    UNANSWERED: "asked for and kept, but not answered in time; stderr says what will become of it",
+    UNANSWERED: "sent and stored, but not answered in time; stderr says what will become of it",
 }
 _OTHER_WRONG_NAMES: Final = frozenset({"package_unknown", "beta_host_unknown", "preset_host_unknown", "no_workspace"})
 

@@ -65,7 +65,7 @@ def down(session: Session, folder: Folder = None) -> None:
 
 @command(app, "status", example="cockpit lab status")
 def status(session: Session, folder: Folder = None) -> None:
-    """Its hosts and what they run, the balancer's weights, the load and the faults that are on."""
+    """The lab's hosts and what they run, the balancer's weights, the load and the faults that are on."""
     from cockpit.lab import process
 
     found = process.status(_folder(folder))
@@ -85,7 +85,7 @@ def status(session: Session, folder: Folder = None) -> None:
 
 @command(app, "faults", example="cockpit lab faults")
 def faults(session: Session) -> None:
-    """The faults there are."""
+    """List the faults."""
     from cockpit.lab import process
 
     known = process.faults()
@@ -124,8 +124,8 @@ def fault(
 def load(
     session: Session,
     act: Annotated[str, typer.Argument(metavar="start|stop", help="Start or stop the load generator.")],
-    rate: Annotated[float, typer.Option("--rate", min=0.1, help="Requests a second.")] = 100.0,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Connections side by side.")] = 4,
+    rate: Annotated[float, typer.Option("--rate", min=0.1, help="Requests per second.")] = 100.0,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Concurrent connections.")] = 4,
     folder: Folder = None,
 ) -> None:
     """Send real HTTP requests through the balancer, and count those that fail."""

@@ -89,7 +89,7 @@ def list_hosts(
 def reach_host(
     session: Session, host: Annotated[str, typer.Argument(metavar="HOST", help="A host of the workspace.")]
 ) -> int:
-    """How a host is reached over SSH: each hop, the key it must show, what of ~/.ssh/config counts; then tries it."""
+    """Show how a host is reached over SSH (each hop, the key it must show, what counts in ~/.ssh/config), then try it."""
     from cockpit.cli.reaching import reach_and_tell
 
     with session.api() as api:

@@ -30,10 +30,10 @@ def gate_of(view: OrderView, key: str = "") -> NodeView:
         return gates[0]
     if gates:
         listed = ", ".join(gate.key for gate in gates)
-        problem = message("More than one gate of order #{id} waits: {listed}.", id=view.id, listed=listed)
+        problem = message("More than one gate of order #{id} is waiting: {listed}.", id=view.id, listed=listed)
         raise WrongUse(Problem("which_gate", problem, message("Name one with --node.")))
     problem = message(
-        "No gate of order #{id} waits for a confirmation; it is {state}.", id=view.id, state=str(view.state)
+        "No gate of order #{id} is waiting for confirmation; it is {state}.", id=view.id, state=str(view.state)
     )
     raise WrongUse(Problem("no_gate_waits", problem, view.next))
 
@@ -86,5 +86,5 @@ def _gate_named(view: OrderView, key: str) -> NodeView:
         return gates[key]
     what = message("Order #{id} has no gate {key}.", id=view.id, key=key)
     listed = ", ".join(gates)
-    remedy = message("Its gates are: {gates}.", gates=listed) if gates else message("It has no gate at all.")
+    remedy = message("Its gates are: {gates}.", gates=listed) if gates else message("It has no gates.")
     raise WrongUse(Problem("no_such_gate", what, remedy))

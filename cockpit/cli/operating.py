@@ -28,10 +28,8 @@ from engine.domain.problem import Problem
 from engine.domain.states import Strategy
 from engine.kinds import chosen_hosts
 
-Apps = Annotated[list[str] | None, typer.Option("--app", metavar="NAME", help="An app; several times for several.")]
-Hosts = Annotated[
-    list[str] | None, typer.Option("--host", metavar="HOST", help="Only this host; several times for several.")
-]
+Apps = Annotated[list[str] | None, typer.Option("--app", metavar="NAME", help="An app; repeat for several.")]
+Hosts = Annotated[list[str] | None, typer.Option("--host", metavar="HOST", help="Only this host; repeat for several.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has been checked.")]
 

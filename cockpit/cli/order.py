@@ -37,9 +37,7 @@ app = group("order", "Look at orders and act on them.")
 
 Order = Annotated[int, typer.Argument(metavar="ORDER", help="The order's number.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")]
-Hosts = Annotated[
-    list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; several times for several.")
-]
+Hosts = Annotated[list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeat for several.")]
 
 
 # ------------------------------------------------------------------------------------------------------------ looking
@@ -49,7 +47,7 @@ Hosts = Annotated[
 def list_orders(
     session: Session,
     open_only: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most this many, newest first.")] = 50,
 ) -> None:
     """The orders of the workspace, newest first."""
     with session.api() as api:
@@ -102,9 +100,9 @@ def show(session: Session, order: Order) -> None:
 def watch(
     session: Session,
     order: Order,
-    after: Annotated[int, typer.Option("--after", min=0, help="Only events behind this one.")] = 0,
+    after: Annotated[int, typer.Option("--after", min=0, help="Only events after this one.")] = 0,
 ) -> int:
-    """Follow an order, a line an event, until it ends (0 succeeded, 1 anything else) or waits for a person (3)."""
+    """Follow an order, one line per event, until it ends (0 succeeded, 1 anything else) or waits for a person (3)."""
     from cockpit.cli.waiting import follow
     from engine.views import OrderView
 
@@ -126,10 +124,10 @@ def log(
     session: Session,
     order: Order,
     host: Hosts = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the order ends or waits.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until the order ends or waits.")] = False,
     latest: Annotated[bool, typer.Option("--latest", help="Only the newest attempt of each host.")] = False,
 ) -> int:
-    """The logs of an order's hosts: all attempts, both ways, the failed one first where a host has failed."""
+    """The logs of an order's hosts: all attempts, rollback included; of a failed host the failed attempt first."""
     from cockpit.cli.host_logs import print_logs
 
     with session.api() as api:
@@ -143,13 +141,13 @@ def log(
 
 @command(app, "initialise", example="cockpit order initialise 12")
 def initialise(session: Session, order: Order) -> int:
-    """Check every host and package again, after what was found has been put right."""
+    """Check every host and package again, after the problems have been fixed."""
     return _act(session, order, Initialise())
 
 
 @command(app, "start", example="cockpit order start 12")
 def start(session: Session, order: Order) -> int:
-    """Start an order; one that is still being checked is waited for."""
+    """Start an order; waits while it is still being checked."""
     from cockpit.cli.waiting import wait_checked
 
     with session.api() as api:
@@ -166,7 +164,7 @@ def confirm(
     order: Order,
     node: Annotated[str, typer.Option("--node", metavar="KEY", help="Which gate, when several wait.")] = "",
 ) -> int:
-    """Confirm the gate that waits, so that what comes after it starts."""
+    """Confirm the waiting gate, so that what comes after it starts."""
     with session.api() as api:
         place = session.place(api)
         view = api.order(*place, order)
@@ -181,7 +179,7 @@ def weights(
     weight: Annotated[list[str], typer.Option("--weight", metavar="N|HOST=N", help="A weight of 0–100.")],
     host: Hosts = None,
 ) -> int:
-    """Give hosts of the gate that waits a weight: --weight 50 for all of them, or those named; --weight hz-01=50 for one."""
+    """Set weights of the waiting gate's hosts: --weight 50 for all of them or those named, --weight hz-01=50 for one."""
     with session.api() as api:
         place = session.place(api)
         wanted = weights_for(api.order(*place, order), weight, host or [])
@@ -201,8 +199,8 @@ def retry(session: Session, order: Order, host: Hosts = None) -> int:
 
 @command(app, "pause", example="cockpit order pause 12")
 def pause(session: Session, order: Order) -> int:
-    """Start no further host. Those at work stand still before their next step on the balancer, maybe at weight 0, until the
-    order is resumed; a job on a host runs to its end first."""
+    """Start no more hosts. Those at work stop before their next step on the balancer, perhaps at weight 0, until the order
+    is resumed; a job on a host finishes first."""
     return _act(session, order, Pause())
 
 
@@ -224,7 +222,8 @@ def rollback(
     order: Order,
     reason: Reason,
     version: Annotated[
-        str, typer.Option("--version", metavar="V", help="Which version that succeeded here, when it can't be told.")
+        str,
+        typer.Option("--version", metavar="V", help="Which version that succeeded here; needed when it is not clear."),
     ] = "",
     override_reason: Annotated[
         str, typer.Option("--override-reason", help="Why the capacity floor may be broken.")
@@ -232,7 +231,7 @@ def rollback(
 ) -> int:
     """Return the hosts to the version they ran before.
 
-    Of an order that has ended this is a new order, which is created, checked and started; its number is printed."""
+    If the order has ended, this creates, checks and starts a new order and prints its number."""
     with session.api() as api:
         place = session.place(api)
         view = api.order(*place, order)
@@ -289,7 +288,7 @@ def _not_ready(session: Session, view: OrderView) -> int:
     problem = Problem(
         "init_failed",
         message("Order #{id} can't be started: its check found problems.", id=view.id),
-        message("Put them right, then `cockpit order initialise {id}`.", id=view.id),
+        message("Fix them, then run `cockpit order initialise {id}`.", id=view.id),
         "\n".join(said_of(host, found) for host, found in view.problems),
     )
     print_problem(problem, as_json=session.json)
@@ -346,10 +345,10 @@ def _show(view: OrderView) -> None:
             )
         )
         if balancer.silent:
-            note(_("These have a weight and do not answer: {hosts}.").format(hosts=", ".join(balancer.silent)))
+            note(_("These have a weight but do not answer: {hosts}.").format(hosts=", ".join(balancer.silent)))
         if balancer.cannot_tell:
             hosts_unsure = ", ".join(balancer.cannot_tell)
-            note(_("Nobody can tell whether these answer; they count as out: {hosts}.").format(hosts=hosts_unsure))
+            note(_("Cannot tell whether these answer; they count as out: {hosts}.").format(hosts=hosts_unsure))
     for host, problem in view.problems:
         note(said_of(host, problem))
     if view.problem:

@@ -25,9 +25,9 @@ _TITLES = (N_("when"), N_("who"), N_("what"), N_("outcome"), N_("why"))
 def events(
     session: Session,
     order: Order,
-    everything: Annotated[bool, typer.Option("--all", help="Also what the engine did, a line an event.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what the engine did, one line per event.")] = False,
 ) -> None:
-    """Who did what to an order, when and why; what was refused as well. Kept after its end."""
+    """Who did what to an order, when and why, refusals included. Kept after its end."""
     with session.api() as api:
         place = session.place(api)
         history = api.history(*place, order)

@@ -81,7 +81,7 @@ def _write(name: str, line: str) -> None:
         # What is left in its buffer must not fail once more when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if name == "stdout" and error.errno != errno.EPIPE:
-            note(_("The answer could not be written: {why}.").format(why=error.strerror))
+            note(_("The output could not be written: {why}.").format(why=error.strerror))
 
 
 def said_of(about: str, problem: Problem) -> str:

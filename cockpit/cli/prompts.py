@@ -27,7 +27,7 @@ def prompts(
     tenant: Tenant = None,
     workspace: WorkspaceName = None,
 ) -> None:
-    """What SSH servers ask at a login (one-time passwords) and nobody has answered yet."""
+    """Questions of SSH servers at login (one-time passwords) that nobody has answered yet."""
     ctx.obj = ctx.obj.then(GlobalOptions(json_, store, tenant, workspace))
     if ctx.invoked_subcommand is None:
         list_prompts(Session(ctx.obj))
@@ -49,7 +49,7 @@ def list_prompts(session: Session) -> None:
 def answer_prompt(
     session: Session, prompt_id: Annotated[int, typer.Argument(metavar="ID", help="The question's number.")]
 ) -> None:
-    """Answer a question. Asks for the answer without showing it, or reads one line of standard input."""
+    """Answer a question. Asks for the answer without showing it, or reads one line from standard input."""
     with session.api() as api:
         view = next((view for view in api.prompts() if view.id == prompt_id), None)
         if view is None:

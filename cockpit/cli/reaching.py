@@ -29,7 +29,7 @@ class TerminalAsker:
         from getpass import getpass
 
         if question.attempt > 1:
-            note(_("The answer before was refused."))
+            note(_("The last answer was refused."))
         ask = input if question.echo else getpass
         return await asyncio.to_thread(ask, f"{question.login}: {question.text} ")
 

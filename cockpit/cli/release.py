@@ -28,22 +28,20 @@ Version = Annotated[str, typer.Option("--version", metavar="V", help="The packag
 StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the hosts are put into groups.")]
 Groups = Annotated[
     int | None,
-    typer.Option(
-        "--groups", min=1, help="How many groups (strategy quick); left out: 2, or fewer where there are fewer hosts."
-    ),
+    typer.Option("--groups", min=1, help="How many groups (strategy quick); default: 2, or fewer with fewer hosts."),
 ]
 Beta = Annotated[
     bool, typer.Option("--beta", help="One host of each data centre goes first and waits for a confirmation.")
 ]
 BetaHosts = Annotated[
-    list[str] | None, typer.Option("--beta-host", metavar="HOST", help="A Beta host; several times for several.")
+    list[str] | None, typer.Option("--beta-host", metavar="HOST", help="A Beta host; repeat for several.")
 ]
 Traffic = Annotated[TrafficMode, typer.Option("--traffic", help="What weights the hosts get after their health check.")]
 Weights = Annotated[
     list[str] | None,
-    typer.Option("--weight", metavar="HOST=N", help="A weight of 1–100 (traffic preset); several times."),
+    typer.Option("--weight", metavar="HOST=N", help="A weight of 1–100 (traffic preset); repeat for several."),
 ]
-Parallelism = Annotated[int, typer.Option("--parallelism", min=1, help="Hosts worked on at the same time, at most.")]
+Parallelism = Annotated[int, typer.Option("--parallelism", min=1, help="At most this many hosts at the same time.")]
 MaxFailures = Annotated[
     int, typer.Option("--max-failures", min=0, help="Failed hosts a group may have before it halts.")
 ]
@@ -67,7 +65,7 @@ def spec_of(
 ) -> OrderSpec:
     """The options of a release. Raises WrongUse."""
     if weight and traffic is not TrafficMode.PRESET:
-        raise _wrong(message("Weights are given with --traffic preset only."))
+        raise _wrong(message("Weights can be given only with --traffic preset."))
     return release_spec(
         app,
         version,
@@ -129,7 +127,7 @@ def create(
 @command(app, "preview", example="cockpit release preview --app trade-core --version 2.0.0 --groups 3")
 @_with_spec
 def preview(session: Session, spec: OrderSpec) -> int:
-    """What the release would be; nothing is created. 1 when it would be refused."""
+    """Show what the release would be and create nothing. Exits with 1 when it would be refused."""
     return preview_order(session, spec)
 
 

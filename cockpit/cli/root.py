@@ -66,7 +66,7 @@ def cockpit(
     store: StoreUrl = None,
     tenant: Tenant = None,
     workspace: WorkspaceName = None,
-    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     """Releases onto fleets behind load balancers, over SSH. Without a command: the screens."""
     ctx.obj = GlobalOptions(json_, store, tenant, workspace)
@@ -89,7 +89,7 @@ def demo(
         bool, typer.Option("--headless", help="Run a whole release by itself, without screens.")
     ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew: the fleet of the last time and its orders go.")
+        bool, typer.Option("--fresh", help="Start afresh: the last fleet and its orders are deleted.")
     ] = False,
     folder: Annotated[Path | None, typer.Option("--dir", help="Where the lab keeps its files.")] = None,
 ) -> int:

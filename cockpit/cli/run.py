@@ -57,7 +57,7 @@ def _as_text(argument: str) -> str:
         raise WrongUse(
             Problem(
                 "wrong_use",
-                message("What was typed is not text in the encoding of this terminal: {argument}.", argument=shown),
+                message("This is not text in the terminal's encoding: {argument}.", argument=shown),
                 message("Type it in UTF-8, or set LC_ALL to the encoding that the terminal uses."),
             )
         ) from error

@@ -74,7 +74,7 @@ class Session:
         from cockpit.practice import settings_of
 
         note(
-            _("This is the practice fleet in {dir}: no store is named, and the usual one is empty.").format(
+            _("This is the practice fleet in {dir}: no store is named, and the default one is empty.").format(
                 dir=self.practice.dir
             )
         )

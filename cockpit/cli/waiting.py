@@ -61,7 +61,7 @@ def answered(
 ) -> CommandView:
     """The engine's answer to an act. What one that takes its time waits for is told, and it has longer. Raises Unanswered."""
     still = message(
-        "{act} of order #{id} is asked for and not answered: an engine does it, or refuses it, as soon as one works.",
+        "{act} of order #{id} was sent but not answered: an engine does it, or refuses it, as soon as one runs.",
         act=str(act),
         id=order_id,
     )
@@ -120,8 +120,8 @@ def _in_the_store(still: Message, order_id: int) -> Iterator[None]:
 
 
 def _not_checked(order_id: int) -> Message:
-    return message("Order #{id} is in the store and is not checked yet; nothing of it has started.", id=order_id)
+    return message("Order #{id} is stored but not checked yet; nothing has started.", id=order_id)
 
 
 def _goes_on(order_id: int) -> Message:
-    return message("Don't ask again; `cockpit order watch {id}` shows what becomes of it.", id=order_id)
+    return message("Don't send it again; `cockpit order watch {id}` shows what becomes of it.", id=order_id)

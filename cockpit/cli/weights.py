@@ -35,7 +35,7 @@ _TITLES = (
 
 @command(app, "orphans", example="cockpit weights orphans")
 def orphans(session: Session) -> int:
-    """List the weights that orders which have ended left behind: 0 when there are none, 1 when there are."""
+    """List the weights that ended orders left behind. Exits with 0 when there are none, 1 when there are."""
     with session.api() as api:
         found = api.orphans(*session.place(api))
     if session.json:
@@ -53,13 +53,13 @@ def give_back(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")],
     order: Annotated[int | None, typer.Option("--order", metavar="ORDER", help="Only what this order left.")] = None,
     host: Annotated[
-        list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; several times for several.")
+        list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeat for several.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Without a health check.")] = False,
 ) -> int:
-    """Give weights back that were left behind, each where a health check on its host passes.
+    """Give back weights that were left behind, each if a health check on its host passes.
 
-    1 when one was left as it is, with the reason."""
+    Exits with 1 when one was left as it is, and says why."""
     with session.api() as api:
         place = session.place(api)
         wanted = _wanted(api.orphans(*place), order, host or [])

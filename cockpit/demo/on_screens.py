@@ -76,7 +76,7 @@ def _begin_anew(place: Path) -> None:
         raise PracticeError(
             Problem(
                 "no_practice_folder",
-                message("{dir} holds something that is no practice fleet, so it is not emptied.", dir=str(place)),
+                message("{dir} holds something other than a practice fleet, so it is not emptied.", dir=str(place)),
                 message("Name another folder with --dir."),
             )
         )
@@ -93,7 +93,7 @@ def _hosts(place: Path, wanted: int | None) -> int:
                 "practice_other_size",
                 message("The practice fleet in {dir} has {kept} hosts, with its orders.", dir=str(place), kept=kept),
                 message(
-                    "Leave out --hosts to come back to it, or begin anew with --fresh --hosts {hosts}.", hosts=wanted
+                    "Leave out --hosts to come back to it, or start afresh with --fresh --hosts {hosts}.", hosts=wanted
                 ),
             )
         )
@@ -116,8 +116,8 @@ def _tell(left: Left, place: Path) -> None:
         note(_("End it: {command}").format(command=f"{program()} lab down{elsewhere}"))
         return
     if left.others:
-        note(_("Somebody else is at the practice fleet, so it stays up."))
+        note(_("Somebody else is using the practice fleet, so it stays up."))
         return
     note(_("The practice fleet and its engine are down. Its orders stay in {file}.").format(file=place / "cockpit.db"))
     note(_("Find them again: {command}").format(command=f"{program()} demo{elsewhere}"))
-    note(_("Begin anew: {command}").format(command=f"{program()} demo --fresh{elsewhere}"))
+    note(_("Start afresh: {command}").format(command=f"{program()} demo --fresh{elsewhere}"))

@@ -271,7 +271,7 @@ def _call(record: dict[str, Any], method: str, path: str, body: dict[str, Any] |
             Problem(
                 "lab_refused",
                 message("The lab refused: {said}", said=said),
-                message("Look at the names that cockpit lab status and cockpit lab faults print."),
+                message("Use the names that cockpit lab status and cockpit lab faults print."),
             )
         ) from error
     except (OSError, ValueError) as error:
@@ -310,7 +310,7 @@ def _end_processes(dir: Path) -> int:
             Problem(
                 "lab_leftovers",
                 message("Processes of the lab in {dir} could not be ended: {pids}.", dir=str(dir), pids=str(left)),
-                message("End them by their numbers."),
+                message("End them by process id."),
             )
         )
     return ended

@@ -152,7 +152,7 @@ class Check:
                 )
             elif names.host_apps.get(name, instance.app) != instance.app:
                 text = message(
-                    "host {name} already runs {app}; a host runs one app", name=name, app=names.host_apps[name]
+                    "host {name} already runs {app}; a host runs only one app", name=name, app=names.host_apps[name]
                 )
                 self.problems.append(self.source.problem(place, text))
         for number, mount in enumerate(instance.mounts):

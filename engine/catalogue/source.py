@@ -79,7 +79,7 @@ def parse_source(file: str, text: str) -> Source:
         _refuse(source, message("is not YAML: {reason}", reason=str(error).splitlines()[0]))
         return source
     except RecursionError:
-        _refuse(source, message("has too many parts, or a part that holds itself"))
+        _refuse(source, message("has too many parts, or a part that contains itself"))
         return source
     if node is None:
         _refuse(source, message("is empty"))
@@ -87,7 +87,7 @@ def parse_source(file: str, text: str) -> Source:
     try:
         source.data = _Walk(source).value(node, (), ())
     except (_TooMuch, RecursionError):
-        _refuse(source, message("has too many parts, or a part that holds itself"))
+        _refuse(source, message("has too many parts, or a part that contains itself"))
     return source
 
 
@@ -143,7 +143,7 @@ class _Walk:
             here = (*place, key)
             if key in result:
                 first = self.source.lines[here]
-                text = message("is written twice here; the first is in line {line}", line=first)
+                text = message("is written twice here; the first is on line {line}", line=first)
                 line = key_node.start_mark.line + 1
                 self.source.problems.append(CatalogueProblem(self.source.file, line, written(here), text))
                 continue
@@ -188,8 +188,8 @@ class _Walk:
 
 def _two_meanings(text: str, old: Scalar, new: Scalar) -> Message:
     return message(
-        "{text} is {old} in YAML 1.1 and {new} in YAML 1.2; write what is meant: text in quotes, numbers in decimal digits, true"
-        " or false",
+        "{text} is {old} in YAML 1.1 and {new} in YAML 1.2; write what you mean: text in quotes, numbers in "
+        "decimal digits, true or false",
         text=text,
         old=shown(old),
         new=shown(new),

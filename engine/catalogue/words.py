@@ -41,7 +41,7 @@ SENTENCES: dict[str, Message] = {
     ),
     "text": message("must not hold control characters"),
     "reason": message("a deprecated tech stack needs a deprecation_reason"),
-    "same_variable": message("two of these names are the same variable once they are written in capitals"),
+    "same_variable": message("two of these names are the same variable in capitals"),
     "default_group_port": message("a mount in a VServer group needs a port; one in the default group has none"),
 }
 

@@ -97,7 +97,7 @@ def _meaning(status: int, code: str, object: ObjectRef, endpoint: str) -> tuple[
     if status == 403:
         return (
             "oss_denied",
-            message("OSS denies reading {key} in the bucket {bucket}.", key=object.key, bucket=object.bucket),
+            message("OSS does not allow reading {key} in the bucket {bucket}.", key=object.key, bucket=object.bucket),
             message(
                 "Grant oss:GetObject on it to our access key, and check that the bucket is in region {region}.",
                 region=object.region,
@@ -161,7 +161,7 @@ def no_region(object: ObjectRef) -> PackagesError:
         Problem(
             "oss_failed",
             message("{key} names no region, so no URL can be signed for it.", key=object.key),
-            message("Give the package its region in the catalogue."),
+            message("Add the package's region in the catalogue."),
         )
     )
 
@@ -184,8 +184,8 @@ def archive_broken(object: ObjectRef, error: Exception) -> PackagesError:
     return PackagesError(
         Problem(
             "archive_broken",
-            message("{key} in bucket {bucket} is not a whole .tar.gz.", key=object.key, bucket=object.bucket),
-            message("Build the archive again and upload it, then initialise again."),
+            message("{key} in bucket {bucket} is not a complete .tar.gz.", key=object.key, bucket=object.bucket),
+            message("Rebuild the archive and upload it, then initialise again."),
             str(error)[:200],
         )
     )
@@ -197,6 +197,7 @@ def archive_not_read(object: ObjectRef, seconds: float) -> PackagesError:
             "archive_not_read",
             message("The list of contents of {key} could not be read within {seconds} s.",
                     key=object.key, seconds=f"{seconds:g}"),
-            message("Each host looks at the archive before it unpacks it. To know it before, make the archive smaller."),
+            message("Each host checks the archive before unpacking it. To have it checked earlier, make the "
+                    "archive smaller."),
         )
     )  # fmt: skip

@@ -84,7 +84,7 @@ def _answered(group: ServerGroup, status: int, code: str, said: str, request_id:
             message(
                 "The load balancer {group} is still busy with an earlier change ({code}).", group=str(group), code=code
             ),
-            message("Nothing was changed; the same call may be repeated in a few seconds."),
+            message("Nothing was changed; the same call can be repeated in a few seconds."),
             evidence,
         )
         return BalancerBusy(problem, api_code=code, request_id=request_id)
@@ -129,7 +129,9 @@ def _refusal(group: ServerGroup, status: int, code: str, said: str, request_id: 
     if code in _DENIED or code.startswith("AUTH.") or (status == 403 and code.startswith("Forbidden")):
         return (
             "balancer_denied",
-            message("Our access key may not use the load balancer {group} ({code}).", group=str(group), code=code),
+            message(
+                "Our access key is not allowed to use the load balancer {group} ({code}).", group=str(group), code=code
+            ),
             message(
                 "Grant it slb:Describe* and slb:{action} on acs:slb:{region}:*:loadbalancer/{balancer}.",
                 action="SetVServerGroupAttribute" if group.vserver_group_id else "SetBackendServers",
@@ -159,9 +161,9 @@ def _unknown(
     group: ServerGroup, change: bool, evidence: str = "", code: str = "", request_id: str = ""
 ) -> BalancerUnknown:
     what = (
-        message("It is unknown whether the weights of {group} were changed: the answer failed.", group=str(group))
+        message("It is not known whether the weights of {group} were changed: the call failed.", group=str(group))
         if change
-        else message("The weights of {group} could not be read: the answer failed.", group=str(group))
+        else message("The weights of {group} could not be read: the call failed.", group=str(group))
     )
     remedy = message("Read the weights back before anything else; check the network if it lasts.")
     return BalancerUnknown(Problem("balancer_unknown", what, remedy, evidence), api_code=code, request_id=request_id)
@@ -213,7 +215,7 @@ def too_many(group: ServerGroup, count: int, limit: int) -> BalancerRefused:
                 group=str(group),
                 limit=limit,
             ),
-            message("This is a fault of the cockpit, nothing was changed; report it with the order's number."),
+            message("This is a fault in the cockpit; nothing was changed. Report it with the order's number."),
         )
     )
 

@@ -78,14 +78,16 @@ CARDS: tuple[Card, ...] = (
         message(
             "OSS refused the download on {host}: the signed address is no longer valid, or reading is not allowed."
         ),
-        message("Check the access key's right to read the object and the host's clock, then retry the host."),
+        message(
+            "Check that the access key can read the object and that the host's clock is right, then retry the host."
+        ),
     ),
     Card(
         "checksum_mismatch",
         _DOWNLOADS,
         r"CHECKSUM MISMATCH",
         message("What {host} downloaded is not what the catalogue says."),
-        message("Compare the object in OSS with the catalogue, upload the right one, then initialise a new order."),
+        message("Compare the object in OSS with the catalogue, upload the right one, then create a new order."),
     ),
     Card(
         "checksum_unknown",
@@ -99,21 +101,21 @@ CARDS: tuple[Card, ...] = (
         _DOWNLOADS,
         r"ARCHIVE UNSAFE",
         message("The archive would write outside its folder on {host}; it was not unpacked."),
-        message("Find out who made the archive, build it anew, then initialise a new order."),
+        message("Find out who made the archive, rebuild it, then create a new order."),
     ),
     Card(
         "archive_broken",
         _DOWNLOADS,
         r"ARCHIVE BROKEN",
         message("{host} could not unpack the archive."),
-        message("Check that it is a whole .tar.gz, upload it again, then retry the host."),
+        message("Check that it is a complete .tar.gz, upload it again, then retry the host."),
     ),
     Card(
         "download_failed",
         _DOWNLOADS,
         r"DOWNLOAD FAILED|ERROR [45]\d\d\b|^curl: ",
         message("{host} could not download from OSS."),
-        message("Check the host's way to the OSS endpoint (name, route, proxy), then retry the host."),
+        message("Check the host's path to the OSS endpoint (DNS, route, proxy), then retry the host."),
     ),
     Card(
         "agent_not_running",
@@ -134,14 +136,14 @@ CARDS: tuple[Card, ...] = (
         frozenset({step_names.CHECK_AGENT}),
         r"HOME NOT WRITABLE",
         message("The login user cannot write to its home on {host}."),
-        message("Look at the folder's owner, its mode and the disk, then retry the host."),
+        message("Check the folder's owner, its mode and the disk, then retry the host."),
     ),
     Card(
         "script_missing",
         _SCRIPTS,
         r"SCRIPT MISSING",
         message("The tech stack's archive lacks the script of {step}."),
-        message("Correct the script's path in the catalogue or the archive, then initialise a new order."),
+        message("Correct the script's path in the catalogue or the archive, then create a new order."),
     ),
     Card(
         "step_timed_out",

@@ -185,7 +185,7 @@ def _unreadable(name: str) -> UnreadableAct:
     return UnreadableAct(
         Problem(
             "act_unreadable",
-            message("The act {act} is not one that this version can read.", act=name),
-            message("Another version of the cockpit may have written it: ask for it again with this one."),
+            message("This version does not know the act {act}.", act=name),
+            message("Another version of the cockpit may have written it: do it again with this one."),
         )
     )

@@ -76,9 +76,9 @@ def not_allowed(standing: Standing, what: str, least: Role, askable: Iterable[st
     if names:
         remedy = message("Ask one of these to do it, or to be given the role: {names}.", names=names)
     else:
-        remedy = message("Ask an admin for the role: roles stand in the catalogue, under operators.")
+        remedy = message("Ask an admin for the role: roles are in the catalogue, under operators.")
     return Problem("not_allowed", sentence, remedy)
 
 
 def acts_as_owner(operator: str) -> Message:
-    return message("no operator is named in this store: {operator} does everything as its owner", operator=operator)
+    return message("no operator is named in this store: {operator}, its owner, can do everything", operator=operator)

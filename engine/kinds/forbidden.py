@@ -71,19 +71,19 @@ def numbers(spec: OrderSpec, hosts: int) -> Iterator[Problem]:
         yield Problem(
             "groups_out_of_range",
             message("{hosts} hosts can't be split into {groups} groups.", hosts=hosts, groups=count),
-            message("Take a number of groups from 1 to {hosts}.", hosts=hosts),
+            message("Choose from 1 to {hosts} groups.", hosts=hosts),
         )
     if spec.parallelism < 1:
         yield Problem(
             "parallelism_out_of_range",
             message("{count} hosts at once is not possible.", count=spec.parallelism),
-            message("Let at least 1 host run at once."),
+            message("Let at least 1 host run at a time."),
         )
     if spec.max_failures < 0 or (spec.floor is not None and spec.floor < 0):
         yield Problem(
             "number_negative",
             message("The failure budget and the floor can't be negative."),
-            message("Take 0 or more."),
+            message("Use 0 or more."),
         )
 
 
@@ -94,7 +94,7 @@ def beta(spec: OrderSpec, hosts: Iterable[str], apps: str) -> Iterator[Problem]:
         yield Problem(
             "beta_host_unknown",
             message("Not hosts of {app} in this workspace: {hosts}.", app=apps, hosts=named(strange)),
-            message("Choose Beta hosts among those that the order acts on."),
+            message("Choose Beta hosts from those the order acts on."),
         )
 
 

@@ -24,7 +24,7 @@ NAME = "online"
 FULL_WEIGHT = 100
 NEEDS = Problem(
     "host_not_offline",
-    message("Only offline hosts can be brought online, these are not: {hosts}."),
+    message("Only offline hosts can be brought online; these are not: {hosts}."),
     message("Leave them out; a host that failed to come up is retried in its own order, or gets a release."),
 )
 

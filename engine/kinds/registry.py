@@ -88,6 +88,6 @@ def _strange(plan: Plan) -> Iterable[str]:
 def _kind_unknown(name: str) -> Problem:
     return Problem(
         "kind_unknown",
-        message("This version knows no orders of kind {name}.", name=name),
+        message("This version does not know orders of kind {name}.", name=name),
         message("Update the cockpit on this machine; a newer one wrote the order."),
     )

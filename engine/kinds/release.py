@@ -189,13 +189,13 @@ def _preset(release: Release, facts: Facts) -> Iterator[Problem]:
     if wrong:
         yield Problem(
             "preset_weight_out_of_range",
-            message("Preset weights must be from 1 to 100, these are not: {hosts}.", hosts=named(wrong)),
+            message("Preset weights must be from 1 to 100; these are not: {hosts}.", hosts=named(wrong)),
             message("Correct the weights of these hosts."),
         )
     if strange:
         yield Problem(
             "preset_host_unknown",
-            message("Preset weights for hosts of no balancer of {app}: {hosts}.",
+            message("Preset weights for hosts on no balancer of {app}: {hosts}.",
                     app=named([app.app for app in facts.apps]), hosts=named(strange)),
             message("Leave these hosts out."),
         )  # fmt: skip
@@ -242,7 +242,7 @@ def records(progress: OrderProgress) -> Sequence[Succeeded]:
 
 def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
     said = [
-        message("{app} runs {version} here already: it is deployed again", app=app.app, version=app.version)
+        message("{app} already runs {version} here: it is deployed again", app=app.app, version=app.version)
         for app in apps(spec)
         if any(app.version == here.current_version for here in facts.apps if here.app == app.app)
     ]
@@ -271,8 +271,8 @@ def _way_back_note(wanted: AppAsked, facts: Facts) -> Message:
         if version != wanted.version and (wanted.app, version) in facts.packages
     ]
     if not earlier:
-        return message("{app}: no way back, no other version succeeded here whose package is there", app=wanted.app)
-    return message("{app}: a way back exists to {versions}", app=wanted.app, versions=named(earlier))
+        return message("{app}: no rollback, no other version that succeeded here still has its package", app=wanted.app)
+    return message("{app}: can be rolled back to {versions}", app=wanted.app, versions=named(earlier))
 
 
 KIND = Kind(

@@ -29,9 +29,7 @@ def faults(plan: Plan) -> Iterator[Problem]:
         if node.kind.runs_hosts and not node.runs:
             yield _fault("plan_group_empty", message("Group {node} of the plan has no host.", node=node.key))
         for host in _twice(run.host for run in node.runs):
-            yield _fault(
-                "plan_host_twice", message("{host} stands twice in {node} of the plan.", host=host, node=node.key)
-            )
+            yield _fault("plan_host_twice", message("{host} is twice in {node} of the plan.", host=host, node=node.key))
     yield from _side_by_side(plan.nodes)
     for steps, key, host in _lists(plan):
         yield from _list(steps, key, host)
@@ -69,7 +67,7 @@ def _side_by_side(nodes: Sequence[PlanNode]) -> Iterator[Problem]:
                     yield _fault(
                         "plan_host_twice",
                         message(
-                            "{host} stands in {node} and {other}, which may run at once.",
+                            "{host} is in {node} and {other}, which may run at the same time.",
                             host=run.host,
                             node=other,
                             other=node.key,
@@ -130,4 +128,4 @@ def _twice(names: Iterator[str]) -> list[str]:
 
 
 def _fault(code: str, what: Message) -> Problem:
-    return Problem(code, what, message("Report it with the order's kind: the plan was made wrongly."))
+    return Problem(code, what, message("Report it with the order's kind: the plan is wrong."))

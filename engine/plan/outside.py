@@ -144,7 +144,7 @@ def _floor_reached(mount: Mount, staying: int, floor: int, silent: Sequence[str]
             "floor_reached",
             message(
                 "Cutting {host} now would leave {staying} hosts of {group} in service, below the floor of {floor}; "
-                "these have a weight and do not answer: {silent}.",
+                "these have a weight but do not answer: {silent}.",
                 host=mount.host, staying=staying, group=str(mount.server_group), floor=floor, silent=", ".join(silent),
             ),
             message("Repair those hosts or release them first, then retry the host; it was not touched."),

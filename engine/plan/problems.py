@@ -46,5 +46,5 @@ def open_order(order_id: int, what: str) -> Problem:
     return Problem(
         "open_order",
         message("Order #{id} is still open on {what} or one of its hosts.", id=order_id, what=what),
-        message("Bring order #{id} to its end or cancel it first.", id=order_id),
+        message("Finish or cancel order #{id} first.", id=order_id),
     )

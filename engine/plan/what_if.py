@@ -195,7 +195,7 @@ def _initialise(asked: Asked[Initialise]) -> Consequence:
     progress, summary = asked.progress, message("initialises again")
     if progress.state not in (OrderState.INIT_FAILED, OrderState.READY):
         return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
-    lines = [message("checks every host, the package and the balancer and makes the plan anew; no host is changed")]
+    lines = [message("checks every host, the package and the balancer, and plans again; no host is changed")]
     if progress.problems:
         lines.append(message("problems found last time: {count}", count=len(progress.problems)))
     return _allowed(asked, summary, lines, _all_hosts(progress))
@@ -278,7 +278,7 @@ def _pause(asked: Asked[Pause]) -> Consequence:
     if running:
         lines.append(
             message(
-                "running hosts stop before their next move on the balancer, a job on a host runs to its end first: {hosts}",
+                "running hosts stop before their next move on the balancer; a job on a host finishes first: {hosts}",
                 hosts=named(running),
             )
         )
@@ -300,7 +300,7 @@ def _resume(asked: Asked[Resume]) -> Consequence:
     lines += words.held_back(len(pending) - len(starting))
     failed = failed_hosts(progress)
     if failed:
-        lines.append(message("failed hosts still have to be decided: {hosts}", hosts=named(failed)))
+        lines.append(message("failed hosts still to be decided on: {hosts}", hosts=named(failed)))
     lines += [*words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
     return _allowed(asked, summary, lines, hosts)
 
@@ -348,7 +348,7 @@ def _cancel(asked: Asked[Cancel]) -> Consequence:
 def _give_up_rollback(asked: Asked[Cancel]) -> Consequence:
     """Cancelling a way back that halted: it ends as it stands. Nothing may be running then."""
     progress = asked.progress
-    summary = message("gives the rollback up: the order ends as failed")
+    summary = message("gives up the rollback: the order ends as failed")
     running = _hosts_in(progress, RunState.RUNNING)
     if running:
         return _refused(asked, summary, words.wrong_state(asked.act.name, OrderState.ROLLING_BACK), running)
@@ -389,7 +389,7 @@ def _roll_back_afterwards(asked: Asked[RollBack]) -> Consequence:
         return _refused(asked, words.rolls_back(hosts), words.no_way_back())
     choices = versions_to_go_back_to(progress, asked.succeeded_versions)
     version = asked.act.version or (choices[0] if choices else "")
-    summary = message("makes a rollback order to {version}", version=version or "-")
+    summary = message("creates a rollback order to {version}", version=version or "-")
     if not choices:
         return _refused(asked, summary, rollback_never_succeeded(asked.app, "", ()), hosts)
     if version not in choices:

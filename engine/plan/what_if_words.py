@@ -89,7 +89,7 @@ def starting(opened: Sequence[PlanNode]) -> list[Message]:
 
 def traffic_lines(traffic: Traffic, progress: OrderProgress) -> list[Message]:
     if not traffic.mounted:
-        return [message("no host of this order stands behind a balancer: no traffic moves")]
+        return [message("no host of this order is behind a balancer: no traffic moves")]
     if not traffic.leaving:
         return []
     lines = [
@@ -113,7 +113,7 @@ def expected_time(seconds: float, done: int) -> Message:
 
 
 def still_paused() -> Message:
-    return message("the order is paused: nothing starts before it is resumed")
+    return message("the order is paused: nothing starts until it is resumed")
 
 
 def held_back(hosts: int) -> list[Message]:
@@ -255,12 +255,12 @@ def nothing_to_confirm(key: str) -> Problem:
     if not key:
         return Problem(
             "nothing_to_confirm",
-            message("No gate of this order waits for a confirmation."),
-            message("Wait until a group is done, or decide its failed hosts."),
+            message("No gate of this order is waiting for confirmation."),
+            message("Wait until a group is done, or decide on its failed hosts."),
         )
     return Problem(
         "nothing_to_confirm",
-        message("Gate {gate} does not wait for a confirmation.", gate=key),
+        message("Gate {gate} is not waiting for confirmation.", gate=key),
         message("Look at the flowchart: it may have been confirmed already, or its group is not done."),
     )
 
@@ -276,7 +276,7 @@ def gate_without_traffic(hosts: Sequence[str]) -> Problem:
 def gate_in_doubt(hosts: Sequence[str]) -> Problem:
     return Problem(
         "weight_in_doubt",
-        message("Nobody knows for sure what weight these hosts have: {hosts}.", hosts=named(hosts)),
+        message("The weights of these hosts are not known for sure: {hosts}.", hosts=named(hosts)),
         message("Set their weights once more, then confirm."),
     )
 
@@ -292,8 +292,8 @@ def weights_at_work(hosts: Sequence[str]) -> Problem:
 def starting_already() -> Problem:
     return Problem(
         "starting_already",
-        message("The order is being started already."),
-        message("Wait for the answer to that; cancelling goes on meanwhile."),
+        message("The order is already being started."),
+        message("Wait for the result; you can still cancel meanwhile."),
     )
 
 
@@ -324,7 +324,7 @@ def weights_out_of_range(wrong: Mapping[str, object]) -> Problem:
 
 
 def already_paused() -> Problem:
-    return Problem("already_paused", message("The order is paused already."), message("Resume it to go on."))
+    return Problem("already_paused", message("The order is already paused."), message("Resume it to go on."))
 
 
 def not_paused() -> Problem:
@@ -338,14 +338,14 @@ def not_failed(others: Sequence[str]) -> Problem:
         )
     return Problem(
         "not_failed",
-        message("Not failed in this order: {hosts}.", hosts=named(others)),
+        message("These have not failed in this order: {hosts}.", hosts=named(others)),
         message("Retry failed hosts only."),
     )
 
 
 def nothing_left_behind(others: Sequence[str]) -> Problem:
     what = (
-        message("This order has not left the weight of these hosts behind: {hosts}.", hosts=named(others))
+        message("This order did not leave the weights of these hosts behind: {hosts}.", hosts=named(others))
         if others
         else message("This order has left no weight behind.")
     )
@@ -355,7 +355,7 @@ def nothing_left_behind(others: Sequence[str]) -> Problem:
 def no_way_back() -> Problem:
     return Problem(
         "no_way_back",
-        message("An order of this kind changes nothing that could be undone: it has no way back."),
+        message("An order of this kind changes nothing that can be undone: it has no rollback."),
         message("Cancel it instead: hosts that it took out get their traffic back where their health allows."),
     )
 
@@ -363,6 +363,6 @@ def no_way_back() -> Problem:
 def nothing_to_roll_back() -> Problem:
     return Problem(
         "rollback_nothing_touched",
-        message("This order has not begun with any host: there is nothing to roll back."),
+        message("This order has not started on any host: there is nothing to roll back."),
         message("Cancel the order instead."),
     )

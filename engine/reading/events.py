@@ -115,11 +115,11 @@ def _weight(data: Data) -> Message:
         return message("{host} in {group}: weight {before} → {asked}, verified", **what)
     if data["verified"] == "no":
         return message(
-            "{host} in {group}: weight {asked} was asked, the balancer shows {read_back}",
+            "{host} in {group}: weight {asked} was requested, the balancer shows {read_back}",
             read_back=_or_dash(data["read_back"]),
             **what,
         )
-    return message("{host} in {group}: weight {asked} was asked and could not be read back", **what)
+    return message("{host} in {group}: weight {asked} was requested, but could not be read back", **what)
 
 
 def _outside(data: Data) -> Message:
@@ -137,7 +137,7 @@ def _health(data: Data) -> Message:
         return message("{host} in {group}: answers again, counts as in service", **what)
     if data["health"] == "unhealthy":
         return message("{host} in {group}: does not answer, counts as out of service", **what)
-    return message("{host} in {group}: nobody can tell whether it answers, counts as out of service", **what)
+    return message("{host} in {group}: cannot tell whether it answers, counts as out of service", **what)
 
 
 def _command(data: Data) -> Message:

@@ -44,15 +44,13 @@ def next_line(
     if state is OrderState.HALTED:
         return _halted(progress, since)
     if state is OrderState.INITIALISING:
-        return message(
-            "hosts, package and balancer are being checked since {since}; then it waits for the start", since=since
-        )
+        return message("checking hosts, package and balancer since {since}; then it waits for the start", since=since)
     if state is OrderState.INIT_FAILED:
         count = len(progress.problems)
         return message(
-            "waits since {since}: {count} problems found; solve them and initialise again", since=since, count=count
+            "waiting since {since}: {count} problems found; solve them and initialise again", since=since, count=count
         )
-    return message("checked; waits since {since} for a person to start it", since=since)
+    return message("checked; waiting since {since} for a person to start it", since=since)
 
 
 def at(time: float) -> str:
@@ -74,16 +72,16 @@ def _since(progress: OrderProgress, changed_at: float) -> float:
 def _waiting(progress: OrderProgress, since: str) -> Message:
     gate = waiting_gate(progress)
     if gate is None:
-        return message("waits since {since} for a person", since=since)
+        return message("waiting since {since} for a person", since=since)
     idle = without_traffic(progress, gate) if gate.sliders else ()
     if idle:
         return message(
-            "waits since {since} for weights: {hosts} take no traffic yet; then {gate}",
+            "waiting since {since} for weights: {hosts} take no traffic yet; then {gate}",
             since=since,
             hosts=named(idle),
             gate=gate.label,
         )
-    return message("waits since {since} for a person: {gate}", since=since, gate=gate.label)
+    return message("waiting since {since} for a person: {gate}", since=since, gate=gate.label)
 
 
 def _halted(progress: OrderProgress, since: str) -> Message:
@@ -97,12 +95,12 @@ def _halted(progress: OrderProgress, since: str) -> Message:
     held = _hosts(run for run in progress.runs.values() if run.held)
     if progress.paused and held:
         return message(
-            "paused since {since}: {hosts} stand between two steps; nothing goes on before it is resumed",
+            "paused since {since}: {hosts} stand between two steps; nothing goes on until it is resumed",
             since=since,
             hosts=named(held),
         )
     if progress.paused:
-        return message("paused since {since}: nothing starts before it is resumed", since=since)
+        return message("paused since {since}: nothing starts until it is resumed", since=since)
     return message("halted since {since}: a person must decide how it goes on", since=since)
 
 
@@ -115,16 +113,16 @@ def _running(progress: OrderProgress) -> Message:
     running = _hosts(run for run in progress.runs.values() if run.state is RunState.RUNNING)
     if progress.state is OrderState.CANCELLING:
         if running:
-            return message("cancelling: {hosts} come to an end, then weights are given back", hosts=named(running))
+            return message("cancelling: {hosts} finish, then weights are given back", hosts=named(running))
         return message("cancelling: weights are given back where health allows, then it ends")
     if progress.paused and running:
         return message(
-            "paused: {hosts} stop before their next move on the balancer; nothing starts before it is resumed",
+            "paused: {hosts} stop before their next move on the balancer; nothing starts until it is resumed",
             hosts=named(running),
         )
     groups = _current(progress)
     if not groups:
-        return message("the order comes to its end by itself")
+        return message("the order ends by itself")
     return _then(progress, groups)
 
 

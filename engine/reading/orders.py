@@ -302,7 +302,7 @@ def read_command(conn: sa.Connection, command_id: int) -> CommandView:
             Problem(
                 "no_such_command",
                 message("There is no command {id}.", id=command_id),
-                message("Look at the order's events for what became of it."),
+                message("See the order's events for what became of it."),
             )
         )
     waits_for = Message.from_json(row.waits_for) if row.waits_for else None

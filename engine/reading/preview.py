@@ -186,11 +186,11 @@ def _health_notes(facts: Facts, plan: Plan, by_weight: Plan) -> tuple[Message, .
     )
     if silent:
         notes.append(
-            message("did not answer when an order looked last, counted as out of service: {hosts}", hosts=named(silent))
+            message("did not answer when an order last looked, counted as out of service: {hosts}", hosts=named(silent))
         )
     if unsure:
         notes.append(
-            message("nobody could tell whether these answer, counted as out of service: {hosts}", hosts=named(unsure))
+            message("could not tell whether these answer, counted as out of service: {hosts}", hosts=named(unsure))
         )
     if plan.breaks_floor and not by_weight.breaks_floor:
         notes.append(

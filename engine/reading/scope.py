@@ -40,7 +40,7 @@ def find_scope(conn: sa.Connection, tenant: str, workspace: str) -> Scope:
             Problem(
                 "no_such_workspace",
                 message("There is no workspace {workspace} of tenant {tenant}.", workspace=workspace, tenant=tenant),
-                message("List the workspaces and take one of those, or add it to the catalogue."),
+                message("List the workspaces and choose one, or add it to the catalogue."),
             )
         )
     return Scope(row.tenant_id, tenant, row.id, workspace, row.production, row.floor_percent)
@@ -54,7 +54,7 @@ def find_host(conn: sa.Connection, scope: Scope, name: str) -> Host:
             Problem(
                 "no_such_host",
                 message("Workspace {workspace} has no host {host}.", workspace=scope.workspace, host=name),
-                message("List the hosts and take one of those, or add it to the catalogue."),
+                message("List the hosts and choose one, or add it to the catalogue."),
             )
         )
     return found
@@ -70,7 +70,7 @@ def find_app(conn: sa.Connection, scope: Scope, app: str) -> int:
             Problem(
                 "no_such_app",
                 message("Tenant {tenant} has no app {app}.", tenant=scope.tenant, app=app),
-                message("List the apps and take one of those, or add it to the catalogue."),
+                message("List the apps and choose one, or add it to the catalogue."),
             )
         )
     return int(found)
@@ -96,7 +96,7 @@ def check_order(conn: sa.Connection, scope: Scope, order_id: int) -> None:
                 "no_such_order",
                 message("{tenant} / {workspace} has no order #{id}.",
                         tenant=scope.tenant, workspace=scope.workspace, id=order_id),
-                message("List the orders of this workspace and take one of those."),
+                message("List the orders of this workspace and choose one."),
             )
         )  # fmt: skip
 

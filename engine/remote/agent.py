@@ -55,7 +55,8 @@ _WORDS = {
         "the SSH agent at {socket} did not sign with {key} within {seconds:.0f} s; it may wait for a confirmation or a PIN"
     ),
     Ailment.TOUCH: message(
-        "{key} in the SSH agent at {socket} needs a touch or a PIN on its device, and nobody gave it within {seconds:.0f} s"
+        "{key} in the SSH agent at {socket} needs a touch or a PIN on its device, and got neither within "
+        "{seconds:.0f} s"
     ),
     Ailment.REFUSES: message("the SSH agent at {socket} refuses to sign with {key}; it may be locked or want a PIN"),
 }

@@ -17,7 +17,7 @@ from engine.remote.hops import Hop
 from engine.remote.host_key_trust import Distrust, Verdict
 from engine.remote.known_keys import TrustedKeys
 
-_ASK_THE_AUTHORITY = message("Have a new host certificate made for {name}, and let its SSH server show it; then retry.")
+_ASK_THE_AUTHORITY = message("Get a new host certificate for {name} and have its SSH server present it, then retry.")
 _LEAVE_IT = message(
     "Do not log in: whoever has the key can pretend to be {name}. Give the host a new key, record that one, then retry."
 )
@@ -37,8 +37,8 @@ _SENTENCES: dict[Distrust, tuple[str, Message, Message]] = {
             "{name} ({address}:{port}) showed another host key than the recorded one: {key}; recorded: {recorded}."
         ),
         message(
-            "Find out why before anything else: a reinstalled machine, or somebody in between. Record the new key only "
-            "after comparing it on the machine itself."
+            "Find out why before anything else: a reinstalled machine, or someone in the middle. Record the new "
+            "key only after comparing it on the machine itself."
         ),
     ),
     Distrust.REVOKED: (
@@ -71,14 +71,14 @@ _SENTENCES: dict[Distrust, tuple[str, Message, Message]] = {
     Distrust.EARLY: (
         "host_certificate_early",
         message("The host certificate of {name} ({address}:{port}) is valid only from {at}; its key is {key}."),
-        message("Check the clock of this machine; if it is right, wait or have a new host certificate made for {name}."),
+        message("Check this machine's clock; if it is right, wait, or get a new host certificate for {name}."),
     ),
     Distrust.OTHER_NAME: (
         "host_certificate_other_name",
-        message("The host certificate of {name} ({address}:{port}) is made out to {principals}, not to {wanted}."),
+        message("The host certificate of {name} ({address}:{port}) is issued for {principals}, not for {wanted}."),
         message(
-            "Reach the host by a name of its certificate (its address in the catalogue, or HostKeyAlias), or have one made that "
-            "names {wanted}."
+            "Reach the host by a name in its certificate (its address in the catalogue, or HostKeyAlias), or get "
+            "one that names {wanted}."
         ),
     ),
     Distrust.NOT_FOR_HOSTS: (
@@ -89,7 +89,8 @@ _SENTENCES: dict[Distrust, tuple[str, Message, Message]] = {
     Distrust.UNREADABLE: (
         "host_key_undecodable",
         message("{name} ({address}:{port}) showed a host key that cannot be read: {cause}."),
-        message("Compare with `ssh-keyscan -p {port} {address}`; give the host a key or a certificate of a usual kind."),
+        message("Compare with `ssh-keyscan -p {port} {address}`; give the host a key or a certificate of a common "
+                "type."),
     ),
 }  # fmt: skip
 

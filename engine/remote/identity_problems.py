@@ -20,8 +20,8 @@ from engine.this_process import as_fields
 _MOST_FILES = 4  # in a sentence; the evidence has them all
 
 _START_ANOTHER = message(
-    "Process {pid} on {machine}, which runs since {since}, uses it. Start one (or forward yours with `ssh -A`), add the key with "
-    "ssh-add, and open the cockpit there or run `cockpit engine restart`; then retry."
+    "Process {pid} on {machine}, running since {since}, uses it. Start one (or forward yours with `ssh -A`), add "
+    "the key with ssh-add, and open the cockpit there or run `cockpit engine restart`; then retry."
 )
 # ailment: (code, what, remedy)
 _AGENT: dict[Ailment, tuple[str, Message, Message]] = {
@@ -41,20 +41,21 @@ _AGENT: dict[Ailment, tuple[str, Message, Message]] = {
             "{name} did not let {user} in, and the SSH agent at {socket} did not answer within {seconds:.0f} s when it was asked "
             "for its keys."
         ),
-        message("Look at it with `ssh-add -l`; end it if it hangs and start another one, then retry."),
+        message("Check it with `ssh-add -l`; if it hangs, end it and start another one; then retry."),
     ),
     Ailment.WAITS: (
         "agent_silent",
         message(
             "{name} did not let {user} in: the SSH agent at {socket} did not sign with {key} within {seconds:.0f} s."
         ),
-        message("Look whether it asks for a confirmation or a PIN where it runs, or hangs (`ssh-add -l`); then retry."),
+        message("See whether it is asking for a confirmation or a PIN where it runs, or hangs (`ssh-add -l`); then "
+                "retry."),
     ),
     Ailment.TOUCH: (
         "agent_needs_touch",
         message(
-            "{name} did not let {user} in: {key} in the SSH agent at {socket} needs a touch or a PIN on its device, and nobody "
-            "gave it within {seconds:.0f} s."
+            "{name} did not let {user} in: {key} in the SSH agent at {socket} needs a touch or a PIN on its "
+            "device, and got neither within {seconds:.0f} s."
         ),
         message(
             "Retry and touch the key when it blinks, or offer another key; a whole fleet is better reached with a certificate."
@@ -100,9 +101,9 @@ def no_key(hop: Hop, skipped: Sequence[SkippedFile], evidence: str) -> RemoteErr
         "permission_denied",
         what,
         message(
-            "Process {pid} on {machine}, which runs since {since}, has none. Load one into your agent "
-            "(ssh-add) or name an identity file in the settings; after a change of agent or settings "
-            "`cockpit engine restart`, then retry.",
+            "Process {pid} on {machine}, running since {since}, has none. Load one into your agent (ssh-add) or "
+            "name an identity file in the settings; after a change of agent or settings `cockpit engine restart`, "
+            "then retry.",
             **as_fields(),
         ),
         evidence,
@@ -114,8 +115,8 @@ def permission_denied(hop: Hop, cause: str, evidence: str) -> RemoteError:
         "permission_denied",
         message("{name} did not let {user} in: {cause}.", name=hop.name, user=hop.user, cause=clean_text(cause)),
         message(
-            "The keys are those of process {pid} on {machine}, which runs since {since}. "
-            "Check that {user} on {name} accepts one of them; `cockpit doctor` shows which keys it has.",
+            "The keys are those of process {pid} on {machine}, running since {since}. Check that {user} on {name} "
+            "accepts one of them; `cockpit doctor` shows which keys it has.",
             user=hop.user,
             name=hop.name,
             **as_fields(),
@@ -142,7 +143,7 @@ def certificate_expired(hop: Hop, expired: Expiry, evidence: str) -> RemoteError
 def certificate_expires(expiry: Expiry) -> Problem:
     return Problem(
         "certificate_expires",
-        message("the SSH user certificate of {identity} expires at {at}, perhaps before the order is at its end.",
+        message("the SSH user certificate of {identity} expires at {at}, perhaps before the order ends.",
                 identity=clean_text(expiry.identity), at=expiry.text),
         message("Get a new one in time; the engine reads it by itself."),
     )  # fmt: skip

@@ -32,7 +32,7 @@ def unreachable(hop: Hop, cause: str, via: Hop | None) -> RemoteError:
         message(
             "host {name} ({address}:{port}) cannot be reached from jump host {jump}: {cause}.", **facts, jump=via.name
         ),
-        message("Check that it is up and that {jump} may connect to its SSH port; then retry.", jump=via.name),
+        message("Check that it is up and that {jump} can connect to its SSH port; then retry.", jump=via.name),
     )
 
 
@@ -85,7 +85,7 @@ def folder_unwritable(hop: Hop, cause: str) -> RemoteError:
     return _error(
         "folder_unwritable",
         message(
-            "{user} on {name} may not write its job folder: {cause}.",
+            "{user} on {name} cannot write its job folder: {cause}.",
             user=hop.user,
             name=hop.name,
             cause=clean_text(cause),
@@ -98,11 +98,11 @@ def link_lost(hop: Hop, cause: str) -> RemoteError:
     return _error(
         "link_lost",
         message(
-            "the link to {name} was lost and did not come back: {cause}. What runs there runs on.",
+            "the link to {name} was lost and did not come back: {cause}. What runs there goes on.",
             name=hop.name,
             cause=clean_text(cause),
         ),
-        message("Check the network and the jump hosts, then retry: it is found again where it is."),
+        message("Check the network and the jump hosts, then retry: the job is picked up where it is."),
     )
 
 
@@ -150,7 +150,7 @@ def job_vanished(hop: Hop, job: Job) -> RemoteError:
     return _error(
         "job_vanished",
         message(
-            "the job {key} of order {order} on {name} is gone without a last word (a reboot, a kill, a deleted folder).",
+            "the job {key} of order {order} on {name} is gone without a result (a reboot, a kill, a deleted folder).",
             key=job.key,
             order=job.order_id,
             name=hop.name,

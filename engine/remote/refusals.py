@@ -54,12 +54,12 @@ def no_shell(hop: Hop, status: int | None, words: str) -> RemoteError:
         )  # fmt: skip
     else:
         what = message(
-            "{name} lets {user} in, but ended the session with status {status} before it ran anything, without a word.",
+            "{name} lets {user} in, but ended the session with status {status} before it ran anything, saying nothing.",
             **who, status="?" if status is None else status,
         )  # fmt: skip
     remedy = message(
-        "See what stands before a command of {user} on {name}: the login shell, its start files, a ForceCommand of sshd_config, "
-        "a command= in authorized_keys. It must run `sh -c`; then retry.",
+        "See what runs before a command of {user} on {name}: the login shell, its start-up files, a ForceCommand "
+        "in sshd_config, a command= in authorized_keys. It must run `sh -c`; then retry.",
         **who,
     )
     return _error("no_shell", what, remedy, words)
@@ -70,7 +70,7 @@ def no_session(hop: Hop, cause: str) -> RemoteError:
         "no_shell",
         message("{name} lets {user} in, but opens no session for a command: {cause}.",
                 name=hop.name, user=hop.user, cause=clean_text(cause)),
-        message("See that sshd of {name} allows sessions (MaxSessions) and commands for {user}; then retry.",
+        message("Check that sshd on {name} allows sessions (MaxSessions) and commands for {user}; then retry.",
                 name=hop.name, user=hop.user),
         cause,
     )  # fmt: skip
@@ -91,8 +91,8 @@ def login_waits(hop: Hop, seconds: float, words: str) -> RemoteError:
         )
     )
     remedy = message(
-        "A start file of the shell may wait for an answer or for something that is away (a network home?): log in as {user} on "
-        "{name} and see; then retry.",
+        "A shell start-up file may be waiting for input or for something unreachable (a network home?): log in as "
+        "{user} on {name} and see, then retry.",
         name=hop.name,
         user=hop.user,
     )
@@ -102,9 +102,9 @@ def login_waits(hop: Hop, seconds: float, words: str) -> RemoteError:
 def login_talks(hop: Hop, limit: int, words: str) -> RemoteError:
     return _error(
         "login_talks",
-        message("the login of {user} on {name} says more than {limit} KiB before it runs a command.",
+        message("the login of {user} on {name} prints more than {limit} KiB before it runs a command.",
                 name=hop.name, user=hop.user, limit=limit // 1024),
-        message("Let the start files of {user} on {name} print only for a terminal (`[ -t 1 ]`), then retry.",
+        message("Let the start-up files of {user} on {name} print only for a terminal (`[ -t 1 ]`), then retry.",
                 name=hop.name, user=hop.user),
         words,
     )  # fmt: skip
@@ -120,7 +120,7 @@ def not_set_up(hop: Hop, words: str, status: int | None) -> RemoteError:
         else message("the job could not be set up on {name}: sh ended with status {status} and said nothing.", **facts)
     )
     remedy = message(
-        "Log in as {user} on {name} and see that `sh` runs there, then retry.", user=hop.user, name=hop.name
+        "Log in as {user} on {name} and check that `sh` runs there, then retry.", user=hop.user, name=hop.name
     )
     return _error("job_refused", what, remedy, words)
 
@@ -144,7 +144,7 @@ def broken_off(hop: Hop, cause: str, banner: str) -> RemoteError:
         else message("{name} hung up while {user} was logging in: {cause}.", **facts, cause=clean_text(cause))
     )
     remedy = message(
-        "Look at the account of {user} on {name} (expired, locked, not allowed by PAM) and at sshd's log there, then retry.",
+        "Check the account of {user} on {name} (expired, locked, refused by PAM) and sshd's log there, then retry.",
         **facts,
     )
     return _error("permission_denied", what, remedy, banner)
@@ -153,7 +153,7 @@ def broken_off(hop: Hop, cause: str, banner: str) -> RemoteError:
 def algorithm_unknown(hop: Hop, setting: str, name: str, known: Sequence[str]) -> RemoteError:
     return _error(
         "ssh_algorithm_unknown",
-        message("{setting} of the settings names {algorithm}, which is no algorithm the cockpit has; {name} was not tried.",
+        message("{setting} in the settings names {algorithm}, which the cockpit does not have; {name} was not tried.",
                 setting=setting, algorithm=clean_text(name), name=hop.name),
         message("Write one or more of: {known}.", known=", ".join(known)),
         "",

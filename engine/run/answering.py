@@ -142,7 +142,7 @@ class Answering:
         self._ports.ledger.withdraw(self._order_id)
         if direction is Direction.FORWARD:
             return True
-        waits_for = message("weights that are being set come to an end first")
+        waits_for = message("weights that are being set are finished first")
         await self._write(lambda conn: self._set_working(conn, command, waits_for))
         return False
 
@@ -216,7 +216,7 @@ class Answering:
 def _broke(act: Act, error: BaseException) -> Problem:
     return Problem(
         "act_broke",
-        message("The engine could not carry out {act}: it broke.", act=str(act)),
+        message("The engine could not carry out {act}: it hit an internal error.", act=str(act)),
         message("Read the engine's log, solve what it names (a full disk?), then ask again."),
         f"{type(error).__name__}: {error}",
     )

@@ -50,7 +50,7 @@ def _unsafe(archive: ObjectRef, members: tuple[Member, ...]) -> list[Problem]:
             "archive_unsafe",
             message("{key} in bucket {bucket} would write outside its folder on a host: {what}.",
                     key=archive.key, bucket=archive.bucket, what="; ".join(found[:SHOWN])[:400]),
-            message("Find out who made the archive, build it anew, then initialise again."),
+            message("Find out who made the archive, rebuild it, then initialise again."),
         )
     ]  # fmt: skip
 

@@ -45,14 +45,14 @@ def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:
     if decision.held_by_floor and silent:
         return Problem(
             "floor_reached",
-            message("No further host of {app} may leave its balancer: these have a weight and do not answer: {hosts}.",
+            message("No more hosts of {app} can leave the balancer: these have a weight but do not answer: {hosts}.",
                     app=progress.named, hosts=named(silent)),
-            message("Bring them back into service (the order goes on by itself then), or roll back."),
+            message("Bring them back into service (the order then goes on by itself), or roll back."),
         )  # fmt: skip
     if decision.held_by_floor:
         return Problem(
             "floor_reached",
-            message("No further host of {app} may leave the balancer without breaking the floor.", app=progress.named),
+            message("No more hosts of {app} can leave the balancer without breaking the floor.", app=progress.named),
             message("Bring hosts back into service (retry the failed ones, give weights), or roll back."),
         )
     failed = [run for run in progress.runs.values() if run.state is RunState.FAILED and run.problem is not None]

@@ -100,13 +100,15 @@ def _done_unseen(host: str, plan: HostPlan) -> Problem:
     if plan.after.version == plan.before.version:
         return Problem(
             "done_unseen",
-            message("The order went on unseen on {host}, which may be changed now.", host=host),
-            message("Give the rollback up, look at the host, then bring it to what you want with an order of its own."),
+            message("The order went on unseen on {host}, which may have been changed.", host=host),
+            message(
+                "Give up the rollback, look at the host, then bring it to the state you want with a separate order."
+            ),
         )
     return Problem(
         "deployed_unseen",
         message(
-            "The release went on unseen on {host}, which may run {version} now.", host=host, version=plan.after.version
+            "The release went on unseen on {host}, which may now run {version}.", host=host, version=plan.after.version
         ),
-        message("Give the rollback up; then release the version you want to the hosts that have another one."),
+        message("Give up the rollback, then release the version you want to the hosts that have another one."),
     )

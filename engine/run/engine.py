@@ -59,7 +59,7 @@ class LeaseEnded(StoreError):
         super().__init__(
             Problem(
                 "engine_succeeded",
-                message("Engine {id} was silent for too long and was put aside by another one.", id=engine_id),
+                message("Engine {id} was silent for too long and was replaced by another one.", id=engine_id),
                 message("Nothing to do: the other engine goes on with its orders."),
             )
         )

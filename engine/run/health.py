@@ -50,7 +50,7 @@ def warnings(weights: Sequence[MountWeight], seen: Mapping[Mount, HealthSeen]) -
             Problem(
                 "hosts_do_not_answer",
                 message(
-                    "These hosts have a weight and do not answer: {hosts}.", hosts=named(list(out[Health.UNHEALTHY]))
+                    "These hosts have a weight but do not answer: {hosts}.", hosts=named(list(out[Health.UNHEALTHY]))
                 ),
                 message("They count as out of service and go first in their group."),
             )
@@ -59,8 +59,8 @@ def warnings(weights: Sequence[MountWeight], seen: Mapping[Mount, HealthSeen]) -
         found.append(
             Problem(
                 "health_cannot_tell",
-                message("Nobody can tell whether these hosts answer: {hosts}.", hosts=named(list(out[Health.UNKNOWN]))),
-                message("They count as out of service. Switch the listener's health check on, or look at the hosts."),
+                message("Cannot tell whether these hosts answer: {hosts}.", hosts=named(list(out[Health.UNKNOWN]))),
+                message("They count as out of service. Turn on the listener's health check, or look at the hosts."),
             )
         )
     return found

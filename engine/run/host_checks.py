@@ -53,7 +53,7 @@ async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_byt
         return [
             Problem(
                 "host_check_failed",
-                message("The check on {host} did not run to its end (exit status {status}).",
+                message("The check on {host} did not finish (exit status {status}).",
                         host=host.name, status="unknown" if result.exit_status is None else result.exit_status),
                 message("Log in to the host and look at its shell and disk, then initialise again."),
                 clean_text(result.output[-2000:]).strip(),

@@ -99,7 +99,7 @@ class Journal:
                 Problem(
                     "store_failed",
                     message("The engine is ending and writes nothing more."),
-                    message("Start an engine again; it goes on from what was written."),
+                    message("Start an engine again; it goes on from what was recorded."),
                 )
             )
         operation = _Operation(order_id, epoch, change, asyncio.get_running_loop().create_future())

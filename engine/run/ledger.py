@@ -513,7 +513,7 @@ def _unread(wish: Wish, error: BalancerError) -> MoveResult:
 def _withdrawn(wish: Wish) -> MoveResult:
     problem = Problem(
         "weight_withdrawn",
-        message("The weight of {host} was not set: the order turned back before.", host=wish.mount.host),
+        message("The weight of {host} was not set: the order turned back first.", host=wish.mount.host),
         message("Look at what the order does now."),
     )
     return MoveResult(wish.mount, wish.weight, None, Verified.NO, problem)
@@ -522,7 +522,7 @@ def _withdrawn(wish: Wish) -> MoveResult:
 def _cannot_read(mount: Mount, asked: int) -> Problem:
     return Problem(
         "weight_cannot_tell",
-        message("The weight of {host} in {group} was asked to be {asked} and could not be read back.",
+        message("Weight {asked} was requested for {host} in {group}, but could not be read back.",
                 host=mount.host, group=str(mount.server_group), asked=asked),
         message("Look at the balancer's console; retry the host when the balancer answers again."),
     )  # fmt: skip

@@ -47,7 +47,7 @@ async def _head(ref: ObjectRef, packages: Packages) -> tuple[ObjectFacts, list[P
                 message(
                     "{key} in bucket {bucket} has no checksum that a host can verify.", key=ref.key, bucket=ref.bucket
                 ),
-                message("Give its sha256 in the catalogue (a multipart upload's ETag is no MD5)."),
+                message("Give its sha256 in the catalogue (a multipart upload's ETag is not an MD5)."),
             )
         )
     return head, problems

@@ -341,7 +341,7 @@ class OrderReconciler:
 def _run_broke(host: str, error: BaseException) -> Problem:
     return Problem(
         "run_broke",
-        message("The engine could not go on with {host}: it broke {times} times in a row.", host=host, times=BREAKS),
+        message("The engine could not go on with {host}: it failed {times} times in a row.", host=host, times=BREAKS),
         message("Read the engine's log, solve what it names (a full disk?), then retry the host."),
         f"{type(error).__name__}: {error}",
     )

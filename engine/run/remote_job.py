@@ -209,7 +209,9 @@ class RemoteJob:
 def _ask_a_person(step: str, host: str, problem: Problem) -> Problem:
     return Problem(
         "step_in_doubt",
-        message("Nobody can say whether {step} was done on {host}: {why}", step=step, host=host, why=str(problem.what)),
+        message(
+            "It is not known whether {step} was done on {host}: {why}", step=step, host=host, why=str(problem.what)
+        ),
         message("Look at the host and its log; then retry it, or roll back."),
         problem.evidence,
     )
@@ -218,6 +220,6 @@ def _ask_a_person(step: str, host: str, problem: Problem) -> Problem:
 def _strange(key: str, host: str) -> Problem:
     return Problem(
         "step_unknown",
-        message("The job on {host} tells of a step {step} that its plan does not have.", host=host, step=key),
+        message("The job on {host} reports a step {step} that is not in its plan.", host=host, step=key),
         message("Look at the host and its log: something else wrote there. Then retry the host, or cancel."),
     )

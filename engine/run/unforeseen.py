@@ -35,7 +35,7 @@ class Unforeseen:
         kind = type(error).__name__
         cause = clean_text(str(error))[:300] or kind
         said = message(
-            "{what}: something unforeseen happened ({kind}): {cause}.", what=str(what), kind=kind, cause=cause
+            "{what}: something unexpected happened ({kind}): {cause}.", what=str(what), kind=kind, cause=cause
         )
         file = getattr(error, "filename", None)
         if file:

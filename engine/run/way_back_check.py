@@ -69,7 +69,7 @@ async def way_back_warnings(
 def _no_way_back(app: str, version: str, key: str, why: str) -> Problem:
     return Problem(
         "no_way_back",
-        message("There is no way back to {app} {version} (package {key}) now. {why}",
+        message("{app} cannot be rolled back to {version} (package {key}) now. {why}",
                 app=app, version=version, key=key, why=why),
         message("Put its package back into OSS and the catalogue before the start, or go on knowing that."),
     )  # fmt: skip
@@ -110,7 +110,7 @@ def _blocked(runs: list[HostPlan], problems: list[tuple[str, Problem]]) -> Probl
     evidence = "\n".join(f"{host + ': ' if host else ''}{problem.what} {problem.remedy}" for host, problem in problems)
     return Problem(
         "way_back_blocked",
-        message("The way back to {versions} can't succeed now, and nothing was cut: {why}",
+        message("The rollback to {versions} can't succeed now, and nothing was cut: {why}",
                 versions=versions, why=str(first.what)),
         first.remedy,
         evidence,

@@ -151,7 +151,7 @@ def host_problems(
                 "home_not_writable",
                 message("{user} cannot write to {home} on {host}.",
                         user=host.ssh_user, home=facts.home or "~", host=host.name),
-                message("Look at the folder's owner, its mode and the disk, then initialise again."),
+                message("Check the folder's owner, its mode and the disk, then initialise again."),
             )
         )  # fmt: skip
     if requires_staragent and not facts.agent_running:
@@ -247,7 +247,7 @@ def _clock_problems(facts: HostFacts, host: Host, now: float) -> list[Problem]:
     return [
         Problem(
             "clock_skewed",
-            message("The clock of {host} is {skew} s from the cockpit's.", host=host.name, skew=f"{skew:+d}")
+            message("The clock of {host} is {skew} s off the cockpit's.", host=host.name, skew=f"{skew:+d}")
             if told
             else message("{host} did not say what time it is.", host=host.name),
             message("Set the clocks right (look at chronyd or ntpd), then initialise again."),

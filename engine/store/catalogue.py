@@ -236,7 +236,7 @@ class _Apply:
     def _is_free(self, place: tuple[str, ...], name: str, host_id: int, instance_id: int) -> bool:
         if self.taken.setdefault(host_id, instance_id) == instance_id:
             return True
-        self._refuse(place, message("host {name} already runs another app; a host runs one app", name=name))
+        self._refuse(place, message("host {name} already runs another app; a host runs only one", name=name))
         return False
 
     def _mount(self, place: tuple[str, ...], path: str, scope: Scope, instance_id: int, mount: m.Mount) -> None:

@@ -34,7 +34,7 @@ def export(store: Store, tenant: str | None, *, ascii_only: bool = False) -> str
         raise store_error(
             "no_such_tenant",
             message("There is no tenant {name} in this store.", name=tenant),
-            message("Check the name, or leave it out to write out everything."),
+            message("Check the name, or leave it out to export everything."),
         )
     document: dict[str, Any] = {"version": 1}
     for name, models in (("tenants", catalogue.tenants), ("operators", catalogue.operators)):

@@ -94,7 +94,7 @@ def _busy(store: str, evidence: str) -> StoreError:
     return store_error(
         "store_busy",
         message("The store {store} was busy for too long; nothing was changed.", store=store),
-        message("Do it again. If it stays busy, look for a process that keeps a transaction open."),
+        message("Try again. If it stays busy, look for a process that keeps a transaction open."),
         evidence,
     )
 
@@ -103,7 +103,7 @@ def _unreachable(store: str, evidence: str) -> StoreError:
     return store_error(
         "store_unreachable",
         message("The store {store} can't be opened.", store=store),
-        message("Check the store's address in the settings and that you may reach and read it."),
+        message("Check the store's address in the settings and that you can reach and read it."),
         evidence,
     )
 
@@ -117,7 +117,7 @@ def _disk_full(store: str, evidence: str) -> StoreError:
     return store_error(
         "store_failed",
         message("The disk of the store {store} is full; nothing was changed.", store=store),
-        message("Free space on that disk, then do it again."),
+        message("Free space on that disk, then try again."),
         evidence,
     )
 
@@ -135,6 +135,6 @@ def _failed(store: str, evidence: str) -> StoreError:
     return store_error(
         "store_failed",
         message("The store {store} refused to work.", store=store),
-        message("Read the database's own words below; if they don't help, report them."),
+        message("Read the database's own message below; if it doesn't help, report it."),
         evidence,
     )

@@ -51,7 +51,7 @@ def load_instance(
             Problem(
                 "no_service_instance",
                 message("Service instance {id} is no longer in the store.", id=service_instance_id),
-                message("Apply the catalogue that holds it again."),
+                message("Apply the catalogue file that has it again."),
             )
         )
     stack, status = load_stack(conn, row.tech_stack_id)

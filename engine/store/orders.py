@@ -134,7 +134,7 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
             Problem(
                 "no_such_order",
                 message("There is no order #{id}.", id=order_id),
-                message("List the orders of this workspace and take one of those."),
+                message("List the orders of this workspace and choose one."),
             )
         )
     return OrderProgress(

@@ -58,7 +58,7 @@ def read_address(address: str) -> PostgresAddress:
         given["passfile"] = str(Path(given["passfile"]).expanduser())
         if not Path(given["passfile"]).is_absolute():
             raise _invalid(
-                message("The passfile of the PostgreSQL store needs its whole path: the engine runs in another folder.")
+                message("The passfile of the PostgreSQL store needs its full path: the engine runs in another folder.")
             )
     options = given.pop("options", "")
     hosts = given.get("host", given.get("hostaddr", ""))
@@ -69,7 +69,7 @@ def _refuse_stray_characters(rest: str) -> None:
     """One @ at most, between the account and the hosts: any other is a part of a password or a name, and misread."""
     authority = re.split(r"[/?]", rest, maxsplit=1)[0]
     if rest.count("@") > 1 or ("@" in rest and "@" not in authority):
-        raise _invalid(message("The address of the PostgreSQL store can't be read: it holds an @ too many."))
+        raise _invalid(message("The address of the PostgreSQL store can't be read: it has one @ too many."))
 
 
 def _shown(given: dict[str, str]) -> str:

@@ -116,7 +116,7 @@ def _no_such_prompt(prompt_id: int) -> Problem:
 
 def _prompt_ended(hop: str, answered_by: str) -> Problem:
     what = (
-        message("{operator} has answered {hop} already.", operator=answered_by, hop=hop)
+        message("{operator} has already answered {hop}.", operator=answered_by, hop=hop)
         if answered_by
         else message("{hop} no longer waits for an answer.", hop=hop)
     )
@@ -126,6 +126,6 @@ def _prompt_ended(hop: str, answered_by: str) -> Problem:
 def _unusable(hop: str) -> Problem:
     return Problem(
         "answer_unusable",
-        message("That is no answer {hop} could take: empty, too long, or more than one line.", hop=hop),
+        message("{hop} cannot take that answer: it is empty, too long, or more than one line.", hop=hop),
         message("Type the code again."),
     )

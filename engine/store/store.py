@@ -183,7 +183,7 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, shown: str) -> None:
     except Timeout as error:
         raise store_error(
             "store_busy",
-            message("The store {store} is still being brought up to date by another process.", store=shown),
+            message("The store {store} is still being upgraded by another process.", store=shown),
             message("Wait until it is done, then open it again."),
         ) from error
     except OSError as error:
@@ -304,7 +304,9 @@ def _no_address(shown: str) -> StoreError:
     """`shown`: what of it may be shown."""
     return store_error(
         "store_address_invalid",
-        message("{url} does not name a store.", url=shown) if shown else message("That does not name a store."),
+        message("{url} is not the address of a store.", url=shown)
+        if shown
+        else message("That is not the address of a store."),
         message("Write sqlite:///path/to/file.db or postgresql://user@host/database in the settings."),
     )
 
@@ -312,8 +314,8 @@ def _no_address(shown: str) -> StoreError:
 def _migration_broke(shown: str) -> StoreError:
     return store_error(
         "store_failed",
-        message("The store {store} could not be brought to this version's form; it was left as it was.", store=shown),
-        message("Go on with the version before, and report what its log says."),
+        message("The store {store} could not be upgraded to this version; it was left as it was.", store=shown),
+        message("Go on with the previous version, and report what its log says."),
     )
 
 

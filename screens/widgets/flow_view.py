@@ -29,7 +29,7 @@ class FlowView(ScrollView, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j,right", "step(1)", N_("next node"), show=False),
-        Binding("up,k,left,h", "step(-1)", N_("node before"), show=False),
+        Binding("up,k,left,h", "step(-1)", N_("previous node"), show=False),
         Binding("home", "end_of_list(-1)", N_("first node"), show=False),
         Binding("end", "end_of_list(1)", N_("last node"), show=False),
     ]

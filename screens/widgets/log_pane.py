@@ -91,7 +91,7 @@ class LogPane(Vertical):
 
     def action_find(self, older: bool) -> None:
         if not self._wanted:
-            self.post_message(self.Said(_("Nothing was searched for yet: / searches the log."), good=False))
+            self.post_message(self.Said(_("No search yet: / searches the log."), good=False))
             return
         self.run_worker(self._find(older), group="find", exclusive=True)
 

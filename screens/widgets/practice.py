@@ -24,7 +24,7 @@ class PracticeNote(Static):
             return
         paint = paint_of(self.app)
         heading = _("A practice fleet on this machine. Break something on it, in another terminal:")
-        others = _("{command} lists more; off behind a fault heals it.").format(command=practice.faults)
+        others = _("{command} lists more; off after a fault heals it.").format(command=practice.faults)
         kept = _("Everything is kept in {file}.").format(file=_short(practice.store))
         lines = [
             Text(heading, style=paint.strong),

@@ -70,7 +70,7 @@ def _capacity(preview: OrderPreview, paint: Paint) -> list[Text]:
         lines.append(_bar(point, numbers.get(point.node, point.node), names, preview, paint))
     if preview.breaks_floor:
         lines.append(
-            Text(_("This plan must break the floor: it needs a reason to override it."), style=paint.tone(Tone.FAIL))
+            Text(_("This plan must break the floor: overriding it needs a reason."), style=paint.tone(Tone.FAIL))
         )
     return lines
 

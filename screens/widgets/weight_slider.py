@@ -47,7 +47,7 @@ class WeightSlider(ScrollView, can_focus=True):
         Binding("home", "set(0)", N_("weight 0"), show=False),
         Binding("end", "set(100)", N_("weight 100"), show=False),
         Binding("down,j", "move(1)", N_("next host"), show=False),
-        Binding("up,k", "move(-1)", N_("host before"), show=False),
+        Binding("up,k", "move(-1)", N_("previous host"), show=False),
         Binding("enter", "apply", N_("apply")),
         Binding("escape", "revert", N_("revert"), key_display="esc"),
     ]

@@ -401,9 +401,7 @@ async def test_a_wrong_secret_is_a_matter_of_credentials(endpoint: SlbEndpoint) 
     assert error.problem.code == "balancer_credentials"
     assert error.api_code == "InvalidAccessKeySecret"  # the SDK found its own string to sign in the message
     assert "wrong-secret" not in str(error) + error.problem.evidence
-    assert f"the access key of process {os.getpid()} on {platform.node()}, which runs since" in str(
-        error.problem.remedy
-    )
+    assert f"the access key of process {os.getpid()} on {platform.node()}, running since" in str(error.problem.remedy)
 
 
 async def test_an_unknown_key_is_a_matter_of_credentials(endpoint: SlbEndpoint) -> None:
@@ -428,7 +426,7 @@ async def test_without_credentials_no_call_is_made(endpoint: SlbEndpoint, tmp_pa
     error = await error_of(adapter(endpoint.url, nothing).read_weights(DEFAULT))
     assert error.problem.code == "balancer_credentials"
     assert str(tmp_path / "mine.ini") in str(error)
-    assert f"Process {os.getpid()} on {platform.node()}, which runs since" in str(error.problem.remedy)
+    assert f"Process {os.getpid()} on {platform.node()}, running since" in str(error.problem.remedy)
     assert not endpoint.calls
 
 

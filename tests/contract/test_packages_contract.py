@@ -375,7 +375,7 @@ async def test_without_credentials_the_problem_says_where_we_looked(endpoint: Os
     with pytest.raises(PackagesError) as caught:
         packages.signed_url(ref(), 60)
     assert caught.value.problem.code == "oss_credentials"
-    assert f"Process {os.getpid()} on {platform.node()}, which runs since" in str(caught.value.problem.remedy)
+    assert f"Process {os.getpid()} on {platform.node()}, running since" in str(caught.value.problem.remedy)
     assert not endpoint.seen  # no call was made
 
 

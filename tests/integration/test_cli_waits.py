@@ -156,7 +156,7 @@ def test_an_act_that_no_engine_answers_in_time_says_what_becomes_of_it(desk: Des
     problem = unanswered.value.problem
     assert kept_alive  # its lease was over before that
     assert problem.code == "not_answered"
-    assert "an engine does it, or refuses it, as soon as one works" in str(problem.what)
+    assert "an engine does it, or refuses it, as soon as one runs" in str(problem.what)
     assert "cockpit order watch 1" in str(problem.remedy)
     assert desk.until("SELECT state FROM command WHERE state != 'sent'")  # as was said
 

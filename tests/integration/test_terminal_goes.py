@@ -227,7 +227,7 @@ def test_where_no_shell_waits_a_cockpit_is_not_suspended_and_says_so(
 ) -> None:
     with opened(under_make, marked(environment, "nobody"), tmp_path) as (terminal, pid):
         terminal.type("\x1a")
-        terminal.shows("no shell here")
+        terminal.shows("No shell here")
         assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T"
 
 

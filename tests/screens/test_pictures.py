@@ -81,7 +81,7 @@ def test_picture_of_a_store_that_cannot_be_read(
     stage.api.broken = Problem(
         "store_unreachable",
         message("The store {store} can't be opened.", store="postgresql://cockpit@db/cockpit"),
-        message("Check the store's address in the settings and that you may reach and read it."),
+        message("Check the store's address in the settings and that you can reach and read it."),
         "connection refused",
     )
 

@@ -207,10 +207,10 @@ def test_events_are_read_on_from_the_last_one_seen(api: Api, store: Store) -> No
     ("kind", "data", "said"),
     [
         ("weight", {"host": "hz-01", "server_group": "lb/rsp", "before": None, "asked": 5, "read_back": 7, "verified": "no"},
-         "hz-01 in lb/rsp: weight 5 was asked, the balancer shows 7"),
+         "hz-01 in lb/rsp: weight 5 was requested, the balancer shows 7"),
         ("weight", {"host": "hz-01", "server_group": "lb/rsp", "before": 0, "asked": 5, "read_back": None,
                     "verified": "cannot_tell"},
-         "hz-01 in lb/rsp: weight 5 was asked and could not be read back"),
+         "hz-01 in lb/rsp: weight 5 was requested, but could not be read back"),
         ("command", {"act": "cancel", "operator": "bob", "state": "accepted", "reason": "wrong"},
          "bob: cancel accepted (wrong)"),
         ("engine", {"engine": "e2", "epoch": 3}, "engine e2 took the order over (epoch 3)"),

@@ -169,7 +169,7 @@ tenants:
 
 def test_a_key_written_twice_is_a_mistake_not_the_last_one() -> None:
     assert problems_of("version: 1\ntenants:\n  - name: acme\n    name: borealis\n") == [
-        "a.yaml:4: tenants[0].name: is written twice here; the first is in line 3"
+        "a.yaml:4: tenants[0].name: is written twice here; the first is on line 3"
     ]
 
 
@@ -189,8 +189,8 @@ def test_a_key_written_twice_is_a_mistake_not_the_last_one() -> None:
         ("version: 1\ntenants: [{name: 1.0}]\n", 'a.yaml:2: tenants[0].name: must be text; write it in quotes, for example "1.0"'),
         ("version: 1\ntenants: [{name: }]\n", "a.yaml:2: tenants[0].name: must be text, but nothing is written there"),
         ("version: 1\ntenants: !secret x\n", "a.yaml:2: tenants: has a tag (!secret) that a catalogue does not know"),
-        ("version: 1\ntenants: &a [*a]\n", "a.yaml: has too many parts, or a part that holds itself"),
-        ("[" * 5000, "a.yaml: has too many parts, or a part that holds itself"),
+        ("version: 1\ntenants: &a [*a]\n", "a.yaml: has too many parts, or a part that contains itself"),
+        ("[" * 5000, "a.yaml: has too many parts, or a part that contains itself"),
         ("version: 1\ntenants: [{name: \"a\\0b\"}]\n", "a.yaml:2: tenants[0].name: must be 1 to 60 letters"),
         ("version: 1\noperators: [{name: a, roles: [{tenant: x, role: boss}]}]\n",
          "a.yaml:2: operators[0].roles[0].role: must be one of: viewer, operator, approver or admin"),
@@ -270,7 +270,7 @@ def test_a_host_runs_one_app() -> None:
 """
     )
     assert found == [
-        "a.yaml:15: tenants[0].workspaces[0].service_instances[1].hosts[0]: host h1 already runs shop; a host runs one app"
+        "a.yaml:15: tenants[0].workspaces[0].service_instances[1].hosts[0]: host h1 already runs shop; a host runs only one app"
     ]
 
 
@@ -314,7 +314,7 @@ def test_what_yaml_1_1_and_1_2_read_differently_is_refused_as_it_stands_in_the_f
     """Whatever is expected there: text, a number, a truth value."""
     said = (
         f"{word} is {old} in YAML 1.1 and {new} in YAML 1.2;"
-        " write what is meant: text in quotes, numbers in decimal digits, true or false"
+        " write what you mean: text in quotes, numbers in decimal digits, true or false"
     )
     assert problems_of(stack_of(word)) == [f"a.yaml:5: tenants[0].tech_stacks[0].version: {said}"]
     workspace = "tenants[0].workspaces[0]"

@@ -283,7 +283,7 @@ def test_a_file_beside_the_store_that_is_not_obeyed_is_named_beside_the_answer(
     assert run(["app", "list", "--store", store, "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)[0]["name"] == "trade-core"
-    assert f"The settings in {config} are not obeyed: others can write them." in said.err
+    assert f"The settings in {config} are ignored: others can write them." in said.err
 
 
 def test_settings_that_are_wrong_fail_every_command_in_one_sentence(tmp_path: Path, capsys: Out) -> None:

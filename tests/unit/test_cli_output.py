@@ -121,7 +121,7 @@ def test_an_export_onto_a_full_disk_has_failed_and_an_apply_has_not(
                 env=environment(tmp_path, {}), stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, timeout=60,
             )  # fmt: skip
         codes[command[0]] = ran.returncode
-        assert ran.stderr.decode() == "The answer could not be written: No space left on device.\n"
+        assert ran.stderr.decode() == "The output could not be written: No space left on device.\n"
     assert codes == {"export": 1, "apply": 0}
 
 

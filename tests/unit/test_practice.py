@@ -95,7 +95,7 @@ def test_a_store_that_is_named_or_used_is_never_replaced(tmp_path: Path, monkeyp
 def test_a_folder_that_is_no_practice_fleet_is_never_emptied(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(PracticeError, match="no practice fleet"):
+    with pytest.raises(PracticeError, match="other than a practice fleet"):
         on_screens.run_on_screens(hosts=None, folder=tmp_path / "mine", fresh=True)
     assert (tmp_path / "mine" / "thesis.tex").exists()
 

@@ -46,5 +46,5 @@ def test_what_was_kept_is_what_the_next_cockpit_starts_with(tmp_path: Path, monk
 def test_a_choice_that_can_not_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("COCKPIT_CONFIG", str(tmp_path / "file" / "config.toml"))
-    with pytest.raises(ProblemError, match="can't be kept"):
+    with pytest.raises(ProblemError, match="can't be saved"):
         remember("theme", "dark")

@@ -94,7 +94,7 @@ def test_a_file_beside_the_store_that_others_can_write_is_not_obeyed_and_named(t
     settings = load_settings(url)
     assert settings.ssh.known_hosts is None
     assert settings.ignored is not None
-    assert str(settings.ignored.what) == f"The settings in {file} are not obeyed: others can write them."
+    assert str(settings.ignored.what) == f"The settings in {file} are ignored: others can write them."
     file.chmod(0o644)
     assert load_settings(url).ssh.known_hosts == Path("/evil/known_hosts")
     assert load_settings(url).ignored is None
@@ -111,7 +111,7 @@ def test_a_file_beside_the_store_of_somebody_else_is_not_obeyed_and_named(
         monkeypatch.setattr(os, "geteuid", lambda: own + 1)
     ignored = load_settings(url).ignored
     assert ignored is not None
-    assert "not obeyed: they belong to " in str(ignored.what)
+    assert "ignored: they belong to " in str(ignored.what)
 
 
 def test_a_link_beside_the_store_counts_by_its_target_as_well(tmp_path: Path) -> None:

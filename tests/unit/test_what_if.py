@@ -308,7 +308,7 @@ def test_an_order_that_touched_nothing_is_cancelled_not_rolled_back(given: Given
 def test_after_success_the_version_before_is_offered(given: Given) -> None:
     answer = ask(given("succeeded"), Act.ROLL_BACK, succeeded=("2.0.0", "1.0.0"))
     assert answer.allowed
-    assert str(answer.summary) == "makes a rollback order to 1.0.0"
+    assert str(answer.summary) == "creates a rollback order to 1.0.0"
 
 
 def test_pause_then_resume(given: Given) -> None:

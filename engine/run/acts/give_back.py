@@ -142,7 +142,7 @@ def _held(host: str, lines: Sequence[WeightLine], busy: Mapping[tuple[str, int, 
     return Problem(
         "open_order",
         message("Order #{id} is at work on {host}.", id=order_id, host=host),
-        message("Bring that order to its end, then give the weight back."),
+        message("Finish that order, then give the weight back."),
     )
 
 
@@ -150,5 +150,5 @@ def _left_instance(host: str, app: str) -> Problem:
     return Problem(
         "host_left_instance",
         message("{host} is no longer a host of {app}.", host=host, app=app),
-        message("Nobody can check its health here: force it with a reason, or change the weight at the balancer."),
+        message("Its health cannot be checked here: force it with a reason, or change the weight at the balancer."),
     )

@@ -23,7 +23,7 @@ from engine.store.fleets import load_instance, load_package
 
 
 def waits_for(progress: OrderProgress, act: RollBack) -> Message:
-    return message("the packages and hosts that the way back needs are looked at")
+    return message("the packages and hosts that the rollback needs are checked")
 
 
 async def effect(world: World, act: RollBack) -> Problem | None:

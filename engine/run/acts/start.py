@@ -21,7 +21,7 @@ from engine.store.facts import load_facts
 
 
 def waits_for(progress: OrderProgress, act: Start) -> Message:
-    return message("the balancer and the package are looked at once more")
+    return message("the balancer and the package are checked again")
 
 
 async def effect(world: World, act: Start) -> Problem | None:
@@ -45,7 +45,9 @@ async def effect(world: World, act: Start) -> Problem | None:
         return below if died else None
     return Problem(
         "fleet_changed",
-        message("Hosts, weights or the package of {app} changed since this order was checked.", app=progress.named),
+        message(
+            "Hosts, weights or the package of {app} have changed since this order was checked.", app=progress.named
+        ),
         message("Initialise the order again, look at the plan, then start it."),
     )
 
