@@ -349,8 +349,29 @@ class Checkers:
                 self.violated(TRUTH, f"#{order.id}: {line.host} in {group} is {now}, the rows say {line.confirmed}")
             hand = self._by_hand(conn, order.id, line.host)
             wanted = order.kind == "offline" and self._is_offline(conn, line.host)
-            if now == 0 < line.recorded and not line.owned and not hand and not wanted:
+            known = line.owned or (line.asked is None and self._was_left(conn, order.id, line))
+            if now == 0 < line.recorded and not known and not hand and not wanted:
                 self.violated(OWNED, f"#{order.id} {order.state} left {line.host} at 0 in {group}, and nobody knows")
+
+    def _was_left(self, conn: sa.Connection, order_id: int, line: sa.Row[Any]) -> bool:
+        """Whether an earlier order that has ended left it at 0 and still stands on the list with it: what this order records is
+        what was due before that one. Only for a weight that this order has not asked for: then it is this order's to know."""
+        weight = t.weight.c
+        earlier = (
+            sa.select(weight.order_id)
+            .join(t.order, t.order.c.id == weight.order_id)
+            .where(
+                weight.order_id < order_id,
+                t.order.c.state.in_(COMPLETE),
+                weight.owned,
+                sa.func.coalesce(weight.outside, weight.recorded) > 0,
+                weight.balancer_id == line.balancer_id,
+                weight.vserver_group_id == line.vserver_group_id,
+                weight.server_id == line.server_id,
+                weight.port == line.port,
+            )
+        )
+        return conn.execute(earlier.limit(1)).first() is not None
 
     def _is_offline(self, conn: sa.Connection, host: str) -> bool:
         return conn.execute(sa.select(t.host.c.state).where(t.host.c.name == host)).scalar_one() == "offline"
@@ -396,10 +417,12 @@ class Checkers:
                 row = conn.execute(sa.select(t.order).where(t.order.c.id == order_id)).one()
                 lines = list(conn.execute(_of(t.weight, order_id)))
                 app = self._app_of(conn, order_id)
-            serving: dict[ServerGroup, set[str]] = {group: set() for group in app.groups}
-            for line in lines:
-                if line.recorded > 0 and self.hosts[line.host].answered_since(row.created_at - self.epoch_s):
-                    serving[ServerGroup(line.region, line.balancer_id, line.vserver_group_id)].add(line.host)
+                serving: dict[ServerGroup, set[str]] = {group: set() for group in app.groups}
+                for line in lines:
+                    if line.recorded == 0 or (line.confirmed == 0 and self._was_left(conn, order_id, line)):
+                        continue  # it was at 0: an order records what was due before the one that left it there
+                    if self.hosts[line.host].answered_since(row.created_at - self.epoch_s):
+                        serving[ServerGroup(line.region, line.balancer_id, line.vserver_group_id)].add(line.host)
             stages = list(_stages(row.plan))
             versions = {name: self.hosts[name].version for name in app.hosts}
             self.orders[order_id] = OrderFacts(

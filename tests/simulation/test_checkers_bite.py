@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import engine.kinds.release
 import engine.plan.back
@@ -14,6 +15,7 @@ import engine.plan.in_service
 import engine.plan.next
 import engine.plan.outside
 import engine.run.reconcile
+import engine.store.orders
 from engine.domain import step_names
 from engine.domain.fleet import Facts
 from engine.domain.orders import Plan
@@ -24,6 +26,7 @@ from engine.run.engine import Engine
 from engine.run.reconcile import OrderReconciler
 from engine.run.remote_job import RemoteJob
 from engine.steps.registry import steps
+from engine.store import tables as t
 from tests.simulation.checkers import BACK, END, FLOOR, GATE, HEALTH, OWNED, TRUTH, TWICE, TWO
 from tests.simulation.run import simulate
 from tests.simulation.scenario import Scenario, scenario
@@ -102,7 +105,6 @@ def a_takeover_keeps_the_epoch(patch: pytest.MonkeyPatch) -> None:
 
     def keeping(self: Engine, conn: Any, order_id: int) -> int:
         from engine.store import orders as rows
-        from engine.store import tables as t
 
         epoch = real(self, conn, order_id)
         conn.execute(t.order.update().where(t.order.c.id == order_id).values(epoch=1))
@@ -155,3 +157,15 @@ def test_a_broken_engine_is_caught(checker: str, broken: Break, monkeypatch: pyt
             print(f"caught with seed {seed}")
             return
     pytest.fail(f"{WITHIN_SEEDS} seeds and nobody noticed: {broken.__name__}")
+
+
+def test_what_an_earlier_order_left_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host at 0 that the last order never moved is known only while the order that left it there is on the list."""
+    real = engine.store.orders.insert_weights
+
+    def forgetting(conn: sa.Connection, order_id: int, *more: Any) -> None:
+        real(conn, order_id, *more)
+        conn.execute(sa.update(t.weight).where(t.weight.c.order_id != order_id).values(owned=False))
+
+    monkeypatch.setattr(engine.store.orders, "insert_weights", forgetting)
+    assert OWNED in [violation.checker for violation in simulate(72779206).violations]
