@@ -17,6 +17,8 @@ from textual.message import Message
 from textual.widgets import Input
 
 TEXT_BEGINS = ("slash", "colon")
+# keys that leave a field on purpose: no text has them, and who walks through a form presses the next one soon
+WALKS_ON = ("escape", "tab", "shift+tab")
 QUIET_S = 1.0  # after so long without a key, what is typed is no longer part of a text
 BURST_S = 0.3  # keys nearer to each other than this were not pressed by somebody who reads between them
 STUCK_S = 1.0  # a key whose widget was taken away meanwhile is not waited for any longer
@@ -111,14 +113,14 @@ class TypedAhead(App[None]):
             return
         self._in_hand = None
         if not isinstance(self.focused, Input):
-            if self._typed_into is not None and key.key != "escape":
+            if self._typed_into is not None and key.key not in WALKS_ON:
                 self._swallow(key, BURST_S)
             elif key.key in TEXT_BEGINS:
                 self._swallow(key, QUIET_S)
         await self._look_at_keys()
 
     def _swallowed(self, key: Key) -> bool:
-        if key.time >= self._text_until or key.key == "escape" or isinstance(self.focused, Input):
+        if key.time >= self._text_until or key.key in WALKS_ON or isinstance(self.focused, Input):
             return False
         self._swallow(key, self._gap_s)
         return True

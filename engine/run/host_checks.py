@@ -27,14 +27,14 @@ async def check_hosts(facts: Facts, checks: Checks, remote: Remote, clock: Clock
 
     async def check(app: InstanceFacts, host: Host) -> list[tuple[str, Problem]]:
         async with slots:
-            found = await _check_host(app, host, remote, checks.disk_bytes, clock)
+            found = await check_host(app, host, remote, checks.disk_bytes, clock)
             return [(host.name, problem) for problem in found]
 
     found = await asyncio.gather(*(check(app, host) for app, host in wanted.values()))
     return [problem for problems in found for problem in problems]
 
 
-async def _check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_bytes: int, clock: Clock) -> list[Problem]:
+async def check_host(facts: InstanceFacts, host: Host, remote: Remote, disk_bytes: int, clock: Clock) -> list[Problem]:
     script = host_check_script(host, facts.stack, requires_staragent=facts.requires_staragent)
     refused: Problem | None = None
     try:

@@ -190,9 +190,10 @@ def test_the_cockpit_opens_every_store_on_behalf_of_that_user() -> None:
     """What is written in the source: no other name reaches an api or a catalogue."""
     found = []
     for file in sorted((ROOT / "cockpit").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.keyword) and node.arg == "operator":
-                found.append((file.name, ast.unparse(node.value)))
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and not ast.unparse(call.func).endswith(".format"):
+                named = [each for each in call.keywords if each.arg == "operator"]
+                found += [(file.name, ast.unparse(each.value)) for each in named]
     assert found
     assert {value for _, value in found} <= {"operating_system_user()", "operator"}, found
 

@@ -72,7 +72,8 @@ async def problem_of(remote: SshRemote, host: Host) -> tuple[str, str]:
         await remote.run(host, "true")
     assert str(failed.value.problem.remedy)
     if failed.value.problem.code == "permission_denied" and "did not let" in str(failed.value.problem.what):
-        assert f"process {os.getpid()} on {platform.node()}, running since" in str(failed.value.problem.remedy)
+        said = f"process {os.getpid()} on {platform.node()}, running since"
+        assert said in str(failed.value.problem.remedy).replace("Process", "process")
     return failed.value.problem.code, str(failed.value.problem.what)
 
 

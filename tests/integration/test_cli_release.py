@@ -136,5 +136,5 @@ def test_a_version_whose_health_fails_halts_for_a_person_and_can_be_rolled_back(
 
 
 def test_an_app_that_never_succeeded_here_cannot_be_rolled_back_to_anything(terminal: Terminal) -> None:
-    refused = terminal.ask("release", "create", "--app", "ledger", "--version", "1.0.0", ends_with=2)
+    refused = terminal.ask("release", "create", "--app", "ledger", "--version", "1.0.0", ends_with=1)
     assert refused["error"]["code"] == "order_refused"

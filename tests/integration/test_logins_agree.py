@@ -22,7 +22,7 @@ from engine.domain.states import StackStatus
 from engine.ports import StepEnded
 from engine.remote.ssh import SshRemote
 from engine.run.clock import SystemClock
-from engine.run.initialise import _check_host
+from engine.run.host_checks import check_host
 from engine.store.fleets import InstanceFacts
 from tests.support.accounts import LOGIN_SHELLS, Accounts
 from tests.support.remote_jobs import events_of, job_of
@@ -206,7 +206,7 @@ async def check(host: Host, remote: SshRemote) -> list[Said]:
     facts = InstanceFacts(
         1, 1, 1, "shop", True, 50, False, "", (), (), (host,), {}, (), stack, StackStatus.PUBLISHED
     )  # fmt: skip
-    return [Said.of(problem) for problem in await _check_host(facts, host, remote, 0, SystemClock())]
+    return [Said.of(problem) for problem in await check_host(facts, host, remote, 0, SystemClock())]
 
 
 async def job(host: Host, remote: SshRemote) -> Said | None:

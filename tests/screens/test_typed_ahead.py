@@ -141,7 +141,7 @@ async def test_in_production_the_button_says_what_the_act_does(act: Act, tmp_pat
         button = pilot.app.screen.query_one("#do")
         assert str(answer.summary) in str(button.label)  # type: ignore[attr-defined]
         assert button.region.bottom <= SIZE[1]
-        rule = str(pilot.app.screen.query_one("#to-type").content)  # type: ignore[attr-defined]
+        rule = " ".join(str(pilot.app.screen.query_one("#to-type").content).split())  # type: ignore[attr-defined]
         assert ("Type trade-core" in rule) is bool(answer.type_to_confirm)
         assert "Production" in rule
 

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from cockpit import engine_process
+from cockpit.identity import operating_system_user
 from cockpit.lab import process as lab
 from cockpit.settings import Settings, load_settings
 from engine.api import Api
@@ -108,7 +109,7 @@ class Fleet:
         file.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False))
         store = Store.open(self.settings.store)
         try:
-            apply(store, read_files([str(file)]), OPERATOR, time.time())
+            apply(store, read_files([str(file)]), operating_system_user(), time.time())
         finally:
             store.close()
 

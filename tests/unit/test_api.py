@@ -154,7 +154,7 @@ def test_a_halted_order_in_one_snapshot(api: Api, store: Store) -> None:
 
 def test_an_order_going_back_shows_both_ways(api: Api, store: Store) -> None:
     order = api.order(*HERE, seed_order(store, "rolling_back"))
-    assert [node.direction for node in order.nodes] == [Direction.BACK] * 3 + [Direction.FORWARD] * 6
+    assert [node.direction for node in order.nodes] == [Direction.FORWARD] * 6 + [Direction.BACK] * 3
     hosts = {host.name: host for host in order.hosts}
     assert (hosts["hz-03"].direction, hosts["hz-03"].node, hosts["hz-03"].to_version) == (
         Direction.BACK,

@@ -121,7 +121,7 @@ def test_setting_a_weight_says_before_after_and_the_share_of_traffic(given: Give
     answer = ask(given("waiting_at_gray_gate"), Act.SET_WEIGHTS, weights={"hz-01": 25})
     assert answer.allowed
     assert [str(line) for line in answer.lines] == [
-        "hz-01 in lb-2zelab01/rsp-2zelab01: weight 0 → 25, share of its traffic 0% → 4%"
+        "hz-01 in lb-2zelab01/rsp-2zelab01: weight 0 → 25, share of its traffic 0% → 4.0%"
     ]
 
 
