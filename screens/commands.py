@@ -54,7 +54,11 @@ class CommandsScreen(ModalScreen[Command | None]):
         self.query_one("#choose", KeyButton).say("enter", _("do it"))
         self.query_one("#leave", KeyButton).say("escape", _("back"))
         self.set_focus(self.query_one(Input))
+        self.app.theme_changed_signal.subscribe(self, self._recoloured)
         self._draw()
+
+    def _recoloured(self, _theme: object) -> None:
+        self.call_after_refresh(self._draw)
 
     def action_move(self, by: int) -> None:
         self.query_one(Table).action_move(by)
