@@ -58,7 +58,7 @@ class CommandsScreen(ModalScreen[Command | None]):
         self._draw()
 
     def _recoloured(self, _theme: object) -> None:
-        self.call_after_refresh(self._draw)
+        self._draw()
 
     def action_move(self, by: int) -> None:
         self.query_one(Table).action_move(by)
