@@ -5,7 +5,7 @@ Pure: nodes and their needs in, places out. It draws nothing and knows no colour
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -70,14 +70,16 @@ def in_order(nodes: Sequence[NodeT]) -> list[NodeT]:
     return ordered
 
 
-def folded(nodes: Sequence[NodeT], may_fold: Collection[str], most: int) -> tuple[Folded[NodeT], ...]:
+def folded(nodes: Sequence[NodeT], may_fold: Mapping[str, str], most: int) -> tuple[Folded[NodeT], ...]:
     """Rows for the nodes: one each where there are at most `most`, else one for every run of nodes that may be folded.
 
-    `may_fold` are keys. What needed a node that is folded needs the row it is told in."""
+    `may_fold` are keys and what became of the node: only nodes of the same end are told together. What needed a node that is
+    folded needs the row it is told in."""
     ordered = in_order(nodes)
     runs: list[list[NodeT]] = []
     for node in ordered:
-        joins = len(ordered) > most and runs and node.key in may_fold and runs[-1][-1].key in may_fold
+        before = runs[-1][-1].key if runs else ""
+        joins = len(ordered) > most and node.key in may_fold and may_fold.get(before) == may_fold[node.key]
         runs[-1].append(node) if joins else runs.append([node])
     row_of = {node.key: run[0].key for run in runs for node in run}
     return tuple(Folded(run[0].key, _needs_of(run, row_of), tuple(run)) for run in runs)

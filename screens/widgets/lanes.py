@@ -22,7 +22,7 @@ def paint_lanes(
     """`width` in cells. The state, the name, the hosts and what the node waits for, one row each.
 
     Beyond `most` rows the nodes that have ended well are folded into one row, except the node with the key `unfolded`."""
-    told = folded(nodes, {node.key for node in nodes if _over(node) and node.key != unfolded}, most)
+    told = folded(nodes, {node.key: str(node.state) for node in nodes if _over(node) and node.key != unfolded}, most)
     graph_rows = lanes(told)
     by_key = {row.key: row for row in told}
     graph = 2 * (1 + max((max(row.lane, *row.joins, *row.forks, *row.passing, 0) for row in graph_rows), default=0))

@@ -76,6 +76,11 @@ class LogView(ScrollView, can_focus=True):
         return self._file.path if self._file else ""
 
     @property
+    def _width(self) -> int:
+        """Cells that can be seen: the scrollbar has its own."""
+        return max(1, self.scrollable_content_region.width)
+
+    @property
     def wraps(self) -> bool:
         return self.app.size.width < WRAPS_BELOW if self._chosen_wrap is None else self._chosen_wrap
 
@@ -122,6 +127,7 @@ class LogView(ScrollView, can_focus=True):
         too_long = size.height > self.container_size.height
         if (self.show_horizontal_scrollbar, self.show_vertical_scrollbar) != (too_wide, too_long):
             self.virtual_size = size
+            self.call_after_refresh(self._barred)
             return
         self.set_reactive(LogView.virtual_size, size)
         if self.show_horizontal_scrollbar:
@@ -129,17 +135,24 @@ class LogView(ScrollView, can_focus=True):
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.window_virtual_size = size.height
 
+    def _barred(self) -> None:
+        """A scrollbar that came or went leaves another width to wrap in."""
+        self._fit()
+        if self.following:
+            self.action_follow()
+            self.refresh()
+
     def _size_of_all(self) -> Size:
         if self._file is None:
             return Size(0, 0)
         if not self.wraps:
-            return Size(max(self.size.width, self._file.widest), self.lines)
+            return Size(max(self._width, self._file.widest), self.lines)
         line, hidden = self._place_of_end()
         if (line, hidden) == (0, 0):
-            return Size(self.size.width, min(self.lines, self.container_size.height))
+            return Size(self._width, min(self.lines, self.container_size.height))
         # scrolled down as far as it goes, the line that is at the top when the end is in sight is there; a row more for a bar
         # where one line is longer than the view
-        return Size(self.size.width, max(line, 1 if hidden else 0) + self.container_size.height)
+        return Size(self._width, max(line, 1 if hidden else 0) + self.container_size.height)
 
     # ---- where it stands
 
@@ -285,7 +298,7 @@ class LogView(ScrollView, can_focus=True):
     # ---- painting
 
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
+        width, base = self._width, self.rich_style
         row = self._row(y)
         if row is None:
             return Strip.blank(width, base)
@@ -306,7 +319,7 @@ class LogView(ScrollView, can_focus=True):
     def _rows_of(self, line: int) -> list[Text]:
         if not self.wraps:
             return [Text()]
-        return rows_of(self._styled(line), max(1, self.size.width))
+        return rows_of(self._styled(line), self._width)
 
     def _line(self, at: int) -> str:
         """A line in sight; all that are in sight are read at once."""

@@ -168,6 +168,23 @@ async def test_one_line_longer_than_the_view_is_read_to_its_end(tmp_path: Path) 
         assert in_sight(view)[-1].endswith("decides")
 
 
+async def test_no_letter_is_lost_where_a_wrapped_line_breaks_beside_a_scrollbar(tmp_path: Path) -> None:
+    """What can be seen on the screen, not what the widget hands over."""
+    stage = Situation(tmp_path, "halted")
+    long = "".join(f"{number:04}" for number in range(60))
+    stage.log_path("hz-03").write_text("first\n" * 40 + long + "\n")
+    async with stage.app().run_test(size=NARROW) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        screen.query_one("#hosts").move_to("hz-03")  # type: ignore[attr-defined]
+        await press(pilot, "l")
+        strips = pilot.app.screen._compositor.render_strips()
+        drawn = ["".join(segment.text for segment in strip) for strip in strips]
+        digits = "".join(
+            "".join(char for char in row if char.isdigit()) for row in drawn if "0" in row[:6] or "5" in row[:6]
+        )
+        assert long in digits
+
+
 @pytest.mark.parametrize("width", [1, 7, 40])
 def test_a_folded_line_says_what_it_said(width: int) -> None:
     from rich.text import Text
