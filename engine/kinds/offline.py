@@ -18,7 +18,7 @@ from engine.kinds import chosen_hosts, release
 from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
 from engine.kinds.kind import Checks, Kind, Succeeded
 from engine.plan.back import plan_rollback
-from engine.plan.problems import rollback_never_succeeded
+from engine.plan.problems import no_version_to_choose, rollback_never_succeeded
 from engine.plan.what_if import Back, WayBack, may_be_touched
 from engine.steps.registry import step, steps
 
@@ -62,6 +62,8 @@ def checks(spec: OrderSpec, facts: Facts) -> Checks:
 def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
     """Only to a version whose package is still there: a host that was ended is deployed anew."""
     back, may_be = plan_rollback(progress), set(may_be_touched(progress))
+    if version:
+        return Back(back, no_version_to_choose(version), ("",))
     wanted = [run.after.version for run in back.run_of.values() if run.host in may_be]
     gone = next((each for each in wanted if each not in succeeded), "")
     return Back(back, rollback_never_succeeded(progress.named, gone, succeeded) if gone else None, ("",))

@@ -17,7 +17,7 @@ from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, offline, release
 from engine.kinds.kind import Checks, Kind, Succeeded
 from engine.plan.back import plan_rollback
-from engine.plan.problems import package_unknown
+from engine.plan.problems import no_version_to_choose, package_unknown
 from engine.plan.what_if import Back, WayBack
 
 NAME = "online"
@@ -78,7 +78,7 @@ def checks(spec: OrderSpec, facts: Facts) -> Checks:
 
 
 def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
-    return Back(plan_rollback(progress), None, ("",))
+    return Back(plan_rollback(progress), no_version_to_choose(version) if version else None, ("",))
 
 
 def records(progress: OrderProgress) -> Sequence[Succeeded]:

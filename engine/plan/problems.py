@@ -48,3 +48,11 @@ def open_order(order_id: int, what: str) -> Problem:
         message("Order #{id} is still open on {what} or one of its hosts.", id=order_id, what=what),
         message("Finish or cancel order #{id} first.", id=order_id),
     )
+
+
+def no_version_to_choose(version: str) -> Problem:
+    return Problem(
+        "no_version_to_choose",
+        message("The way back of this order leads to no other version, so not to {version} either.", version=version),
+        message("Roll back without naming a version: its hosts become what they were."),
+    )
