@@ -128,7 +128,7 @@ def test_an_order_without_an_engine_is_kept_and_said_to_be(desk: Desk) -> None:
     stop_engine_log.mkdir()  # no engine can be started any more
     made = desk.run(*CREATE)
     assert (made.returncode, made.stdout) == (4, "1\n")
-    assert "Order #1 is in the store and is not checked yet" in made.stderr
+    assert "Order #1 is stored but not checked yet" in made.stderr
     assert "engine.log" in made.stderr
     started = desk.run("order", "start", "1", "--json")
     said = json.loads(started.stdout)
