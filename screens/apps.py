@@ -51,7 +51,7 @@ class AppsScreen(WatchingScreen[AppsData]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_order", N_("orders of the app"), show=False),
         Binding("r", "release", N_("new release")),
-        Binding("a", "operate", N_("act on hosts")),
+        Binding("a", "operate", N_("operate")),
         Binding("o", "app.orders", N_("orders")),
         Binding("w", "app.workspaces", N_("workspaces")),
         Binding("slash", "filter", N_("filter"), key_display="/"),
