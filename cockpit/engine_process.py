@@ -61,8 +61,9 @@ def ensure_engine(settings: Settings) -> None:
     try:
         if outdated(api, settings):
             stop_engine(settings)
-        if not api.engine_alive():
-            _await_life(api, settings, start_engine(settings))
+        # one that was killed while it came up is not the program's fault: another takes its place, once
+        if not api.engine_alive() and not _await_life(api, settings, start_engine(settings)):
+            _await_life(api, settings, start_engine(settings), again=True)
     finally:
         api.close()
 
@@ -247,14 +248,18 @@ def _open_log(path: Path) -> IO[bytes]:
         ) from error
 
 
-def _await_life(api: Api, settings: Settings, process: subprocess.Popen[bytes]) -> None:
+def _await_life(api: Api, settings: Settings, process: subprocess.Popen[bytes], *, again: bool = False) -> bool:
+    """Whether it lives; False when it was killed before it did, unless that was so `again`. Raises EngineError."""
     deadline = time.monotonic() + settings.engine_start_s
     while not api.engine_alive():
+        if (process.poll() or 0) < 0 and not again:
+            return False
         if process.poll():
             raise _not_started(settings, f"it ended with status {process.returncode}")
         if time.monotonic() >= deadline:
             raise _not_started(settings, f"it showed no sign of life within {settings.engine_start_s:g} s")
         time.sleep(LOOK_EVERY_S)
+    return True
 
 
 def _not_started(settings: Settings, why: str) -> EngineError:

@@ -105,7 +105,7 @@ def test_a_check_whose_engine_is_killed_goes_on_under_another_and_the_number_is_
         assert process.poll() is None
         os.kill(killed, signal.SIGKILL)
         out, err = process.communicate(timeout=DEADLINE_S)
-    assert (process.returncode, out) == (1, "")
+    assert (process.returncode, out) == (1, ""), err
     assert "hz-01: " in err  # what the check of the second engine found
     assert desk.engine() != killed
 
