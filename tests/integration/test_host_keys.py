@@ -182,11 +182,11 @@ CERTIFICATES = [
     ("localhost", GOOD, "authority", True, "", "", ""),
     ("", GOOD, "authority", True, "", "", ""),
     ("other,localhost", GOOD, "authority", True, "", "", ""),
-    ("loc*host", GOOD, "authority", True, "host_certificate_other_name", "not a listed principal", "made out to loc*host,"),
+    ("loc*host", GOOD, "authority", True, "host_certificate_other_name", "not a listed principal", "issued for loc*host,"),
     ("localhost", ("-V", "20200101:20200201"), "authority", True, "host_certificate_expired", "expired", "expired at 2020-0"),
     ("localhost", ("-V", "+1d:+2d"), "authority", True, "host_certificate_early", "not yet valid", "valid only from 20"),
     ("other,*.example", GOOD, "authority", True, "host_certificate_other_name", "not a listed principal",
-     "made out to other, *.example, not to localhost"),
+     "issued for other, *.example, not for localhost"),
     ("localhost", GOOD, "authority", False, "host_certificate_no_host", "not a host certificate", "not for hosts"),
     ("localhost", GOOD, "stranger", True, "host_authority_unknown", "No ED25519-CERT host key is known", "unknown authority"),
 ]  # fmt: skip
