@@ -17,7 +17,7 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import CommandState
 from engine.views import CommandView
 from screens import words
-from screens.asking import WRITE_DEADLINE_S, ask
+from screens.asking import WRITE_DEADLINE_S, ask, in_worker
 from screens.cockpit import cockpit_of
 from screens.consequence import ConsequenceScreen, Decided
 from screens.translate import _, tr
@@ -49,9 +49,9 @@ class Acting:
             if found is None:
                 return
             if found.makes_order and isinstance(found.act, RollBack):
-                self._screen.run_worker(self._create(found.act, found.reason), group="send")
+                in_worker(self._screen, self._create, found.act, found.reason, group="send")
             else:
-                self._screen.run_worker(self._send(found.act, found.reason), group="send")
+                in_worker(self._screen, self._send, found.act, found.reason, group="send")
 
         self._screen.app.push_screen(ConsequenceScreen(self._order_id, act, opened_by=opened_by), decided)
 

@@ -6,11 +6,14 @@ Whatever goes wrong is a ProblemError, with a sentence for an operator.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from textual.app import App
+from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.worker import WorkType
 
 from engine.api import Api
 from engine.domain.message import message
@@ -41,6 +44,21 @@ async def ask(
     finally:
         if not _there(asker):
             raise asyncio.CancelledError
+
+
+def in_worker(
+    owner: DOMNode,
+    work: Callable[..., Coroutine[Any, Any, None]],
+    *arguments: Any,
+    group: str,
+    exclusive: bool = False,
+) -> None:
+    """Run ``work(*arguments)`` in a worker of the owner; an exclusive one ends what its group was at.
+
+    The coroutine is made by the worker itself, so one that is called off before it began leaves none that was never awaited.
+    """
+    begin: WorkType[None] = partial(work, *arguments)
+    owner.run_worker(begin, group=group, exclusive=exclusive)
 
 
 def _there(asker: Screen[Any] | App[None]) -> bool:

@@ -24,7 +24,7 @@ from engine.domain.acts import AnyAct, RollBack
 from engine.domain.problem import ProblemError
 from engine.views import Consequence
 from screens import words
-from screens.asking import ask
+from screens.asking import ask, in_worker
 from screens.cockpit import cockpit_of
 from screens.paint import paint_of
 from screens.translate import N_, _, tr
@@ -196,7 +196,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     def _ask(self) -> None:
         if not self._busy:
             self._busy = True
-            self.run_worker(self._fetch(), group="consequence")
+            in_worker(self, self._fetch, group="consequence")
 
     async def _fetch(self) -> None:
         here = cockpit_of(self).here()

@@ -31,7 +31,7 @@ from engine.domain.states import Act, Direction, NodeState, OrderState, RunState
 from engine.views import AttemptView, HostRunView, NodeView, OrderView
 from screens import words
 from screens.acting import Acting
-from screens.asking import ask
+from screens.asking import ask, in_worker
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.flow_view import FlowView
@@ -159,7 +159,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self.query_one("#hosts").focus()
 
     def _look_up_history(self) -> None:
-        self.run_worker(self._read_history(), group="history", exclusive=True)
+        in_worker(self, self._read_history, group="history", exclusive=True)
 
     async def _read_history(self) -> None:
         here, pane = self.cockpit.here(), self.query_one(HistoryPane)
@@ -364,7 +364,7 @@ class OrderScreen(WatchingScreen[OrderView]):
             return
         self.query_one(LogPane).show((present,))
         if host.attempt > 1 or host.direction is not Direction.FORWARD:
-            self.run_worker(self._look_up_earlier(host), group="attempts", exclusive=True)
+            in_worker(self, self._look_up_earlier, host, group="attempts", exclusive=True)
 
     async def _look_up_earlier(self, host: HostRunView) -> None:
         try:

@@ -18,7 +18,7 @@ from engine.domain.problem import ProblemError
 from engine.domain.states import Strategy
 from engine.views import AppView, HostView, OrderPreview
 from screens import words
-from screens.asking import WRITE_DEADLINE_S, ask
+from screens.asking import WRITE_DEADLINE_S, ask, in_worker
 from screens.order import OrderScreen
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
@@ -213,7 +213,7 @@ class OrderForm(WatchingScreen[Choices]):
             self.query_one(Preview).say(Text("\n".join(self.wrong_numbers() or [self.missing()])))
             return
         self.query_one(Notice).clear()
-        self.run_worker(self._fetch_preview(spec, self._asked), group="preview", exclusive=True)
+        in_worker(self, self._fetch_preview, spec, self._asked, group="preview", exclusive=True)
 
     async def _fetch_preview(self, spec: OrderSpec, asked: int) -> None:
         tenant, workspace = self.cockpit.here()
@@ -240,7 +240,7 @@ class OrderForm(WatchingScreen[Choices]):
             return
         self._submitting = True
         self.query_one(Notice).clear()
-        self.run_worker(self._create(spec), group="create")
+        in_worker(self, self._create, spec, group="create")
 
     async def _create(self, spec: OrderSpec) -> None:
         tenant, workspace = self.cockpit.here()

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 
 from engine.domain.problem import ProblemError
 from engine.views import PromptView
-from screens.asking import ask
+from screens.asking import ask, in_worker
 from screens.cockpit import cockpit_of
 from screens.filters import without_hostile_text
 from screens.paint import paint_of
@@ -60,7 +60,7 @@ class PromptScreen(ModalScreen[bool]):
         event.stop()
         if event.value and not self._busy:
             self._busy = True
-            self.run_worker(self._answer(event.value), group="answer")
+            in_worker(self, self._answer, event.value, group="answer")
 
     async def _answer(self, answer: str) -> None:
         try:

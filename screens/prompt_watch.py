@@ -13,7 +13,7 @@ from textual.widgets import Input, TextArea
 from engine.api import Api
 from engine.domain.problem import ProblemError
 from engine.views import PromptView
-from screens.asking import ask
+from screens.asking import ask, in_worker
 from screens.cockpit import Cockpit
 from screens.filters import without_hostile_text
 from screens.prompt import PromptScreen
@@ -46,7 +46,7 @@ class PromptWatch:
     def _look(self) -> None:
         if not self._busy:
             self._busy = True
-            self._cockpit.run_worker(self._refresh(), group="prompts")
+            in_worker(self._cockpit, self._refresh, group="prompts")
 
     async def _refresh(self) -> None:
         try:

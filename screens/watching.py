@@ -15,7 +15,7 @@ from textual.screen import ModalScreen, Screen
 
 from engine.api import Api
 from engine.domain.problem import Problem, ProblemError
-from screens.asking import ask
+from screens.asking import ask, in_worker
 from screens.cockpit import Cockpit, cockpit_of
 from screens.widgets.crumbs import Crumbs
 from screens.widgets.key_bar import KeyBar
@@ -129,7 +129,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         if time.monotonic() < self._look_again_at:
             return
         self._busy = True
-        self.run_worker(self._load(), group="load", exit_on_error=True)
+        in_worker(self, self._load, group="load")
 
     async def _load(self) -> None:
         began = time.monotonic()

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from engine.domain.problem import ProblemError
 from engine.views import WorkspaceView
-from screens.asking import ask
+from screens.asking import ask, in_worker
 from screens.paint import paint_of
 from screens.translate import N_, _
 from screens.widgets.filter_line import matches
@@ -53,7 +53,7 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
         self.query_one("#dialog").border_subtitle = _("Enter switches, Esc goes back")
         self.query_one(Input).focus()
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._draw())
-        self.run_worker(self._load())
+        in_worker(self, self._load, group="load")
 
     async def _load(self) -> None:
         try:

@@ -18,6 +18,7 @@ from textual.message import Message
 
 from engine.domain.states import Direction
 from engine.views import AttemptView
+from screens.asking import in_worker
 from screens.attempts import first_to_read
 from screens.log_files import save_log
 from screens.paint import Paint, paint_of
@@ -93,7 +94,7 @@ class LogPane(Vertical):
         if not self._wanted:
             self.post_message(self.Said(_("No search yet: / searches the log."), good=False))
             return
-        self.run_worker(self._find(older), group="find", exclusive=True)
+        in_worker(self, self._find, older, group="find", exclusive=True)
 
     async def _find(self, older: bool) -> None:
         """The next one in that direction, and from the other end when there is none."""
@@ -128,7 +129,7 @@ class LogPane(Vertical):
 
     def action_save(self) -> None:
         if self.view.path:
-            self.run_worker(self._save(Path(self.view.path)), group="save", exclusive=True)
+            in_worker(self, self._save, Path(self.view.path), group="save", exclusive=True)
 
     async def _save(self, path: Path) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from textual.worker import WorkerState
 
 from engine.api import Api
 from engine.domain.problem import ProblemError
-from screens.asking import ask
+from screens.asking import ask, in_worker
 from screens.workspaces import WorkspacesScreen
 from tests.support.cockpit_screens import Situation, settled, until
 
@@ -63,6 +64,23 @@ async def test_leaving_while_the_store_is_read_is_no_error(tmp_path: Path, monke
         await until(pilot, gate.asked.is_set)
         threading.Timer(0.02, gate.open.set).start()  # answered while the widgets are taken away
     assert not app.is_running  # and `run_test` raised nothing
+
+
+async def test_work_that_is_called_off_before_it_began_leaves_nothing_un_awaited(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    app, told = Situation(tmp_path, "fleet").app(), []
+
+    async def work(number: int) -> None:
+        told.append(number)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for number in range(5):  # each ends the one before it, in the same turn of the loop
+            in_worker(app, work, number, group="preview", exclusive=True)
+        await until(pilot, lambda: told == [4])
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn if "never awaited" in str(warning.message)] == []
 
 
 async def test_what_nobody_foresaw_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
