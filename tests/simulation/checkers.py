@@ -101,6 +101,7 @@ class Checkers:
     done: dict[tuple[int, str, str, str, str], dict[str, int]] = field(default_factory=dict)
     opened: set[tuple[int, str]] = field(default_factory=set)  # (order, stage) that was seen to start rightly
     asked_and_passed: set[tuple[str, str]] = field(default_factory=set)  # (host, version) outside of a job
+    silent: set[str] = field(default_factory=set)  # hosts of which our own check, made last, did not say that they answer
     actors: dict[tuple[int, str], dict[Process, int]] = field(default_factory=dict)
     outside: set[tuple[ServerGroup, Key]] = field(default_factory=set)  # last set by somebody else
     by_hand: set[tuple[ServerGroup, Key]] = field(default_factory=set)
@@ -146,18 +147,23 @@ class Checkers:
         if facts is None:
             return
         decided = self._decided(facts, group, host)
-        if self.hosts[host].was_dead_since(decided):
+        if self._out(host, decided):
             return  # it served nobody
         self.checks[FLOOR] += 1
         serving = {
             name
             for (server, port), weight in self.balancer.weights[group].items()
             if (weight > 0 or (group, (server, port)) in self.outside)
-            and not self.hosts[name := server.removeprefix("i-")].was_dead_since(decided)
+            and not self._out(name := server.removeprefix("i-"), decided)
         }
         floor = facts.floor(group)
         if len(serving) < floor:
             self.violated(FLOOR, f"{len(serving)} hosts of {group} in service after {host} left, the floor is {floor}")
+
+    def _out(self, host: str, decided: float) -> bool:
+        """Whether it counts as out of service, with a weight or without: dead since then or, where only our own check can tell, one
+        of which it did not say that it answers."""
+        return self.hosts[host].was_dead_since(decided) or (not self.balancer.checks and host in self.silent)
 
     def _decided(self, facts: OrderFacts, group: ServerGroup, host: str) -> float:
         """When the engine last looked at who answers before this cut. A balancer that checks nothing tells no death at all: only
@@ -211,11 +217,21 @@ class Checkers:
 
     def step_ended(self, host: SimHost, job: SimJob, step: str, status: int) -> None:
         self.done.setdefault((job.job.order_id, host.name, *self._attempt(job.job.key)), {})[step] = status
+        if step == step_names.CHECK_HEALTH:
+            self._told(host, status == 0)
 
-    def health_asked(self, host: SimHost) -> None:
-        """Outside of a job: by an engine that does not know what became of a check."""
-        if host.passed is not None:
+    def health_asked(self, host: SimHost, passes: bool | None) -> None:
+        """Outside of a job: before an order begins, or by an engine that does not know what became of a check. None: not answered
+        yet, and never if the link is lost meanwhile."""
+        self._told(host, bool(passes))
+        if passes and host.passed is not None:
             self.asked_and_passed.add((host.name, host.passed))
+
+    def _told(self, host: SimHost, passes: bool) -> None:
+        if passes:
+            self.silent.discard(host.name)
+        else:
+            self.silent.add(host.name)
 
     def _attempt(self, key: str) -> tuple[str, str, str]:
         """Direction, node, attempt."""
@@ -421,7 +437,8 @@ class Checkers:
                 for line in lines:
                     if line.recorded == 0 or (line.confirmed == 0 and self._was_left(conn, order_id, line)):
                         continue  # it was at 0: an order records what was due before the one that left it there
-                    if self.hosts[line.host].answered_since(row.created_at - self.epoch_s):
+                    silent = not self.balancer.checks and line.host in self.silent
+                    if not silent and self.hosts[line.host].answered_since(row.created_at - self.epoch_s):
                         serving[ServerGroup(line.region, line.balancer_id, line.vserver_group_id)].add(line.host)
             stages = list(_stages(row.plan))
             versions = {name: self.hosts[name].version for name in app.hosts}

@@ -66,7 +66,7 @@ class HostWitness(Protocol):
 
     def step_ended(self, host: SimHost, job: SimJob, step: str, status: int) -> None: ...
 
-    def health_asked(self, host: SimHost) -> None: ...
+    def health_asked(self, host: SimHost, passes: bool | None) -> None: ...
 
 
 @dataclass(eq=False)
@@ -160,12 +160,15 @@ class SimRemote:
         for_job: bool = False,
     ) -> RemoteResult:
         there = self.hosts[host.name]
+        asks_health = "HEALTH CHECK NOT PASSED" in script
+        if asks_health:
+            self.witness.health_asked(there, None)
         await self._connect(there)
         if "drain time over" in script:
             await asyncio.sleep(self.chance.random() * 1.0)
         if not there.reachable or self._hits(self.faults.answer):
             return RemoteResult(None, b"")
-        if "HEALTH CHECK NOT PASSED" in script:
+        if asks_health:
             return RemoteResult(int(not self._ask_health(there)), b"asked outside of a job\n")
         return RemoteResult(0, self._check())
 
@@ -173,7 +176,7 @@ class SimRemote:
         passes = host.up and self.healthy(host)
         host.passed = host.version if passes else None
         self.trace.add(f"{host.name} is asked for its health: {'passes' if passes else 'does not pass'}")
-        self.witness.health_asked(host)
+        self.witness.health_asked(host, passes)
         return passes
 
     async def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
