@@ -101,7 +101,8 @@ class Checkers:
     done: dict[tuple[int, str, str, str, str], dict[str, int]] = field(default_factory=dict)
     opened: set[tuple[int, str]] = field(default_factory=set)  # (order, stage) that was seen to start rightly
     asked_and_passed: set[tuple[str, str]] = field(default_factory=set)  # (host, version) outside of a job
-    silent: set[str] = field(default_factory=set)  # hosts of which our own check, made last, did not say that they answer
+    # hosts of which our own check, made last, did not say that they answer
+    silent: set[str] = field(default_factory=set)
     actors: dict[tuple[int, str], dict[Process, int]] = field(default_factory=dict)
     outside: set[tuple[ServerGroup, Key]] = field(default_factory=set)  # last set by somebody else
     by_hand: set[tuple[ServerGroup, Key]] = field(default_factory=set)
