@@ -278,7 +278,7 @@ class Api:
         from engine.reading.orders import read_consequence
         from engine.reading.rolling_back import read_rollback_order
         from engine.reading.scope import find_scope
-        from engine.store.orders import load_progress
+        from engine.store.progress import load_progress
 
         here = (tenant, workspace)
         with self._passing(str(act.name), ACTS[act.name].least, here, order_id=order_id, reason=reason) as passing:

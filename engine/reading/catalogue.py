@@ -12,7 +12,7 @@ from engine.domain.clean import visible
 from engine.domain.states import AppStatus, HostState, OrderState
 from engine.reading.scope import Scope, find_app, find_instance
 from engine.store import tables as t
-from engine.store.orders import OPEN_STATES
+from engine.store.order_states import OPEN_STATES
 from engine.views import AppView, HostView, RunningVersion, WorkspaceView
 
 FAILED_HOSTS = (str(HostState.DEPLOY_FAILED), str(HostState.INITIALISE_FAILED))

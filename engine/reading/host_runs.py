@@ -23,6 +23,7 @@ from engine.domain.states import Direction, RunState, StepState
 from engine.domain.steps import StepPlan
 from engine.store import tables as t
 from engine.store.encoding import decode_stored_problem
+from engine.store.statements import HOSTS_NAMED_IN_A_QUERY
 from engine.views import HostRunView, StepView, WeightView
 
 ORDERS_REMEMBERED = 8
@@ -34,7 +35,6 @@ _PLACES = (
     .where(t.order_host.c.order_id == sa.bindparam("id"), t.host.c.workspace_id == sa.bindparam("workspace_id"))
     .order_by(t.data_centre.c.name, t.cell.c.name, t.host.c.name)
 )
-HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all steps are read: cheaper, and no database limits its parameters
 
 
 @dataclass(frozen=True, slots=True)

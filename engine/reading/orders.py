@@ -36,7 +36,8 @@ from engine.store import tables as t
 from engine.store.encoding import decode_problem
 from engine.store.engines import any_alive
 from engine.store.fleets import deployable_versions
-from engine.store.orders import OPEN_STATES, load_progress
+from engine.store.order_states import OPEN_STATES
+from engine.store.progress import load_progress
 from engine.views import (
     AtWorkView,
     BalancerView,

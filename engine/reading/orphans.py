@@ -8,7 +8,9 @@ from engine.domain.progress import WeightLine
 from engine.domain.states import OrderState
 from engine.reading.scope import Scope
 from engine.store import tables as t
-from engine.store.orders import OPEN_STATES, load_apps, load_weights
+from engine.store.order_states import OPEN_STATES
+from engine.store.progress import load_apps
+from engine.store.weights import load_weights
 from engine.views import OrphanView
 
 

@@ -24,8 +24,8 @@ from engine.plan.what_if import consequence
 from engine.run.acts import DOING, By, Doing, World
 from engine.run.journal import StaleEpoch
 from engine.store import commands
-from engine.store import orders as rows
 from engine.store.fleets import deployable_versions, is_production
+from engine.store.progress import load_progress
 from engine.store.store import StoreError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Answering:
     # --------------------------------------------------------------------------------------------------------------- rows
 
     def _judged(self, conn: sa.Connection, command: sa.Row[Any], act: AnyAct) -> tuple[Problem | None, Direction]:
-        progress = rows.load_progress(conn, self._order_id)
+        progress = load_progress(conn, self._order_id)
         return self._refusal(conn, progress, command, act), progress.direction
 
     def _refusal(
@@ -174,7 +174,7 @@ class Answering:
         """Whether the act is acceptable; it is `working` then, and answered otherwise."""
         if not commands.is_unanswered(conn, command.id):
             return False  # written before, and the answer to that was lost
-        progress = rows.load_progress(conn, self._order_id)
+        progress = load_progress(conn, self._order_id)
         refusal = self._refusal(conn, progress, command, act)
         if refusal is not None:
             self._refuse(conn, command, refusal)
@@ -188,7 +188,7 @@ class Answering:
     ) -> None:
         if not commands.is_unanswered(conn, command.id):
             return  # written before, and the answer to that was lost
-        progress = rows.load_progress(conn, self._order_id)
+        progress = load_progress(conn, self._order_id)
         if problem is None and (doing.effect is None or doing.asked_again):
             problem = self._refusal(conn, progress, command, act)
         if problem is not None:

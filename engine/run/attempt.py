@@ -19,7 +19,9 @@ from engine.domain.steps import HEALTH, StepPlan
 from engine.ports import Job, RemoteError
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext
-from engine.store import orders as rows
+from engine.store.fleets import set_host
+from engine.store.host_runs import end_run, hold_run, retry_run, set_step, touch_run
+from engine.store.weights import write_own_health
 
 
 class Failed(Exception):
@@ -123,13 +125,13 @@ class Attempt:
         now, context = self.now(), self.context
 
         def change(conn: sa.Connection) -> None:
-            rows.end_run(conn, context.order_id, self.run, state, now, problem)
+            end_run(conn, context.order_id, self.run, state, now, problem)
             touched = self.run.touched
             if self._may_have_touched():
-                rows.touch_run(conn, context.order_id, self.run)
+                touch_run(conn, context.order_id, self.run)
                 touched = True
             left = leaves_host(self.plan, state, touched=touched)
-            rows.set_host(conn, context.workspace_id, self.host, state=str(left))
+            set_host(conn, context.workspace_id, self.host, state=str(left))
 
         await context.journal.write(context.order_id, context.epoch, change)
 
@@ -150,9 +152,9 @@ class Attempt:
             if step.state is StepState.RUNNING:
                 self._write_step(conn, step, StepState.CANCELLED, now, problem)
             elif self._may_have_touched():
-                rows.touch_run(conn, context.order_id, self.run)
-            rows.end_run(conn, context.order_id, self.run, RunState.FAILED, now, problem)
-            rows.retry_run(conn, context.order_id, self.run, now)
+                touch_run(conn, context.order_id, self.run)
+            end_run(conn, context.order_id, self.run, RunState.FAILED, now, problem)
+            retry_run(conn, context.order_id, self.run, now)
 
         await context.journal.write(context.order_id, context.epoch, change)
 
@@ -162,7 +164,7 @@ class Attempt:
         return await context.journal.write(
             context.order_id,
             context.epoch,
-            lambda conn: rows.hold_run(conn, context.order_id, self.run, before.key, now),
+            lambda conn: hold_run(conn, context.order_id, self.run, before.key, now),
         )
 
     async def _set(self, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
@@ -180,12 +182,12 @@ class Attempt:
         self, conn: sa.Connection, step: StepProgress, state: StepState, now: float, problem: Problem | None
     ) -> None:
         order_id = self.context.order_id
-        rows.set_step(conn, order_id, self.run, step, state, now, epoch=self.context.epoch, problem=problem)
+        set_step(conn, order_id, self.run, step, state, now, epoch=self.context.epoch, problem=problem)
         if self._touches(step, state):
-            rows.touch_run(conn, order_id, self.run)
+            touch_run(conn, order_id, self.run)
         if HEALTH in self.plan_of(step).sets and state in (StepState.SUCCEEDED, StepState.FAILED, StepState.TIMED_OUT):
             found = Health.HEALTHY if state is StepState.SUCCEEDED else Health.UNHEALTHY
-            rows.write_own_health(conn, order_id, self.host, found)
+            write_own_health(conn, order_id, self.host, found)
         if state is StepState.SUCCEEDED:
             set_facts(conn, self.context, self.plan, self.plan_of(step))
 
@@ -205,4 +207,4 @@ def set_facts(conn: sa.Connection, context: OrderContext, plan: HostPlan, step: 
     facts = {"version": plan.after.version, "state": str(plan.after.state)}
     values = {name: facts[name] for name in step.sets if name in facts}
     if values:
-        rows.set_host(conn, context.workspace_id, plan.host, **values)
+        set_host(conn, context.workspace_id, plan.host, **values)

@@ -11,11 +11,11 @@ from engine.domain.states import StepState
 from engine.ports import RemoteError
 from engine.run.attempt import Attempt
 from engine.run.logs import HostLog
-from engine.run.weight_rows import MoveResult
 from engine.steps.context import parameter, port, seconds
 from engine.steps.drain import drain_script
 from engine.steps.registry import weight_change
 from engine.steps.weight_change import WeightChange
+from engine.store.weight_calls import MoveResult
 
 DRAIN_GRACE_S = 20.0
 SERVES_WITHIN_S = 60.0

@@ -11,7 +11,11 @@ from engine.domain.states import OrderState, RunState
 from engine.kinds.registry import kind_of
 from engine.plan.next import Decision, weights_left_at_zero
 from engine.plan.what_if_words import named
-from engine.store import orders as rows
+from engine.store.fleets import record_success, set_host
+from engine.store.host_runs import start_run
+from engine.store.orders import set_order_state
+from engine.store.plans import set_node_state
+from engine.store.weights import let_go_of_weights
 
 
 def write_decision(conn: sa.Connection, progress: OrderProgress, decision: Decision, now: float) -> None:
@@ -19,14 +23,14 @@ def write_decision(conn: sa.Connection, progress: OrderProgress, decision: Decis
     if plan is None:
         return
     for key, state in decision.nodes.items():
-        rows.set_node_state(conn, progress, plan, key, state, now)
+        set_node_state(conn, progress, plan, key, state, now)
     for run in decision.start:
         host = progress.host_plan(run)
-        rows.start_run(conn, progress.id, run, [step.key for step in host.steps], now)
-        rows.set_host(conn, progress.workspace_id, run.host, state=str(host.during))
+        start_run(conn, progress.id, run, [step.key for step in host.steps], now)
+        set_host(conn, progress.workspace_id, run.host, state=str(host.during))
     if decision.order is not progress.state:
         problem = _why_halted(progress, decision) if decision.order is OrderState.HALTED else None
-        rows.set_order_state(conn, progress, decision.order, now, problem=problem)
+        set_order_state(conn, progress, decision.order, now, problem=problem)
         if decision.order.complete:
             _end(conn, progress, decision.order, now)
 
@@ -34,10 +38,10 @@ def write_decision(conn: sa.Connection, progress: OrderProgress, decision: Decis
 def _end(conn: sa.Connection, progress: OrderProgress, state: OrderState, now: float) -> None:
     given = state in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
     hosts = {line.mount.host for line in progress.weights} if given else set()
-    rows.let_go_of_weights(conn, progress.id, decided=hosts)
+    let_go_of_weights(conn, progress.id, decided=hosts)
     if state is OrderState.SUCCEEDED:
         for succeeded in kind_of(progress.kind).records(progress):
-            rows.record_success(conn, progress.id, succeeded.service_instance_id, succeeded.version, now)
+            record_success(conn, progress.id, succeeded.service_instance_id, succeeded.version, now)
 
 
 def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:

@@ -18,7 +18,8 @@ from engine.domain.steps import touches
 from engine.ports import Job, RemoteError, StepEnded, StepStarted, StopOutcome
 from engine.run.attempt import Attempt, Earlier, set_facts
 from engine.run.logs import HostLog
-from engine.store import orders as rows
+from engine.store.host_runs import touch_run
+from engine.store.progress import load_progress
 
 _NO_RECORD = ("job_vanished", "remote_deadline")
 
@@ -79,10 +80,10 @@ async def _note_what_it_did(attempt: Attempt, job: Job, run: RunProgress, plan: 
     context = attempt.context
 
     def change(conn: sa.Connection) -> OrderState:
-        rows.touch_run(conn, context.order_id, run)
+        touch_run(conn, context.order_id, run)
         for key in ended:
             set_facts(conn, context, plan, touching[key])
-        return rows.load_progress(conn, context.order_id).state
+        return load_progress(conn, context.order_id).state
 
     state = await context.journal.write(context.order_id, context.epoch, change)
     if state is OrderState.ROLLING_BACK and not touches(attempt.plan.steps):

@@ -36,9 +36,10 @@ from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.run.unforeseen import Unforeseen
 from engine.store import commands, engines
-from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.events import add_event
 from engine.store.fleets import load_regions
+from engine.store.orders import open_orders
 from engine.store.ownership import Ownership, acquire, put_silent_aside
 from engine.store.store import Store, StoreError
 
@@ -197,7 +198,7 @@ class Engine:
 
     def _open_orders(self) -> list[tuple[int, int]]:
         with self._store.reading() as conn:
-            return rows.open_orders(conn)
+            return open_orders(conn)
 
     async def _adopt(self, order_id: int, workspace_id: int, journal: Journal, dispatch: LocalDispatch) -> None:
         """Take the order over under a new epoch: from here on nobody else can change it."""
@@ -213,7 +214,7 @@ class Engine:
         query = sa.update(t.order).where(t.order.c.id == order_id)
         taken = query.values(epoch=t.order.c.epoch + 1, engine_id=self.id).returning(t.order.c.epoch)
         epoch = int(conn.execute(taken).scalar_one())
-        rows.add_event(conn, order_id, self._clock.now(), "engine", {"engine": self.id, "epoch": epoch})
+        add_event(conn, order_id, self._clock.now(), "engine", {"engine": self.id, "epoch": epoch})
         return epoch
 
     async def _run_order(self, reconciler: OrderReconciler) -> None:

@@ -34,8 +34,8 @@ from engine.ports import (
 )
 from engine.run.journal import Journal
 from engine.run.pacing import Pace, Turns
-from engine.run.weight_rows import MoveResult, Opened, close_call, complete_lost_calls, lost_groups, open_call
-from engine.store.orders import write_health
+from engine.store.weight_calls import MoveResult, Opened, close_call, complete_lost_calls, lost_groups, open_call
+from engine.store.weights import write_health
 
 log = logging.getLogger(__name__)
 SERVERS_A_CALL = 20

@@ -39,11 +39,16 @@ from engine.run.ledger import Ledger
 from engine.run.order_context import OrderContext
 from engine.run.turning_back import turn_back
 from engine.run.unforeseen import Unforeseen
-from engine.store import orders as rows
 from engine.store.commands import asked_version
+from engine.store.events import add_event
 from engine.store.facts import load_facts
 from engine.store.fleets import load_instance, load_package
+from engine.store.host_runs import load_steps
+from engine.store.orders import set_order_state, update_order
+from engine.store.plans import insert_plan, set_node_state
+from engine.store.progress import load_progress
 from engine.store.store import Store, StoreError
+from engine.store.weights import insert_weights
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
@@ -152,7 +157,7 @@ class OrderReconciler:
         return False
 
     def _decide_and_write(self, conn: sa.Connection) -> _Advanced:
-        progress, now = rows.load_progress(conn, self.order_id), self._now()
+        progress, now = load_progress(conn, self.order_id), self._now()
         if not_understood(progress) is not None:
             return _Advanced(progress, Decision(progress.state), ())
         if turning_back(progress) and not running(progress) and not progress.weights_at_work:
@@ -171,9 +176,9 @@ class OrderReconciler:
         else:
             plan = plan_rollback(progress, asked_version(conn, progress.id))
         turn_back(conn, progress, now)
-        rows.insert_plan(conn, progress.id, plan, now)
-        rows.update_order(conn, progress.id, now, direction=str(Direction.BACK))
-        return rows.load_progress(conn, progress.id)
+        insert_plan(conn, progress.id, plan, now)
+        update_order(conn, progress.id, now, direction=str(Direction.BACK))
+        return load_progress(conn, progress.id)
 
     async def _hand_out(self, progress: OrderProgress, start: tuple[RunProgress, ...], *, stop: bool) -> None:
         """Start the new runs, and those that an earlier engine left running; stop them all when the order turns back."""
@@ -212,7 +217,7 @@ class OrderReconciler:
             apps = {app.app: load_instance(conn, app.service_instance_id, hosts=hosts) for app in progress.apps}
             wanted = {(progress.host_plan(run).app, progress.host_plan(run).after.version) for run in new}
             found = {key: load_package(conn, apps[key[0]].app_id, key[1]) for key in wanted if key[0] in apps}
-            steps = rows.load_steps(conn, self.order_id, hosts=hosts)
+            steps = load_steps(conn, self.order_id, hosts=hosts)
         packages = {key: package for key, package in found.items() if package is not None}
         return self._context(progress, apps, packages), steps
 
@@ -309,25 +314,25 @@ class OrderReconciler:
 
     def _read_for_check(self) -> tuple[OrderProgress, Facts]:
         with self._ports.store.reading() as conn:
-            progress = rows.load_progress(conn, self.order_id)
+            progress = load_progress(conn, self.order_id)
             asked = kind_of(progress.kind).apps(progress.spec)
             return progress, load_facts(conn, progress.workspace_id, asked, besides=self.order_id)
 
     def _write_checked(self, conn: sa.Connection, checked: Checked) -> None:
-        progress, now = rows.load_progress(conn, self.order_id), self._now()
+        progress, now = load_progress(conn, self.order_id), self._now()
         if progress.state is not OrderState.INITIALISING:
             return
         problems = [{"host": host, "problem": problem.to_json()} for host, problem in checked.problems]
-        rows.update_order(conn, self.order_id, now, problems=problems)
+        update_order(conn, self.order_id, now, problems=problems)
         if checked.plan is None:
-            rows.set_order_state(conn, progress, OrderState.INIT_FAILED, now, problem=checked.problems[0][1])
+            set_order_state(conn, progress, OrderState.INIT_FAILED, now, problem=checked.problems[0][1])
             return
-        rows.insert_plan(conn, self.order_id, checked.plan, now)
-        rows.insert_weights(conn, self.order_id, checked.plan, now, checked.health, checked.weights)
-        rows.set_node_state(conn, progress, checked.plan, "initialise", NodeState.SUCCEEDED, now)
-        rows.set_order_state(conn, progress, OrderState.READY, now)
+        insert_plan(conn, self.order_id, checked.plan, now)
+        insert_weights(conn, self.order_id, checked.plan, now, checked.health, checked.weights)
+        set_node_state(conn, progress, checked.plan, "initialise", NodeState.SUCCEEDED, now)
+        set_order_state(conn, progress, OrderState.READY, now)
         for _, problem in checked.problems:
-            rows.add_event(conn, self.order_id, now, "warning", {"problem": problem.to_json()})
+            add_event(conn, self.order_id, now, "warning", {"problem": problem.to_json()})
 
     # ------------------------------------------------------------------------------------------------------------ rows
 

@@ -6,7 +6,9 @@ import sqlalchemy as sa
 
 from engine.domain.progress import OrderProgress, leaves_host
 from engine.domain.states import Direction, NodeKind, NodeState, RunState
-from engine.store import orders as stored
+from engine.store.fleets import set_host
+from engine.store.host_runs import end_run
+from engine.store.plans import set_node_state
 
 
 def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
@@ -15,7 +17,7 @@ def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
     for node in plan.nodes:
         row = progress.nodes.get((Direction.FORWARD, node.key))
         if row is not None and not row.state.complete and node.kind is not NodeKind.INITIALISE:
-            stored.set_node_state(conn, progress, plan, node.key, NodeState.CANCELLED, now)
+            set_node_state(conn, progress, plan, node.key, NodeState.CANCELLED, now)
     end_pending(conn, progress, now)
 
 
@@ -24,7 +26,7 @@ def end_pending(conn: sa.Connection, progress: OrderProgress, now: float) -> Non
     for run in progress.current_runs:
         if run.state is not RunState.PENDING:
             continue
-        stored.end_run(conn, progress.id, run, RunState.CANCELLED, now)
+        end_run(conn, progress.id, run, RunState.CANCELLED, now)
         if run.held:
             state = leaves_host(progress.host_plan(run), RunState.CANCELLED, touched=run.touched)
-            stored.set_host(conn, progress.workspace_id, run.host, state=str(state))
+            set_host(conn, progress.workspace_id, run.host, state=str(state))

@@ -12,7 +12,7 @@ from engine.domain.message import Message, message
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
 from engine.store import tables as t
-from engine.store.orders import add_event
+from engine.store.events import add_event
 
 UNANSWERED: tuple[str, ...] = (str(CommandState.SENT), str(CommandState.WORKING))
 _OF_ORDER = (

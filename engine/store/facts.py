@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from engine.domain.fleet import Facts, InstanceFacts, Mount
 from engine.domain.orders import AppAsked
-from engine.domain.states import HostState, OrderState
+from engine.domain.states import HostState
 from engine.store import tables as t
 from engine.store.fleets import load_instance, load_package
-from engine.store.orders import load_weights, open_orders_on
-
-ENDED_STATES = tuple(str(state) for state in OrderState if state.complete)
+from engine.store.order_states import ENDED_STATES
+from engine.store.orders import open_orders_on
+from engine.store.weights import load_weights
 
 
 def load_facts(conn: sa.Connection, workspace_id: int, asked: Sequence[AppAsked], *, besides: int = 0) -> Facts:

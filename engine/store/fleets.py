@@ -1,4 +1,5 @@
-"""Reading what an order needs of the catalogue: an app's place in a workspace, its hosts, mounts, stack, package, regions."""
+"""What an order needs of the catalogue (an app's place in a workspace, its hosts, mounts, stack, package, regions), and what its
+course writes there. Called inside a transaction."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import HostState, StackStatus
 from engine.store import tables as t
+from engine.store.statements import update
 from engine.store.store import StoreError
 
 
@@ -219,4 +221,22 @@ def _mounts(conn: sa.Connection, service_instance_id: int) -> tuple[Mount, ...]:
     return tuple(
         Mount(row.host, row.server_id, ServerGroup(row.region, row.balancer_id, row.vserver_group_id), row.port)
         for row in rows
+    )
+
+
+def set_host(conn: sa.Connection, workspace_id: int, host: str, **values: Any) -> None:
+    update(conn, t.host, {"workspace_id": workspace_id, "name": host}, values)
+
+
+def record_success(conn: sa.Connection, order_id: int, service_instance_id: int, version: str, now: float) -> None:
+    """The version runs here now, and can be gone back to."""
+    conn.execute(
+        sa.update(t.service_instance)
+        .where(t.service_instance.c.id == service_instance_id)
+        .values(current_version=version)
+    )
+    conn.execute(
+        sa.insert(t.succeeded_version).values(
+            service_instance_id=service_instance_id, version=version, order_id=order_id, at=now
+        )
     )

@@ -11,6 +11,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+HOSTS_NAMED_IN_A_QUERY = 200  # beyond that all are read: cheaper, and no database limits its parameters
+
+
+def columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
+    return [table.c[name] for name in names]
+
+
+def text_of(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """JSON as it is stored: decoded only when it is another text than last time."""
+    return sa.cast(column, sa.Text)
+
 
 def update(conn: sa.Connection, table: sa.Table, at: Mapping[str, Any], values: Mapping[str, Any]) -> int:
     """Set `values` in the rows whose columns equal `at`; returns how many there were."""

@@ -14,8 +14,8 @@ from engine.domain.progress import RunProgress, StepProgress
 from engine.domain.states import Direction, RunState, StepState
 from engine.kinds.release import STEPS, release_spec
 from engine.run.journal import Journal
-from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.host_runs import set_step, start_run
 from engine.store.store import Store
 from tests.benchmarks.figures import figure
 from tests.support.fleet_rows import insert_fleet
@@ -40,7 +40,7 @@ def prepared(store: Store) -> tuple[int, list[RunProgress]]:
             [{"order_id": order, "direction": "forward", "host": run.host, "node": run.node} for run in runs],
         )
         for run in runs:
-            rows.start_run(conn, order, run, NAMES, 1.0)
+            start_run(conn, order, run, NAMES, 1.0)
     return order, runs
 
 
@@ -52,7 +52,7 @@ async def test_journal(kind: str, tmp_path: Path, request: pytest.FixtureRequest
 
     def change(conn: sa.Connection, run: RunProgress, at: int, state: StepState) -> None:
         step = StepProgress(NAMES[at], at, StepState.PENDING, None, None, None)
-        rows.set_step(conn, order, run, step, state, 2.0, epoch=0)
+        set_step(conn, order, run, step, state, 2.0, epoch=0)
 
     async def host(journal: Journal, run: RunProgress) -> None:
         for at in range(len(NAMES)):

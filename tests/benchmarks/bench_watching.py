@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.api import Api
-from engine.store.orders import load_progress
+from engine.store.progress import load_progress
 from engine.store.store import Store
 from tests.benchmarks.figures import figure
 from tests.benchmarks.release import cpu_s, environment, process

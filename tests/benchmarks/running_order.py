@@ -16,8 +16,9 @@ from engine.domain.log_path import log_path
 from engine.domain.progress import StepProgress
 from engine.domain.states import NodeState, RunState, StepState
 from engine.kinds.release import STEPS, release_spec
-from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.host_runs import set_step, start_run
+from engine.store.progress import load_progress
 from engine.store.store import Store
 from tests.support.seeds import APP, VERSION, OrderStory, seed_fleet
 
@@ -39,9 +40,9 @@ def write_order(store: Store, hosts: int, running: int) -> int:
         now, progress = time.time(), story.progress
         for run in list(progress.runs.values())[:running]:
             keys = [step.key for step in progress.host_plan(run).steps]
-            rows.start_run(conn, story.id, run, keys, now)
+            start_run(conn, story.id, run, keys, now)
             step = StepProgress(keys[0], 0, StepState.PENDING)
-            rows.set_step(conn, story.id, run, step, StepState.RUNNING, now, epoch=1)
+            set_step(conn, story.id, run, step, StepState.RUNNING, now, epoch=1)
         alive = {"machine": "bench", "pid": 1, "started_at": now, "heartbeat_at": now + LONG, "state": "active"}
         conn.execute(sa.insert(t.engine).values(id="bench", **alive))
         return story.id
@@ -49,18 +50,18 @@ def write_order(store: Store, hosts: int, running: int) -> int:
 
 def change_step(conn: sa.Connection, order: int, number: int) -> None:
     """One more step of one host ends, or begins."""
-    progress = rows.load_progress(conn, order)
+    progress = load_progress(conn, order)
     runs = [run for run in progress.runs.values() if run.state is RunState.RUNNING]
     run, at = runs[number % len(runs)], number // len(runs)
     step = StepProgress(STEPS[at // 2 % 9].key, at // 2 % 9, StepState.PENDING)
     state = StepState.RUNNING if at % 2 else StepState.SUCCEEDED
-    rows.set_step(conn, order, run, step, state, time.time(), epoch=1)
+    set_step(conn, order, run, step, state, time.time(), epoch=1)
 
 
 def main(folder: Path, order: int, lines_a_second: int) -> None:
     store = Store.open(f"sqlite:///{folder}/cockpit.db")
     with store.reading() as conn:
-        runs = list(rows.load_progress(conn, order).runs.values())
+        runs = list(load_progress(conn, order).runs.values())
     files = []
     for run in runs:
         path = log_path(folder / "logs", order, run.host, run.job, 1)

@@ -22,8 +22,8 @@ from engine.reading.events import read_events
 from engine.reading.next_line import next_line
 from engine.run.engine import Engine
 from engine.run.reconcile import OrderReconciler
-from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.progress import load_progress
 from engine.store.store import Store
 from tests.support.fleet_rows import GROUP, Fleet, insert_fleet
 from tests.support.orders import make_order, run_of
@@ -68,7 +68,7 @@ class Scene:
 
     def progress(self) -> OrderProgress:
         with self.store.reading() as conn:
-            return rows.load_progress(conn, self.order_id)
+            return load_progress(conn, self.order_id)
 
     def weights(self) -> set[int]:
         return set(self.balancer.weights[GROUP].values())

@@ -12,7 +12,8 @@ import pytest
 
 from engine.kinds.release import release_spec
 from engine.reading.events import read_events
-from engine.store import orders as rows
+from engine.store.events import add_event
+from engine.store.orders import update_order
 from engine.store.store import Store
 from tests.support.fleet_rows import insert_fleet
 from tests.support.orders import make_order
@@ -52,9 +53,9 @@ def write_events(store: Store, order_id: int, seed: int, failures: list[BaseExce
     try:
         for number in range(EACH):
             with store.writing() as conn:
-                rows.update_order(conn, order_id, 1.0)  # the transaction has begun, the id is not given yet
+                update_order(conn, order_id, 1.0)  # the transaction has begun, the id is not given yet
                 time.sleep(chance.choice((0.0, 0.005)))
-                rows.add_event(conn, order_id, 1.0, "note", {"number": number})
+                add_event(conn, order_id, 1.0, "note", {"number": number})
                 if chance.random() < 0.5:
                     time.sleep(chance.uniform(0.0, 0.02))
                 if chance.random() < 0.2:
@@ -70,7 +71,7 @@ def write_rest(store: Store, order_id: int, number: int, failures: list[BaseExce
     try:
         for rest in range(number, EACH):
             with store.writing() as conn:
-                rows.add_event(conn, order_id, 1.0, "note", {"number": rest})
+                add_event(conn, order_id, 1.0, "note", {"number": rest})
     except BaseException as error:
         failures.append(error)
         raise

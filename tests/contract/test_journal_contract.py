@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from engine.kinds.release import release_spec
 from engine.run.journal import Journal, StaleEpoch
-from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.events import add_event
 from engine.store.store import Store, StoreError
 from tests.support.fleet_rows import insert_fleet
 from tests.support.orders import make_order
@@ -34,7 +34,7 @@ def order_id(store: Store) -> int:
 
 
 def note(order_id: int, text: str):
-    return lambda conn: rows.add_event(conn, order_id, 1.0, "note", {"text": text})
+    return lambda conn: add_event(conn, order_id, 1.0, "note", {"text": text})
 
 
 def notes(store: Store) -> list[str]:

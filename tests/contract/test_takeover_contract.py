@@ -21,8 +21,8 @@ from engine.run.attempt import Attempt
 from engine.run.logs import HostLog
 from engine.steps.registry import STEPS
 from engine.store import engines
-from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.host_runs import load_steps
 from engine.store.store import Store
 from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
 from tests.support.fleet_rows import GROUP, insert_fleet
@@ -33,7 +33,7 @@ HOST = "hz-a-01"
 
 def steps_of(scene: Scene, attempt: int = 1) -> dict[str, StepState]:
     with scene.store.reading() as conn:
-        steps = rows.load_steps(conn, scene.order_id, hosts={HOST})[run_of(scene.progress(), HOST).key, attempt]
+        steps = load_steps(conn, scene.order_id, hosts={HOST})[run_of(scene.progress(), HOST).key, attempt]
     return {step.key: step.state for step in steps}
 
 

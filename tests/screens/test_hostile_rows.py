@@ -8,7 +8,7 @@ import pytest
 
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.store import orders as rows
+from engine.store.orders import update_order
 from engine.store.store import Store
 from tests.support import seeds
 from tests.support.cockpit_screens import Situation, open_order, press
@@ -25,7 +25,7 @@ async def test_hostile_titles_evidence_and_logs_reach_the_terminal_harmless(
     store = Store.open(stage.url, create=False)
     with store.writing() as conn:
         encoded = problem.to_json()
-        rows.update_order(conn, stage.order_id, seeds.NOW, title=EVIL, problem=encoded, reason=EVIL)
+        update_order(conn, stage.order_id, seeds.NOW, title=EVIL, problem=encoded, reason=EVIL)
     store.close()
     stage.log_path("hz-03").write_text(EVIL + "\n" + "[/x]" * 400 + "\n", encoding="utf-8")
     async with stage.app().run_test(size=size) as pilot:

@@ -12,7 +12,7 @@ from textual.widgets import Input, Select
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import Act
-from engine.store import orders as rows
+from engine.store.orders import update_order
 from engine.store.store import Store
 from screens.apps import AppsScreen
 from screens.consequence import ConsequenceScreen
@@ -210,7 +210,7 @@ def _move_weight(stage: Situation, host: str, weight: int) -> None:
         story = seeds.OrderStory.__new__(seeds.OrderStory)
         story.conn, story.id, story.at = conn, stage.order_id, seeds.NOW
         story.set_weight(host, weight, owned=True)
-        rows.update_order(conn, stage.order_id, seeds.NOW)
+        update_order(conn, stage.order_id, seeds.NOW)
     store.close()
 
 
@@ -263,7 +263,7 @@ async def test_the_screen_follows_the_store(tmp_path: Path) -> None:
         screen = await open_order(pilot, stage.order_id)
         store = Store.open(stage.url, create=False)
         with store.writing() as conn:
-            rows.update_order(conn, stage.order_id, seeds.NOW, state="running", started_at=seeds.NOW)
+            update_order(conn, stage.order_id, seeds.NOW, state="running", started_at=seeds.NOW)
         store.close()
         await until(pilot, lambda: screen.data is not None and screen.data.state == "running", within_s=2.0)
 

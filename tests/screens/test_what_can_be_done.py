@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from cockpit.cli.order import _for_the_command_line
 from engine.domain.states import Act, Direction
 from engine.plan.what_if_words import gate_without_traffic
-from engine.store import orders as rows
+from engine.store.orders import update_order
 from engine.store.store import Store
 from screens import words
 from screens.consequence import ConsequenceScreen
@@ -157,7 +157,7 @@ def _says(screen: OrderScreen) -> str:
 def _pause(stage: Situation) -> None:
     store = Store.open(stage.url, create=False)
     with store.writing() as conn:
-        rows.update_order(conn, stage.order_id, seeds.NOW, paused=True)
+        update_order(conn, stage.order_id, seeds.NOW, paused=True)
     store.close()
 
 

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from engine.domain.acts import decode
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, NodeState, OrderState, RunState
-from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.commands import UNANSWERED, insert_command
+from engine.store.progress import load_progress
 from tests.simulation.scenario import VERSIONS
 from tests.simulation.store import MemoryStore
 from tests.simulation.trace import Trace
@@ -62,7 +62,7 @@ class Operators:
 
     def _read(self, order_id: int) -> OrderProgress | None:
         with self.store.reading() as conn:
-            progress = rows.load_progress(conn, order_id)
+            progress = load_progress(conn, order_id)
         return None if progress.state.complete else progress
 
     def _asked_already(self, order_id: int) -> bool:

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 
 from engine.domain.orders import OrderSpec
 from engine.run.engine import Engine
-from engine.store import orders as rows
 from engine.store import tables as t
+from engine.store.orders import open_orders
+from engine.store.progress import load_progress
 from engine.store.store import StoreError
 from tests.simulation.balancer import BalancerFaults, PackageFaults, SimBalancer, SimCloud, SimPackages
 from tests.simulation.checkers import BROKE, COMPLETE, END, Checkers, Violation
@@ -159,7 +160,7 @@ class Run:
 
     def _open(self) -> list[int]:
         with self.store.reading() as conn:
-            return [order_id for order_id, _ in rows.open_orders(conn)]
+            return [order_id for order_id, _ in open_orders(conn)]
 
     def _made(self) -> int:
         with self.store.reading() as conn:
@@ -169,7 +170,7 @@ class Run:
         still_open = self._open()
         with self.store.reading() as conn:
             for order_id in still_open:
-                progress = rows.load_progress(conn, order_id)
+                progress = load_progress(conn, order_id)
                 runs = ", ".join(
                     "/".join(key) + f" {r.state}" for key, r in progress.runs.items() if r.state != "succeeded"
                 )

@@ -15,7 +15,6 @@ import engine.plan.in_service
 import engine.plan.next
 import engine.plan.outside
 import engine.run.reconcile
-import engine.store.orders
 from engine.domain import step_names
 from engine.domain.fleet import Facts
 from engine.domain.orders import Plan
@@ -27,6 +26,7 @@ from engine.run.reconcile import OrderReconciler
 from engine.run.remote_job import RemoteJob
 from engine.steps.registry import steps
 from engine.store import tables as t
+from engine.store.progress import load_progress
 from tests.simulation.checkers import BACK, END, FLOOR, GATE, HEALTH, OWNED, TRUTH, TWICE, TWO
 from tests.simulation.run import simulate
 from tests.simulation.scenario import Scenario, scenario
@@ -104,11 +104,9 @@ def a_takeover_keeps_the_epoch(patch: pytest.MonkeyPatch) -> None:
     real = Engine._take_over
 
     def keeping(self: Engine, conn: Any, order_id: int) -> int:
-        from engine.store import orders as rows
-
         epoch = real(self, conn, order_id)
         conn.execute(t.order.update().where(t.order.c.id == order_id).values(epoch=1))
-        assert rows.load_progress(conn, order_id).epoch == 1
+        assert load_progress(conn, order_id).epoch == 1
         return min(epoch, 1)
 
     patch.setattr(Engine, "_take_over", keeping)
@@ -161,11 +159,11 @@ def test_a_broken_engine_is_caught(checker: str, broken: Break, monkeypatch: pyt
 
 def test_what_an_earlier_order_left_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host at 0 that the last order never moved is known only while the order that left it there is on the list."""
-    real = engine.store.orders.insert_weights
+    real = engine.run.reconcile.insert_weights
 
     def forgetting(conn: sa.Connection, order_id: int, *more: Any) -> None:
         real(conn, order_id, *more)
         conn.execute(sa.update(t.weight).where(t.weight.c.order_id != order_id).values(owned=False))
 
-    monkeypatch.setattr(engine.store.orders, "insert_weights", forgetting)
+    monkeypatch.setattr(engine.run.reconcile, "insert_weights", forgetting)
     assert OWNED in [violation.checker for violation in simulate(72779206).violations]

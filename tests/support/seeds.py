@@ -37,12 +37,18 @@ from engine.kinds.release import release_spec as make_spec
 from engine.plan.back import plan_cancel, plan_rollback
 from engine.reading.preview import known_weights
 from engine.reading.scope import find_scope
-from engine.store import orders as rows
 from engine.store import tables as t
 from engine.store.encoding import encode_plan
+from engine.store.events import add_event
 from engine.store.facts import load_facts
+from engine.store.fleets import record_success, set_host
+from engine.store.host_runs import end_run, retry_run, set_step, start_run, touch_run
+from engine.store.orders import set_order_state, update_order
 from engine.store.ownership import Ownership, acquire
+from engine.store.plans import insert_plan, set_node_state
+from engine.store.progress import load_progress
 from engine.store.store import Store
+from engine.store.weights import insert_weights, let_go_of_weights
 from tests.support.orders import make_order, plan_for, run_of
 
 NOW = 1_795_436_400.0  # 2026-11-23 12:20:00 UTC: when the tests look
@@ -189,18 +195,18 @@ class OrderStory:
 
     @property
     def progress(self) -> OrderProgress:
-        return rows.load_progress(self.conn, self.id)
+        return load_progress(self.conn, self.id)
 
     def pass_time(self, seconds: float) -> None:
         self.at += seconds
 
     def state(self, state: OrderState, problem: Problem | None = None) -> None:
-        rows.set_order_state(self.conn, self.progress, state, self.at, problem=problem)
+        set_order_state(self.conn, self.progress, state, self.at, problem=problem)
 
     def check_fails(self, *problems: tuple[str, Problem]) -> None:
         self.pass_time(4)
         found = [{"host": host, "problem": problem.to_json()} for host, problem in problems]
-        rows.update_order(self.conn, self.id, self.at, problems=found)
+        update_order(self.conn, self.id, self.at, problems=found)
         self.state(OrderState.INIT_FAILED, problems[0][1])
 
     def check_succeeds(self) -> Plan:
@@ -209,21 +215,21 @@ class OrderStory:
         facts = load_facts(self.conn, self.scope.workspace_id, kind_of(spec.kind).apps(spec), besides=self.id)
         weights, _ = known_weights(self.conn, self.scope, (mount for app in facts.apps for mount in app.mounts))
         plan = plan_of(spec, replace(facts, weights=weights))
-        rows.insert_plan(self.conn, self.id, plan, self.at)
-        rows.insert_weights(self.conn, self.id, plan, self.at)
-        rows.set_node_state(self.conn, self.progress, plan, "initialise", NodeState.SUCCEEDED, self.at)
+        insert_plan(self.conn, self.id, plan, self.at)
+        insert_weights(self.conn, self.id, plan, self.at)
+        set_node_state(self.conn, self.progress, plan, "initialise", NodeState.SUCCEEDED, self.at)
         self.state(OrderState.READY)
         return plan
 
     def start(self) -> None:
         self.pass_time(10)
-        rows.update_order(self.conn, self.id, self.at, started_at=self.at)
+        update_order(self.conn, self.id, self.at, started_at=self.at)
         self.state(OrderState.RUNNING)
 
     def node(self, key: str, state: NodeState, by: str = "") -> None:
         progress = self.progress
         assert progress.current_plan is not None
-        rows.set_node_state(self.conn, progress, progress.current_plan, key, state, self.at, by=by)
+        set_node_state(self.conn, progress, progress.current_plan, key, state, self.at, by=by)
 
     def run_group(self, key: str) -> None:
         """The whole group, from its start to its end."""
@@ -248,8 +254,8 @@ class OrderStory:
     def run_host(self, host: str, *, upto: str | None = None, fails: Problem | None = None) -> None:
         """Through its steps: all of them, or until `upto` runs, or until `upto` fails with `fails`."""
         began, run, plan = self.at, self._run(host), plan_for(self._plan, host)
-        rows.start_run(self.conn, self.id, run, [step.key for step in plan.steps], self.at)
-        rows.set_host(self.conn, self.scope.workspace_id, host, state="deploying")
+        start_run(self.conn, self.id, run, [step.key for step in plan.steps], self.at)
+        set_host(self.conn, self.scope.workspace_id, host, state="deploying")
         for position, name in enumerate(step.key for step in plan.steps):
             step = StepProgress(name, position, StepState.PENDING)
             self._step(host, step, StepState.RUNNING)
@@ -271,9 +277,9 @@ class OrderStory:
 
     def _step(self, host: str, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
         run = self._run(host)
-        rows.set_step(self.conn, self.id, run, step, state, self.at, epoch=1, problem=problem)
+        set_step(self.conn, self.id, run, step, state, self.at, epoch=1, problem=problem)
         if step.key == step_names.DEPLOY and state is StepState.RUNNING:
-            rows.touch_run(self.conn, self.id, run)
+            touch_run(self.conn, self.id, run)
 
     def _run(self, host: str) -> RunProgress:
         return run_of(self.progress, host, self.progress.direction)
@@ -283,14 +289,14 @@ class OrderStory:
         if name == step_names.CUT_TRAFFIC:
             self.set_weight(host, 0, owned=True)
         elif name == step_names.DEPLOY:
-            rows.set_host(self.conn, self.scope.workspace_id, host, version=plan.after.version)
+            set_host(self.conn, self.scope.workspace_id, host, version=plan.after.version)
         elif name == step_names.RESTORE_TRAFFIC and plan.restore_to:
             self.set_weight(host, plan.restore_to[0].weight, owned=False)
 
     def _end(self, host: str, state: RunState, problem: Problem | None = None) -> None:
-        rows.end_run(self.conn, self.id, self._run(host), state, self.at, problem)
+        end_run(self.conn, self.id, self._run(host), state, self.at, problem)
         deployed = "deployed" if state is RunState.SUCCEEDED else "deploy_failed"
-        rows.set_host(self.conn, self.scope.workspace_id, host, state=deployed)
+        set_host(self.conn, self.scope.workspace_id, host, state=deployed)
 
     def set_weight(self, host: str, weight: int, *, owned: bool) -> None:
         line = next(line for line in self.progress.weights if line.mount.host == host)
@@ -300,23 +306,23 @@ class OrderStory:
         conn.execute(sa.update(t.weight).where(*key).values(**values, verified=str(Verified.YES)))
         group = str(line.mount.server_group)
         data = {"host": host, "server_group": group, "before": line.believed, "asked": weight, "read_back": weight}
-        rows.add_event(conn, self.id, self.at, "weight", {**data, "verified": str(Verified.YES)})
+        add_event(conn, self.id, self.at, "weight", {**data, "verified": str(Verified.YES)})
 
     def turn_back(self, state: OrderState, reason: str) -> Plan:
         """A rollback or a cancel: its plan stands, nothing of it has run yet."""
         self.pass_time(20)
-        rows.update_order(self.conn, self.id, self.at, reason=reason)
+        update_order(self.conn, self.id, self.at, reason=reason)
         self.state(state)
         plan = plan_cancel(self.progress) if state is OrderState.CANCELLING else plan_rollback(self.progress)
-        rows.insert_plan(self.conn, self.id, plan, self.at)
-        rows.update_order(self.conn, self.id, self.at, direction=str(Direction.BACK))
+        insert_plan(self.conn, self.id, plan, self.at)
+        update_order(self.conn, self.id, self.at, direction=str(Direction.BACK))
         return plan
 
     def succeed(self) -> None:
         self.node("finish", NodeState.SUCCEEDED)
         self.state(OrderState.SUCCEEDED)
         for app in self.progress.apps:
-            rows.record_success(self.conn, self.id, app.service_instance_id, app.to_version, self.at)
+            record_success(self.conn, self.id, app.service_instance_id, app.to_version, self.at)
 
     @property
     def _plan(self) -> Plan:
@@ -412,7 +418,7 @@ def _retrying(story: OrderStory) -> None:
     _halted(story)
     failed = next(run for run in story.progress.runs.values() if run.state is RunState.FAILED)
     story.pass_time(30)
-    rows.retry_run(story.conn, story.id, failed, story.at)
+    retry_run(story.conn, story.id, failed, story.at)
     story.node("group-1", NodeState.RUNNING)
     story.state(OrderState.RUNNING)
     story.run_host(failed.host, upto=step_names.DEPLOY)
@@ -421,7 +427,7 @@ def _retrying(story: OrderStory) -> None:
 def _paused(story: OrderStory) -> None:
     _waiting_at_beta_gate(story)
     story.pass_time(5)
-    rows.update_order(story.conn, story.id, story.at, paused=True)
+    update_order(story.conn, story.id, story.at, paused=True)
     story.state(OrderState.HALTED)
 
 
@@ -458,7 +464,7 @@ def _left_behind(story: OrderStory) -> None:
     for node in plan.nodes:
         story.node(node.key, NodeState.SUCCEEDED)
     story.state(OrderState.CANCELLED)
-    rows.let_go_of_weights(story.conn, story.id, decided=())
+    let_go_of_weights(story.conn, story.id, decided=())
 
 
 def _succeeded(story: OrderStory) -> None:
@@ -507,16 +513,16 @@ def ran_before_in(plan: Plan, host: str, version: str) -> Plan:
 def ran_before(store: Store, order_id: int, host: str, version: str, *, succeeded: Iterable[str]) -> None:
     """The host ran `version` when the order was planned, and these versions succeeded here since, the last one last."""
     with store.writing() as conn:
-        progress = rows.load_progress(conn, order_id)
+        progress = load_progress(conn, order_id)
         assert progress.plan is not None
         plan = ran_before_in(progress.plan, host, version)
-        rows.update_order(conn, order_id, NOW, plan=encode_plan(plan))
+        update_order(conn, order_id, NOW, plan=encode_plan(plan))
         app_id = conn.execute(sa.select(t.package.c.app_id).where(t.package.c.version == VERSION)).scalars().first()
         for at, each in enumerate(succeeded):
             known = sa.select(t.package.c.id).where(t.package.c.app_id == app_id, t.package.c.version == each)
             if conn.execute(known).first() is None:
                 conn.execute(sa.insert(t.package).values(app_id=app_id, version=each, bucket="lab", key=each))
-            rows.record_success(conn, order_id, progress.apps[0].service_instance_id, each, NOW + at)
+            record_success(conn, order_id, progress.apps[0].service_instance_id, each, NOW + at)
 
 
 def seed_order(store: Store, situation: str, spec: OrderSpec | None = None) -> int:
@@ -526,5 +532,5 @@ def seed_order(store: Store, situation: str, spec: OrderSpec | None = None) -> i
         story = OrderStory(conn, spec or release_spec(traffic=traffic))
         SITUATIONS[situation](story)
         if story.progress.kind == "release":
-            rows.update_order(conn, story.id, story.at, epoch=1, engine_id="engine-1")
+            update_order(conn, story.id, story.at, epoch=1, engine_id="engine-1")
         return story.id

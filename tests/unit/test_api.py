@@ -33,7 +33,7 @@ from engine.kinds.release import release_spec as any_release
 from engine.reading.events import sentence
 from engine.store import tables as t
 from engine.store.commands import set_working
-from engine.store.orders import load_progress
+from engine.store.progress import load_progress
 from engine.store.store import Store
 from engine.views import to_json
 from tests.support.postgres import postgres_server, postgres_url

@@ -15,7 +15,7 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, OrderState, RunState
 from engine.kinds.registry import way_back_of
 from engine.plan.what_if import consequence, sensible_acts
-from engine.store.orders import load_progress
+from engine.store.progress import load_progress
 from engine.store.store import Store
 from engine.views import Consequence
 from tests.support.seeds import NOW, SITUATIONS, ran_before_in, release_spec, seed_fleet, seed_order

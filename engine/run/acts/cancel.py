@@ -9,19 +9,20 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import Direction, OrderState, RunState
 from engine.run.acts.doing import By
 from engine.run.turning_back import end_pending
-from engine.store import orders as stored
+from engine.store.orders import set_order_state, update_order
+from engine.store.weights import let_go_of_weights
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: Cancel, by: By, now: float) -> None:
-    stored.update_order(conn, progress.id, now, reason=by.reason, paused=False)
+    update_order(conn, progress.id, now, reason=by.reason, paused=False)
     if progress.started_at is None:
-        stored.set_order_state(conn, progress, OrderState.CANCELLED, now)
+        set_order_state(conn, progress, OrderState.CANCELLED, now)
     elif progress.direction is Direction.BACK:
         end_pending(conn, progress, now)
-        stored.set_order_state(conn, progress, OrderState.FAILED, now, problem=progress.problem)
-        stored.let_go_of_weights(conn, progress.id, decided=_brought_back(progress))
+        set_order_state(conn, progress, OrderState.FAILED, now, problem=progress.problem)
+        let_go_of_weights(conn, progress.id, decided=_brought_back(progress))
     else:
-        stored.set_order_state(conn, progress, OrderState.CANCELLING, now)
+        set_order_state(conn, progress, OrderState.CANCELLING, now)
 
 
 def _brought_back(progress: OrderProgress) -> set[str]:

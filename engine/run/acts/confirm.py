@@ -9,8 +9,8 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import NodeState
 from engine.plan.what_if import healthy, waiting_gate
 from engine.run.acts.doing import By
-from engine.store import orders as stored
 from engine.store import tables as t
+from engine.store.plans import set_node_state
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: Confirm, by: By, now: float) -> None:
@@ -19,7 +19,7 @@ def rows(conn: sa.Connection, progress: OrderProgress, act: Confirm, by: By, now
     plan = progress.current_plan
     assert gate is not None, "what_if accepted a confirm without a gate"
     assert plan is not None, "an order without a plan has no gate"
-    stored.set_node_state(conn, progress, plan, gate.key, NodeState.SUCCEEDED, now, by=by.operator)
+    set_node_state(conn, progress, plan, gate.key, NodeState.SUCCEEDED, now, by=by.operator)
     decided = [host for host in gate.hosts if healthy(progress, host)]
     conn.execute(
         sa.update(t.weight).where(t.weight.c.order_id == progress.id, t.weight.c.host.in_(decided)).values(owned=False)

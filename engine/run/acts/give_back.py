@@ -24,8 +24,9 @@ from engine.run.acts.doing import By, World
 from engine.steps.context import StepContext
 from engine.steps.health_now import health_now
 from engine.steps.registry import step
-from engine.store import orders as stored
 from engine.store.fleets import load_instance
+from engine.store.progress import load_progress
+from engine.store.weights import held_by_others, place_of
 
 HOSTS_AT_ONCE = 50
 
@@ -70,9 +71,9 @@ class _GivingBack:
 
     def _read(self) -> tuple[OrderProgress, Mapping[str, InstanceFacts], Mapping[tuple[str, int, str], int]]:
         with self._ports.store.reading() as conn:
-            progress = stored.load_progress(conn, self._order_id)
+            progress = load_progress(conn, self._order_id)
             apps = {app.app: load_instance(conn, app.service_instance_id) for app in progress.apps}
-            return progress, apps, stored.held_by_others(conn, progress)
+            return progress, apps, held_by_others(conn, progress)
 
     async def _host(
         self,
@@ -136,7 +137,7 @@ def _left(left: Mapping[str, Problem], given: Sequence[str]) -> Problem:
 
 
 def _held(host: str, lines: Sequence[WeightLine], busy: Mapping[tuple[str, int, str], int]) -> Problem | None:
-    order_id = next((busy[key] for line in lines if (key := stored.place_of(line)) in busy), None)
+    order_id = next((busy[key] for line in lines if (key := place_of(line)) in busy), None)
     if order_id is None:
         return None
     return Problem(

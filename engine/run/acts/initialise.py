@@ -8,8 +8,8 @@ from engine.domain.acts import Initialise
 from engine.domain.progress import OrderProgress
 from engine.domain.states import OrderState
 from engine.run.acts.doing import By
-from engine.store import orders as stored
+from engine.store.orders import set_order_state
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: Initialise, by: By, now: float) -> None:
-    stored.set_order_state(conn, progress, OrderState.INITIALISING, now)
+    set_order_state(conn, progress, OrderState.INITIALISING, now)

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from engine.domain.acts import Pause
 from engine.domain.progress import OrderProgress
 from engine.run.acts.doing import By
-from engine.store import orders as stored
+from engine.store.orders import update_order
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: Pause, by: By, now: float) -> None:
-    stored.update_order(conn, progress.id, now, paused=True)
+    update_order(conn, progress.id, now, paused=True)

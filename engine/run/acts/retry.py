@@ -8,10 +8,10 @@ from engine.domain.acts import Retry
 from engine.domain.progress import OrderProgress
 from engine.domain.states import RunState
 from engine.run.acts.doing import By
-from engine.store import orders as stored
+from engine.store.host_runs import retry_run
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: Retry, by: By, now: float) -> None:
     for run in progress.current_runs:
         if run.state is RunState.FAILED and (not act.hosts or run.host in act.hosts):
-            stored.retry_run(conn, progress.id, run, now)
+            retry_run(conn, progress.id, run, now)

@@ -18,8 +18,9 @@ from engine.domain.states import OrderState
 from engine.plan.back import plan_rollback
 from engine.run.acts.doing import By, World
 from engine.run.way_back_check import way_back_blocked
-from engine.store import orders as stored
 from engine.store.fleets import load_instance, load_package
+from engine.store.orders import set_order_state, update_order
+from engine.store.progress import load_progress
 
 
 def waits_for(progress: OrderProgress, act: RollBack) -> Message:
@@ -36,15 +37,15 @@ async def effect(world: World, act: RollBack) -> Problem | None:
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
-    stored.update_order(conn, progress.id, now, reason=by.reason, paused=False)
-    stored.set_order_state(conn, progress, OrderState.ROLLING_BACK, now)
+    update_order(conn, progress.id, now, reason=by.reason, paused=False)
+    set_order_state(conn, progress, OrderState.ROLLING_BACK, now)
 
 
 def _read(
     world: World, version: str | None
 ) -> tuple[OrderProgress, Plan, Mapping[str, InstanceFacts], Mapping[tuple[str, str], Package]]:
     with world.ports.store.reading() as conn:
-        progress = stored.load_progress(conn, world.order_id)
+        progress = load_progress(conn, world.order_id)
         plan = plan_rollback(progress, version)
         apps = {app.app: load_instance(conn, app.service_instance_id) for app in progress.apps}
         wanted = {(run.app, run.after.version) for run in plan.run_of.values()}

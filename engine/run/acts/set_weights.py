@@ -12,7 +12,7 @@ from engine.domain.progress import OrderProgress
 from engine.plan.in_service import floors_of
 from engine.plan.what_if_words import named
 from engine.run.acts.doing import By, World
-from engine.store import orders as stored
+from engine.store.progress import load_progress
 
 
 def waits_for(progress: OrderProgress, act: SetWeights) -> Message:
@@ -41,4 +41,4 @@ def rows(conn: sa.Connection, progress: OrderProgress, act: SetWeights, by: By, 
 
 def _read(world: World) -> OrderProgress:
     with world.ports.store.reading() as conn:
-        return stored.load_progress(conn, world.order_id)
+        return load_progress(conn, world.order_id)

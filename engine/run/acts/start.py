@@ -16,8 +16,9 @@ from engine.plan.problems import FLOOR, floor_broken
 from engine.run.acts.doing import By, World
 from engine.run.health import of_balancers
 from engine.run.initialise import record, with_health, with_recorded
-from engine.store import orders as stored
 from engine.store.facts import load_facts
+from engine.store.orders import set_order_state, update_order
+from engine.store.progress import load_progress
 
 
 def waits_for(progress: OrderProgress, act: Start) -> Message:
@@ -53,12 +54,12 @@ async def effect(world: World, act: Start) -> Problem | None:
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: Start, by: By, now: float) -> None:
-    stored.update_order(conn, progress.id, now, started_at=now)
-    stored.set_order_state(conn, progress, OrderState.RUNNING, now)
+    update_order(conn, progress.id, now, started_at=now)
+    set_order_state(conn, progress, OrderState.RUNNING, now)
 
 
 def _read(world: World) -> tuple[OrderProgress, Facts]:
     with world.ports.store.reading() as conn:
-        progress = stored.load_progress(conn, world.order_id)
+        progress = load_progress(conn, world.order_id)
         asked = kind_of(progress.kind).apps(progress.spec)
         return progress, load_facts(conn, progress.workspace_id, asked, besides=world.order_id)

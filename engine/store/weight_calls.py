@@ -1,4 +1,4 @@
-"""The weight ledger's rows: what is written before a call and after it, inside the journal's transactions. No call is made here."""
+"""Calls that change weights: what is written before each one and after it. Called inside a transaction; no call is made here."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from engine.domain.fleet import Mount, ServerGroup
 from engine.domain.problem import Problem
 from engine.domain.progress import WeightLine
-from engine.domain.states import Health, OrderState, RunState, Verified
+from engine.domain.states import Health, RunState, Verified
 from engine.plan.outside import Seen, Verdict, Wish, judge, notice, to_cut_again
 from engine.store import tables as t
-from engine.store.orders import add_event, load_weights, write_health
+from engine.store.events import add_event
+from engine.store.order_states import ENDED_STATES
 from engine.store.statements import update
+from engine.store.weights import load_weights, mount_columns, set_line, write_health
 
-ENDED = tuple(str(state) for state in OrderState if state.complete)
 # Run for every weight that is moved: built once, as in `engine.store.statements`.
 _CALL = sa.insert(t.weight_call).returning(t.weight_call.c.id)
 _LOST = (
@@ -37,7 +38,7 @@ _LET_GO = (
     .where(
         t.weight.c.owned,
         t.weight.c.order_id != sa.bindparam("not_of"),
-        t.weight.c.order_id.in_(sa.select(t.order.c.id).where(t.order.c.state.in_(ENDED))),
+        t.weight.c.order_id.in_(sa.select(t.order.c.id).where(t.order.c.state.in_(ENDED_STATES))),
         t.weight.c.server_id == sa.bindparam("of_server"),
         t.weight.c.balancer_id == sa.bindparam("of_balancer"),
         t.weight.c.vserver_group_id == sa.bindparam("of_group"),
@@ -157,7 +158,7 @@ def complete_lost_calls(conn: sa.Connection, order_id: int, group: ServerGroup, 
         update(conn, t.weight_call, {"id": row.id}, outcome)
         if verified is Verified.YES and line.in_doubt and line.asked == row.asked:
             values = {"confirmed": weight, "confirmed_at": now, "verified": str(verified), "problem": None}
-            _set(conn, order_id, line.mount, values)
+            set_line(conn, order_id, line.mount, values)
 
 
 def _at_work(conn: sa.Connection, order_id: int) -> frozenset[str]:
@@ -176,7 +177,7 @@ def _write_notice(
         "verified": str(line.verified),
         "cut_again": line.cut_again or again,
     }
-    _set(conn, order_id, line.mount, values)
+    set_line(conn, order_id, line.mount, values)
     data = {
         "host": line.mount.host,
         "server_group": str(line.mount.server_group),
@@ -189,9 +190,16 @@ def _write_notice(
 
 def _open_row(conn: sa.Connection, order_id: int, epoch: int, mount: Mount, weight: int, seen: Seen, now: float) -> int:
     before = seen.get((mount.server_id, mount.port))
-    intent = {"order_id": order_id, **_at(mount), "before": before, "asked": weight, "epoch": epoch, "at": now}
+    intent = {
+        "order_id": order_id,
+        **mount_columns(mount),
+        "before": before,
+        "asked": weight,
+        "epoch": epoch,
+        "at": now,
+    }
     row = int(conn.execute(_CALL, intent).scalar_one())
-    _set(conn, order_id, mount, {"asked": weight, "owned": True, "verified": None})
+    set_line(conn, order_id, mount, {"asked": weight, "owned": True, "verified": None})
     return row
 
 
@@ -208,7 +216,7 @@ def _write_weight(
     if result.read_back is not None and (verdict.call or result.problem is None):
         # Else somebody else has moved it since nothing was asked for: what is believed stays, so that it is noticed.
         values |= {"confirmed": result.read_back, "confirmed_at": now}
-    _set(conn, order_id, wish.mount, values)
+    set_line(conn, order_id, wish.mount, values)
     if result.problem is None and (result.asked > 0 or wish.stays_out):
         _let_go_of_ended(conn, order_id, wish.mount)
 
@@ -217,17 +225,3 @@ def _let_go_of_ended(conn: sa.Connection, order_id: int, mount: Mount) -> None:
     """The mount takes traffic again, or is wanted at 0, so an ended order that had left it at 0 holds it no longer."""
     group = {"of_balancer": mount.server_group.balancer_id, "of_group": mount.server_group.vserver_group_id}
     conn.execute(_LET_GO, {"not_of": order_id, "of_server": mount.server_id, "of_port": mount.port, **group})
-
-
-def _set(conn: sa.Connection, order_id: int, mount: Mount, values: Mapping[str, object]) -> None:
-    update(conn, t.weight, {"order_id": order_id, **_at(mount)}, values)
-
-
-def _at(mount: Mount) -> dict[str, object]:
-    group = mount.server_group
-    return {
-        "balancer_id": group.balancer_id,
-        "vserver_group_id": group.vserver_group_id,
-        "host": mount.host,
-        "port": mount.port,
-    }

@@ -1,0 +1,180 @@
+"""Host runs and their steps: reading how far they are, and the rows each change of one writes. Called inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.domain.problem import Problem
+from engine.domain.progress import RunKey, RunProgress, StepProgress
+from engine.domain.states import Direction, RunState, StepState
+from engine.store import tables as t
+from engine.store.encoding import decode_problem, decode_stored_problem, encode_problem
+from engine.store.events import add_event
+from engine.store.statements import HOSTS_NAMED_IN_A_QUERY, columns, text_of, update
+
+_ORDER = sa.bindparam("order_id", type_=sa.BigInteger)
+_DIRECTIONS = {str(direction): direction for direction in Direction}
+_RUNS = sa.select(
+    *columns(t.host_run, "direction", "node", "host", "state", "attempt", "from_version", "to_version", "touched"),
+    text_of(t.host_run.c.problem),
+    *columns(t.host_run, "started_at", "ended_at", "job", "position"),
+).where(t.host_run.c.order_id == _ORDER)
+
+
+def load_runs(conn: sa.Connection, order_id: int) -> dict[RunKey, RunProgress]:
+    """In plan order, the way back behind the way forward."""
+    rows = sorted(conn.execute(_RUNS, {"order_id": order_id}).all(), key=lambda row: (row[0] == "back", row[-1]))
+    return {run.key: run for run in (_run(*row[:-1]) for row in rows)}
+
+
+# A host's row and a weight's are read a thousand times for each time they change: the same row is the same object.
+@lru_cache(maxsize=8192)
+def _run(
+    direction: str, node: str, host: str, state: str, attempt: int, from_version: str, to_version: str, touched: bool,
+    problem: str | None, started_at: float | None, ended_at: float | None, job: str,
+) -> RunProgress:  # fmt: skip
+    return RunProgress(
+        direction=_DIRECTIONS[direction],
+        node=node,
+        host=host,
+        state=RunState(state),
+        attempt=attempt,
+        from_version=from_version,
+        to_version=to_version,
+        touched=touched,
+        problem=decode_stored_problem(problem),
+        started_at=started_at,
+        ended_at=ended_at,
+        job=job,
+    )
+
+
+def load_steps(
+    conn: sa.Connection, order_id: int, *, hosts: Collection[str] | None = None
+) -> dict[tuple[RunKey, int], tuple[StepProgress, ...]]:
+    """(run, attempt) → its steps in order, of these hosts or of all."""
+    query = sa.select(t.step).where(t.step.c.order_id == order_id)
+    if hosts is not None and len(hosts) <= HOSTS_NAMED_IN_A_QUERY:
+        query = query.where(t.step.c.host.in_(hosts))
+    found: dict[tuple[RunKey, int], list[StepProgress]] = {}
+    for row in conn.execute(query.order_by(t.step.c.host, t.step.c.attempt, t.step.c.position)):
+        key = (_DIRECTIONS[row.direction], row.node, row.host), row.attempt
+        found.setdefault(key, []).append(
+            StepProgress(
+                row.key,
+                row.position,
+                StepState(row.state),
+                row.started_at,
+                row.ended_at,
+                decode_problem(row.problem),
+            )
+        )
+    return {key: tuple(steps) for key, steps in found.items()}
+
+
+def _set_run(conn: sa.Connection, order_id: int, run: RunProgress, **values: Any) -> None:
+    at = {"order_id": order_id, "direction": str(run.direction), "node": run.node, "host": run.host}
+    update(conn, t.host_run, at, values)
+
+
+def start_run(conn: sa.Connection, order_id: int, run: RunProgress, keys: Iterable[str], now: float) -> None:
+    """The run is `running` and its steps of this attempt stand pending, before anything is done to the host. One that was held goes
+    on with the steps it has."""
+    running = str(RunState.RUNNING)
+    if run.held:
+        _set_run(conn, order_id, run, state=running)
+        _host_event(conn, order_id, run, RunState.RUNNING, now, resumed=True)
+        return
+    _set_run(conn, order_id, run, state=running, started_at=now, ended_at=None, problem=None)
+    conn.execute(
+        sa.insert(t.step),
+        [
+            {
+                "order_id": order_id,
+                "direction": str(run.direction),
+                "node": run.node,
+                "host": run.host,
+                "attempt": run.attempt,
+                "position": position,
+                "key": key,
+            }
+            for position, key in enumerate(keys)
+        ],
+    )
+    _host_event(conn, order_id, run, RunState.RUNNING, now)
+
+
+def end_run(
+    conn: sa.Connection, order_id: int, run: RunProgress, state: RunState, now: float, problem: Problem | None = None
+) -> None:
+    _set_run(conn, order_id, run, state=str(state), ended_at=now, problem=encode_problem(problem))
+    _host_event(conn, order_id, run, state, now, problem)
+
+
+def hold_run(conn: sa.Connection, order_id: int, run: RunProgress, before: str, now: float) -> bool:
+    """A running run stands still before its step `before`, if the order is paused; False: it is not (any more)."""
+    if not conn.execute(sa.select(t.order.c.paused).where(t.order.c.id == order_id)).scalar_one():
+        return False
+    _set_run(conn, order_id, run, state=str(RunState.PENDING))
+    _host_event(conn, order_id, run, RunState.PENDING, now, held=before)
+    return True
+
+
+def retry_run(conn: sa.Connection, order_id: int, run: RunProgress, now: float) -> None:
+    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1}
+    _set_run(conn, order_id, run, **again, problem=None, started_at=None, ended_at=None)
+    _host_event(conn, order_id, run, RunState.PENDING, now)
+
+
+def touch_run(conn: sa.Connection, order_id: int, run: RunProgress) -> None:
+    _set_run(conn, order_id, run, touched=True)
+
+
+def _host_event(
+    conn: sa.Connection,
+    order_id: int,
+    run: RunProgress,
+    state: RunState,
+    now: float,
+    problem: Problem | None = None,
+    **more: object,
+) -> None:
+    data: dict[str, Any] = {
+        "host": run.host,
+        "node": run.node,
+        "state": str(state),
+        "was": str(run.state),
+        "attempt": run.attempt,
+        **more,
+    }
+    if problem is not None:
+        data["problem"] = problem.to_json()
+    add_event(conn, order_id, now, "host", data)
+
+
+def set_step(
+    conn: sa.Connection,
+    order_id: int,
+    run: RunProgress,
+    step: StepProgress,
+    state: StepState,
+    now: float,
+    *,
+    epoch: int,
+    problem: Problem | None = None,
+) -> None:
+    values: dict[str, Any] = {"state": str(state), "epoch": epoch, "problem": encode_problem(problem)}
+    if state is StepState.RUNNING:
+        values["started_at"] = now
+    elif state.complete:
+        values["ended_at"] = now
+    at = {"order_id": order_id, "direction": str(run.direction), "node": run.node, "host": run.host}
+    update(conn, t.step, at | {"attempt": run.attempt, "position": step.position}, values)
+    data: dict[str, Any] = {"host": run.host, "step": step.key, "state": str(state), "attempt": run.attempt}
+    if problem is not None:
+        data["problem"] = problem.to_json()
+    add_event(conn, order_id, now, "step", data)
