@@ -11,10 +11,10 @@ from cockpit.cli.order import Order, app
 from cockpit.cli.output import at, print_json, print_table, say
 from cockpit.cli.session import Session
 from screens import words
+from screens.report import every_event
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
-    from engine.api import Api
     from engine.views import EventView, HistoryView
 
 __all__ = ["app"]
@@ -31,7 +31,7 @@ def events(
     with session.api() as api:
         place = session.place(api)
         history = api.history(*place, order)
-        done = _all_events(api, order) if everything else ()
+        done = tuple(every_event(api, order)) if everything else ()
     if session.json:
         print_json({"history": history, "events": done} if everything else history)
     elif everything:
@@ -45,13 +45,6 @@ def events(
 def _row(each: HistoryView) -> tuple[object, ...]:
     what = " ".join(filter(None, (words.deed_word(each.act), each.detail)))
     return at(each.at), each.operator, what, words.outcome_line(each), each.reason
-
-
-def _all_events(api: Api, order: int) -> tuple[EventView, ...]:
-    found: list[EventView] = []
-    while more := api.events(order_id=order, after=found[-1].id if found else 0):
-        found += more
-    return tuple(found)
 
 
 def _show_all(history: tuple[HistoryView, ...], done: tuple[EventView, ...]) -> None:

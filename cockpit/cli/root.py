@@ -16,7 +16,7 @@ from cockpit.cli import (
     lists,
     offline,
     online,
-    order_events,
+    order_report,
     prompts,
     release,
     restart,
@@ -39,7 +39,7 @@ for commands in (
     restart.app,
     online.app,
     offline.app,
-    order_events.app,
+    order_report.app,
     prompts.app,
     weights.app,
 ):
