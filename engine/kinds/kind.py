@@ -10,7 +10,7 @@ from engine.domain.message import Message
 from engine.domain.orders import AppAsked, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
-from engine.plan.what_if import WayBack
+from engine.plan.back import WayBack
 
 
 @dataclass(frozen=True, slots=True)

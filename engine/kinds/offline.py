@@ -17,9 +17,9 @@ from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, release
 from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
 from engine.kinds.kind import Checks, Kind, Succeeded
-from engine.plan.back import plan_rollback
+from engine.plan.back import Back, WayBack, plan_rollback
 from engine.plan.problems import no_version_to_choose, rollback_never_succeeded
-from engine.plan.what_if import Back, WayBack, may_be_touched
+from engine.plan.which_hosts import may_be_touched
 from engine.steps.registry import step, steps
 
 NAME = "offline"

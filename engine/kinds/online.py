@@ -16,9 +16,8 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, offline, release
 from engine.kinds.kind import Checks, Kind, Succeeded
-from engine.plan.back import plan_rollback
+from engine.plan.back import Back, WayBack, plan_rollback
 from engine.plan.problems import no_version_to_choose, package_unknown
-from engine.plan.what_if import Back, WayBack
 
 NAME = "online"
 FULL_WEIGHT = 100

@@ -12,8 +12,8 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import TrafficMode
 from engine.kinds import offline, online, release, restart, rollback
 from engine.kinds.kind import Kind
+from engine.plan.back import WayBack
 from engine.plan.faults import checked
-from engine.plan.what_if import WayBack
 from engine.steps.registry import STEPS, unknown_steps
 
 KINDS: dict[str, Kind] = {

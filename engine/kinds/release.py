@@ -15,11 +15,11 @@ from engine.domain.states import HostState, NodeKind, Strategy, TrafficMode
 from engine.kinds import forbidden
 from engine.kinds.asked import pack, unpack
 from engine.kinds.kind import Checks, Kind, Succeeded
-from engine.plan.back import plan_rollback
+from engine.plan.back import Back, WayBack, plan_rollback
 from engine.plan.groups import Chain, grouped_plan
 from engine.plan.problems import package_unknown, rollback_never_succeeded
-from engine.plan.what_if import Back, WayBack, may_be_touched
 from engine.plan.what_if_words import named
+from engine.plan.which_hosts import may_be_touched
 from engine.steps.registry import steps
 
 NAME = "release"

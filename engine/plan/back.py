@@ -7,17 +7,41 @@ nothing), the others in groups no larger than what the balancer can spare. What 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.health import answers
 from engine.domain.message import Message, message
 from engine.domain.orders import HostPlan, Plan, PlanNode
+from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, HostState, NodeKind
 from engine.plan.capacity import serving_hosts
 
 Layer = Mapping[str, HostPlan]  # of each host one
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """A way back from the middle of an order: its plan, what forbids it, and what hosts may be returned to ("": each to what it was
+    before)."""
+
+    plan: Plan
+    refusal: Problem | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """How a kind's orders are undone. `undo` is given the version that was asked for, if one was, and those that succeeded here;
+    `afterwards`: once the order has ended, an order of its own brings the apps back to an earlier version."""
+
+    undo: Callable[[OrderProgress, str | None, tuple[str, ...]], Back]
+    afterwards: bool = False
+
+
+def can_go_back(progress: OrderProgress, way_back: WayBack | None) -> bool:
+    return way_back is not None and (way_back.afterwards or not progress.state.complete)
 
 
 def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:

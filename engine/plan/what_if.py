@@ -6,7 +6,7 @@ question before it obeys, so the two agree by construction. Pure: no clock, no I
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -27,39 +27,37 @@ from engine.domain.acts import (
 from engine.domain.message import Message, message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import Act, Direction, NodeKind, NodeState, OrderState, RunState
+from engine.domain.progress import OrderProgress
+from engine.domain.states import Direction, NodeKind, OrderState, RunState
 from engine.plan import what_if_words as words
-from engine.plan.back import plan_cancel, started_runs
+from engine.plan.back import WayBack, can_go_back, plan_cancel
 from engine.plan.in_service import crossing
-from engine.plan.next import leaves, may_leave, node_state
+from engine.plan.next import leaves, may_leave
 from engine.plan.problems import floor_broken, rollback_never_succeeded
 from engine.plan.what_if_words import named
+from engine.plan.which_hosts import (
+    MOVING,
+    all_hosts,
+    failed_hosts,
+    hosts_in,
+    hosts_left_behind,
+    hosts_of,
+    hosts_of_runs,
+    in_doubt,
+    opened_by,
+    pending_in_open_groups,
+    settable_hosts,
+    started_hosts,
+    touched_hosts,
+    waiting_gate,
+    without_traffic,
+)
 from engine.views import Consequence
 
 MAX_WEIGHT = 100
 
 
 A = TypeVar("A", bound=AnyAct)
-
-
-@dataclass(frozen=True, slots=True)
-class Back:
-    """A way back from the middle of an order: its plan, what forbids it, and what hosts may be returned to ("": each to what it was
-    before)."""
-
-    plan: Plan
-    refusal: Problem | None = None
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WayBack:
-    """How a kind's orders are undone. `undo` is given the version that was asked for, if one was, and those that succeeded here;
-    `afterwards`: once the order has ended, an order of its own brings the apps back to an earlier version."""
-
-    undo: Callable[[OrderProgress, str | None, tuple[str, ...]], Back]
-    afterwards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,96 +96,6 @@ def consequence(
     return _ANSWERS[type(act)](Asked(progress, act, succeeded_versions, production, now, way_back))
 
 
-def sensible_acts(
-    progress: OrderProgress,
-    *,
-    succeeded_versions: tuple[str, ...],
-    production: bool,
-    now: float,
-    way_back: WayBack | None,
-) -> tuple[Consequence, ...]:
-    """The consequence of every act that makes sense now, the expected one first. An act that would make sense but is refused
-    (a gate whose host takes no traffic yet) is among them, behind those that are allowed."""
-    answers = [
-        consequence(
-            progress,
-            ACTS[act].type(),
-            succeeded_versions=succeeded_versions,
-            production=production,
-            now=now,
-            way_back=way_back,
-        )
-        for act in _worth_showing(progress)
-        if act is not Act.ROLL_BACK or _can_go_back(progress, way_back)
-    ]
-    return tuple(sorted(answers, key=lambda answer: not answer.allowed))
-
-
-def _can_go_back(progress: OrderProgress, way_back: WayBack | None) -> bool:
-    return way_back is not None and (way_back.afterwards or not progress.state.complete)
-
-
-def healthy(progress: OrderProgress, host: str) -> bool:
-    """Whether the host's health check passed in its last run of this order, so that it may take traffic."""
-    run = latest_run(progress, host)
-    return run is not None and run.state is RunState.SUCCEEDED
-
-
-def latest_run(progress: OrderProgress, host: str) -> RunProgress | None:
-    """The host's last run in the present direction that has begun, else its last one forward that has, else its first."""
-    here = [run for run in progress.runs.values() if run.host == host]
-    begun = [run for run in here if run.state is not RunState.PENDING or run.held]
-    back = [run for run in begun if run.direction is progress.direction]
-    return next(reversed(back or begun), next(iter(here), None))
-
-
-def failed_hosts(progress: OrderProgress) -> tuple[str, ...]:
-    """Hosts that failed in the present direction."""
-    return _hosts_in(progress, RunState.FAILED)
-
-
-def started_hosts(progress: OrderProgress) -> tuple[str, ...]:
-    """Hosts the order has begun with, those it would return in a rollback, in plan order."""
-    return _hosts(started_runs(progress)) if progress.plan is not None else ()
-
-
-def touched_hosts(progress: OrderProgress) -> tuple[str, ...]:
-    """Hosts whose version the order may have changed, in plan order."""
-    return _hosts(run for run in started_runs(progress) if run.touched) if progress.plan is not None else ()
-
-
-def settable_hosts(progress: OrderProgress) -> tuple[str, ...]:
-    """Hosts whose weight a person may set now: they passed their health check, and the order stands at a gate or is halted."""
-    if progress.state not in _MOVING:
-        return ()
-    gate = waiting_gate(progress)
-    if gate is None and progress.state is not OrderState.HALTED:
-        return ()
-    mounted = dict.fromkeys(line.mount.host for line in progress.weights)
-    candidates = gate.hosts if gate is not None else tuple(mounted)
-    return tuple(host for host in candidates if host in mounted and healthy(progress, host))
-
-
-def hosts_left_behind(progress: OrderProgress) -> tuple[str, ...]:
-    """Hosts whose weight the order has moved and not given back."""
-    return tuple(dict.fromkeys(line.mount.host for line in progress.weights if line.left_behind))
-
-
-def waiting_gate(progress: OrderProgress, key: str = "") -> PlanNode | None:
-    """The gate that waits for a confirmation; with `key` that one, if it waits."""
-    plan = progress.current_plan
-    if plan is None:
-        return None
-    for node in plan.nodes:
-        if (
-            node.kind is NodeKind.GATE
-            and key in ("", node.key)
-            and node_state(progress, plan, node.key) is NodeState.WAITING
-        ):
-            return node
-    return None
-
-
 # ------------------------------------------------------------------------------------------------------- the acts, one by one
 
 
@@ -198,7 +106,7 @@ def _initialise(asked: Asked[Initialise]) -> Consequence:
     lines = [message("checks every host, the package and the balancer, and plans again; no host is changed")]
     if progress.problems:
         lines.append(message("problems found last time: {count}", count=len(progress.problems)))
-    return _allowed(asked, summary, lines, _all_hosts(progress))
+    return _allowed(asked, summary, lines, all_hosts(progress))
 
 
 def _start(asked: Asked[Start]) -> Consequence:
@@ -207,8 +115,8 @@ def _start(asked: Asked[Start]) -> Consequence:
         return _refused(asked, message("starts the order"), words.wrong_state(asked.act.name, progress.state))
     if any(isinstance(each.act, Start) for each in progress.at_work):
         return _refused(asked, message("starts the order"), words.starting_already())
-    opened = _opened_by(progress, plan, {node.key for node in plan.nodes if node.kind is NodeKind.INITIALISE})
-    hosts = _hosts_of(opened)
+    opened = opened_by(progress, plan, {node.key for node in plan.nodes if node.kind is NodeKind.INITIALISE})
+    hosts = hosts_of(opened)
     traffic = crossing(progress, leaving=hosts)
     summary = words.starts(opened, traffic)
     if plan.breaks_floor and not progress.spec.override_reason:
@@ -219,10 +127,10 @@ def _start(asked: Asked[Start]) -> Consequence:
 def _confirm(asked: Asked[Confirm]) -> Consequence:
     progress, plan = asked.progress, asked.progress.current_plan
     gate = waiting_gate(progress, asked.act.node)
-    if plan is None or gate is None or progress.state not in _MOVING:
+    if plan is None or gate is None or progress.state not in MOVING:
         return _refused(asked, message("confirms the gate"), words.nothing_to_confirm(asked.act.node))
-    opened = _opened_by(progress, plan, {gate.key})
-    hosts = _hosts_of(opened)
+    opened = opened_by(progress, plan, {gate.key})
+    hosts = hosts_of(opened)
     traffic = crossing(progress, leaving=hosts)
     summary = words.confirms(_confirmed(plan, gate), opened, traffic)
     moving = tuple(host for host in gate.hosts if host in progress.weights_at_work)
@@ -231,7 +139,7 @@ def _confirm(asked: Asked[Confirm]) -> Consequence:
     idle = without_traffic(progress, gate) if gate.sliders else ()
     if idle:
         return _refused(asked, summary, words.gate_without_traffic(idle), hosts)
-    doubtful = _in_doubt(progress, gate) if gate.sliders else ()
+    doubtful = in_doubt(progress, gate) if gate.sliders else ()
     if doubtful:
         return _refused(asked, summary, words.gate_in_doubt(doubtful), hosts)
     if traffic.breaks_floor and not progress.spec.override_reason:
@@ -273,7 +181,7 @@ def _pause(asked: Asked[Pause]) -> Consequence:
         return _refused(asked, summary, words.already_paused())
     if progress.state not in (OrderState.RUNNING, OrderState.WAITING, OrderState.ROLLING_BACK):
         return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
-    running = _hosts_in(progress, RunState.RUNNING)
+    running = hosts_in(progress, RunState.RUNNING)
     lines = [message("no further host starts until the order is resumed")]
     if running:
         lines.append(
@@ -288,15 +196,15 @@ def _pause(asked: Asked[Pause]) -> Consequence:
 
 def _resume(asked: Asked[Resume]) -> Consequence:
     progress, summary = asked.progress, message("resumes the order")
-    if progress.state not in (*_MOVING, OrderState.ROLLING_BACK):
+    if progress.state not in (*MOVING, OrderState.ROLLING_BACK):
         return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
     if not progress.paused:
         return _refused(asked, summary, words.not_paused())
-    pending = _pending_in_open_groups(progress)
-    hosts = _hosts(pending)
+    pending = pending_in_open_groups(progress)
+    hosts = hosts_of_runs(pending)
     starting = may_leave(progress, pending)
     traffic = crossing(progress, leaving=[run.host for run in starting if leaves(progress, run)])
-    lines = [message("hosts that may start now: {hosts}", hosts=named(_hosts(starting)))] if starting else []
+    lines = [message("hosts that may start now: {hosts}", hosts=named(hosts_of_runs(starting)))] if starting else []
     lines += words.held_back(len(pending) - len(starting))
     failed = failed_hosts(progress)
     if failed:
@@ -309,7 +217,7 @@ def _retry(asked: Asked[Retry]) -> Consequence:
     progress, failed = asked.progress, failed_hosts(asked.progress)
     hosts = tuple(dict.fromkeys(asked.act.hosts or failed))
     summary = message("retries {hosts}", hosts=named(hosts) or "-")
-    if progress.state not in (*_MOVING, OrderState.ROLLING_BACK):
+    if progress.state not in (*MOVING, OrderState.ROLLING_BACK):
         return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
     others = tuple(host for host in hosts if host not in failed)
     if others or not hosts:
@@ -317,7 +225,7 @@ def _retry(asked: Asked[Retry]) -> Consequence:
     again = [run for run in progress.current_runs if run.state is RunState.FAILED and run.host in hosts]
     starting = may_leave(progress, again)
     traffic = crossing(progress, leaving=[run.host for run in starting if leaves(progress, run)])
-    if not starting and not _hosts_in(progress, RunState.RUNNING):
+    if not starting and not hosts_in(progress, RunState.RUNNING):
         return _refused(asked, summary, words.floor_broken_now(crossing(progress, leaving=hosts[:1])), hosts)
     lines = [
         message("{host}: attempt {attempt}, from its first step", host=run.host, attempt=run.attempt + 1)
@@ -341,7 +249,7 @@ def _cancel(asked: Asked[Cancel]) -> Consequence:
         return _allowed(asked, summary, lines, ())
     back = plan_cancel(progress)
     hosts = back.hosts
-    lines = words.cancelling(progress, hosts, _hosts_in(progress, RunState.RUNNING))
+    lines = words.cancelling(progress, hosts, hosts_in(progress, RunState.RUNNING))
     return _allowed(asked, summary, lines, hosts)
 
 
@@ -349,7 +257,7 @@ def _give_up_rollback(asked: Asked[Cancel]) -> Consequence:
     """Cancelling a way back that halted: it ends as it stands. Nothing may be running then."""
     progress = asked.progress
     summary = message("gives up the rollback: the order ends as failed")
-    running = _hosts_in(progress, RunState.RUNNING)
+    running = hosts_in(progress, RunState.RUNNING)
     if running:
         return _refused(asked, summary, words.wrong_state(asked.act.name, OrderState.ROLLING_BACK), running)
     left = hosts_left_behind(progress)
@@ -384,8 +292,8 @@ def _roll_back(asked: Asked[RollBack]) -> Consequence:
 
 def _roll_back_afterwards(asked: Asked[RollBack]) -> Consequence:
     progress = asked.progress
-    hosts = _all_hosts(progress)
-    if not _can_go_back(progress, asked.way_back):
+    hosts = all_hosts(progress)
+    if not can_go_back(progress, asked.way_back):
         return _refused(asked, words.rolls_back(hosts), words.no_way_back())
     choices = versions_to_go_back_to(progress, asked.succeeded_versions)
     version = asked.act.version or (choices[0] if choices else "")
@@ -414,8 +322,6 @@ def _give_back(asked: Asked[GiveBack]) -> Consequence:
     return _allowed(asked, summary, words.giving_back(progress, hosts, forced=forced), hosts)
 
 
-_MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED)
-
 _ANSWERS: Mapping[type[AnyAct], Callable[[Asked[Any]], Consequence]] = {
     Initialise: _initialise,
     Start: _start,
@@ -443,87 +349,10 @@ def _refused(asked: Asked[Any], summary: Message, problem: Problem, hosts: tuple
     return Consequence(asked.act.name, False, problem, summary, (), hosts)
 
 
-def _worth_showing(progress: OrderProgress) -> list[Act]:
-    """The acts that belong to the order's state, the expected one first."""
-    state = progress.state
-    if state is OrderState.INITIALISING:
-        return [Act.CANCEL]
-    if state is OrderState.INIT_FAILED:
-        return [Act.INITIALISE, Act.CANCEL]
-    if state is OrderState.READY:
-        return [Act.START, Act.INITIALISE, Act.CANCEL]
-    if state.complete:
-        left = [Act.GIVE_BACK] if hosts_left_behind(progress) else []
-        return [*left, Act.ROLL_BACK] if _changed_something(progress) else left
-    if state is OrderState.CANCELLING:
-        return []
-    acts = [Act.CONFIRM] if waiting_gate(progress) else []
-    acts += [Act.RETRY] if failed_hosts(progress) else []
-    acts += [Act.SET_WEIGHTS] if settable_hosts(progress) else []
-    if progress.paused:
-        acts.insert(0, Act.RESUME)
-    elif state is not OrderState.HALTED:
-        acts.append(Act.PAUSE)
-    turned = progress.direction is Direction.BACK or state is OrderState.ROLLING_BACK
-    acts += [Act.ROLL_BACK] if not turned and started_hosts(progress) else []
-    return acts if state is OrderState.ROLLING_BACK else [*acts, Act.CANCEL]
-
-
-def _changed_something(ended: OrderProgress) -> bool:
-    """After a rollback the hosts run what they ran before; after a cancel those it had reached keep their new version."""
-    if ended.state is OrderState.CANCELLED:
-        return bool(touched_hosts(ended))
-    return ended.state in (OrderState.SUCCEEDED, OrderState.FAILED)
-
-
 def versions_to_go_back_to(ended: OrderProgress, succeeded: Sequence[str]) -> tuple[str, ...]:
     """Versions that succeeded here, other than those this order was to bring; newest first, as `succeeded` is."""
     brought = {app.to_version for app in ended.apps}
     return tuple(version for version in succeeded if version not in brought)
-
-
-def _opened_by(progress: OrderProgress, plan: Plan, passed: set[str]) -> tuple[PlanNode, ...]:
-    """The nodes that open when these are done: all that they need is done then."""
-    done = {node.key for node in plan.nodes if node_state(progress, plan, node.key) is NodeState.SUCCEEDED} | passed
-    return tuple(node for node in plan.nodes if passed.intersection(node.needs) and done.issuperset(node.needs))
-
-
-def _hosts_of(nodes: Sequence[PlanNode]) -> tuple[str, ...]:
-    return tuple(host for node in nodes if node.kind.runs_hosts for host in node.hosts)
-
-
-def _all_hosts(progress: OrderProgress) -> tuple[str, ...]:
-    return () if progress.plan is None else progress.plan.hosts
-
-
-def _hosts(runs: Iterable[RunProgress]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(run.host for run in runs))
-
-
-def _hosts_in(progress: OrderProgress, state: RunState) -> tuple[str, ...]:
-    return _hosts(run for run in progress.current_runs if run.state is state)
-
-
-def _pending_in_open_groups(progress: OrderProgress) -> tuple[RunProgress, ...]:
-    """Runs that have not begun in groups whose turn it is: everything before them succeeded."""
-    plan = progress.current_plan
-    if plan is None:
-        return ()
-    done = {node.key for node in plan.nodes if node_state(progress, plan, node.key) is NodeState.SUCCEEDED}
-    turn = {node.key for node in plan.nodes if node.key not in done and done.issuperset(node.needs)}
-    return tuple(run for run in progress.current_runs if run.node in turn and run.state is RunState.PENDING)
-
-
-def without_traffic(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
-    """Hosts of the gate that took traffic before, passed their health check and take none now."""
-    idle = {line.mount.host for line in progress.weights if line.due > 0 and line.believed == 0}
-    return tuple(host for host in gate.hosts if host in idle and healthy(progress, host))
-
-
-def _in_doubt(progress: OrderProgress, gate: PlanNode) -> tuple[str, ...]:
-    """Hosts of the gate whose weight was asked for and not seen on the balancer."""
-    doubtful = {line.mount.host for line in progress.weights if line.owned and line.in_doubt}
-    return tuple(host for host in gate.hosts if host in doubtful)
 
 
 def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Problem | None:
@@ -538,12 +367,6 @@ def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Proble
 
 def _is_weight(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_WEIGHT
-
-
-def may_be_touched(progress: OrderProgress) -> tuple[str, ...]:
-    """Those touched, and those that run: what they have done by the time they are stopped is not known yet."""
-    running = _hosts_in(progress, RunState.RUNNING)
-    return tuple(dict.fromkeys([*touched_hosts(progress), *running]))
 
 
 def _time_line(asked: Asked[Any], hosts: int, waves: int = 1) -> list[Message]:

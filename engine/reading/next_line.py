@@ -11,8 +11,8 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
 from engine.plan.next import node_state, runs_of
-from engine.plan.what_if import failed_hosts, waiting_gate, without_traffic
 from engine.plan.what_if_words import named
+from engine.plan.which_hosts import failed_hosts, waiting_gate, without_traffic
 
 _ENDED = {
     OrderState.SUCCEEDED: message("succeeded: nothing is left to do"),

@@ -27,7 +27,8 @@ from engine.domain.states import (
 from engine.kinds.registry import not_understood, traffic_of, way_back_of
 from engine.plan.in_service import floor_of, in_service, server_groups, with_health
 from engine.plan.next import node_state, runs_of
-from engine.plan.what_if import consequence, sensible_acts
+from engine.plan.sensible_acts import sensible_acts
+from engine.plan.what_if import consequence
 from engine.reading.host_runs import HostRuns
 from engine.reading.next_line import next_line
 from engine.reading.rolling_back import read_rollback_order

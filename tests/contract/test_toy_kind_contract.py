@@ -21,9 +21,8 @@ from engine.domain.steps import InDoubt, StepPlan, Where
 from engine.kinds import registry
 from engine.kinds.asked import pack, unpack
 from engine.kinds.kind import Checks, Kind
-from engine.plan.back import plan_rollback
+from engine.plan.back import Back, WayBack, plan_rollback
 from engine.plan.groups import fleet_hash
-from engine.plan.what_if import Back, WayBack
 from engine.ports import RemoteStep, StepStarted
 from engine.run.engine import Engine
 from engine.steps import registry as steps

@@ -14,7 +14,8 @@ from engine.domain.acts import ACTS
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, OrderState, RunState
 from engine.kinds.registry import way_back_of
-from engine.plan.what_if import consequence, sensible_acts
+from engine.plan.sensible_acts import sensible_acts
+from engine.plan.what_if import consequence
 from engine.store.progress import load_progress
 from engine.store.store import Store
 from engine.views import Consequence

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from engine.domain.acts import Confirm
 from engine.domain.progress import OrderProgress
 from engine.domain.states import NodeState
-from engine.plan.what_if import healthy, waiting_gate
+from engine.plan.which_hosts import healthy, waiting_gate
 from engine.run.acts.doing import By
 from engine.store import tables as t
 from engine.store.plans import set_node_state

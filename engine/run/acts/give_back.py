@@ -18,8 +18,8 @@ from engine.domain.fleet import InstanceFacts, MountWeight, ObjectRef, Package
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress, WeightLine
-from engine.plan.what_if import hosts_left_behind
 from engine.plan.what_if_words import named
+from engine.plan.which_hosts import hosts_left_behind
 from engine.run.acts.doing import By, World
 from engine.steps.context import StepContext
 from engine.steps.health_now import health_now
