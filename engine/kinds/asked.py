@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 
-from engine.domain.orders import What
+from engine.domain.orders import Grouping, OrderSpec, What
+from engine.domain.states import Strategy
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -30,3 +31,26 @@ def pack(kind: str, data: object) -> What:
 def unpack(what: What, kind: type[T]) -> T:
     """Raises pydantic's ValidationError for data of another kind."""
     return cast(T, _adapter(kind).validate_python(dict(what.data)))
+
+
+class Options(TypedDict, total=False):
+    """What can be asked of an order of any kind; what is left out is as `OrderSpec` and `Grouping` have it."""
+
+    title: str
+    strategy: Strategy
+    groups: int | None
+    beta: bool
+    beta_hosts: tuple[str, ...]
+    parallelism: int
+    max_failures: int
+    floor: int | None
+    override_reason: str
+    reason: str
+    seed: int
+
+
+def order_spec(what: What, **options: Unpack[Options]) -> OrderSpec:
+    given = dict(options)
+    parts = {"strategy": "strategy", "groups": "count", "beta": "beta", "beta_hosts": "beta_hosts"}
+    grouping = {part: given.pop(name) for name, part in parts.items() if name in given}
+    return OrderSpec(what, grouping=Grouping(**cast(Any, grouping)), **cast(Any, given))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
 from engine.domain.message import Message, message
-from engine.domain.orders import AppAsked, Grouping, HostPlan, OrderSpec, Plan
+from engine.domain.orders import AppAsked, HostPlan, OrderSpec, Plan
 from engine.domain.problem import Problem
-from engine.domain.states import HostState, Strategy
+from engine.domain.states import HostState
 from engine.kinds import forbidden
-from engine.kinds.asked import pack, unpack
+from engine.kinds.asked import Options, order_spec, pack, unpack
+from engine.kinds.kind import Checks, Kind, checks_of
+from engine.plan.back import WayBack
 from engine.plan.groups import Chain, grouped_plan
+from engine.plan.problems import package_unknown
 from engine.plan.what_if_words import named
 
 NOT_DEPLOYED = Problem(
@@ -34,7 +37,7 @@ class Stands(Protocol):
 
 
 Takes = Callable[[Stands], bool]
-PlanHost = Callable[[InstanceFacts, Host, tuple[MountWeight, ...]], HostPlan]
+PlanHost = Callable[[Facts, InstanceFacts, Host, tuple[MountWeight, ...]], HostPlan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +48,58 @@ class ChosenHosts:
     hosts: tuple[str, ...] = ()
 
 
-def spec_of(
-    kind: str,
-    apps: Sequence[str],
+def kind(
+    name: str,
+    word: Message,
+    takes: Takes,
+    plan_host: PlanHost,
     *,
-    hosts: Sequence[str] = (),
-    title: str = "",
-    strategy: Strategy = Strategy.QUICK,
-    groups: int | None = None,
-    beta: bool = False,
-    beta_hosts: tuple[str, ...] = (),
-    parallelism: int = 50,
-    max_failures: int = 0,
-    floor: int | None = None,
-    override_reason: str = "",
-    reason: str = "",
-    seed: int = 0,
-) -> OrderSpec:
-    return OrderSpec(
-        what=pack(kind, ChosenHosts(tuple(dict.fromkeys(apps)), tuple(dict.fromkeys(hosts)))),
-        title=title,
-        grouping=Grouping(strategy, groups, beta, beta_hosts),
-        parallelism=parallelism,
-        max_failures=max_failures,
-        floor=floor,
-        override_reason=override_reason,
-        reason=reason,
-        seed=seed,
+    needs: Problem,
+    scripts: Sequence[str] = (),
+    brings_package: bool = False,
+    way_back: WayBack | None = None,
+    notes: Sequence[Message] = (),
+) -> Kind:
+    """A kind that does what `plan_host` says on the hosts that it `takes`. `scripts` are those of the stack without which it can't
+    be done; `needs` says what a host must be, with {hosts} filled in; `brings_package`: hosts get the app's current version."""
+
+    def its_hosts(spec: OrderSpec, facts: Facts) -> Sequence[str]:
+        return hosts(spec, facts, takes)
+
+    def its_plan(spec: OrderSpec, facts: Facts) -> Plan:
+        return plan(spec, facts, takes, plan_host)
+
+    def forbidden_by(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
+        found = forbids(spec, facts, takes, plan_host, scripts=scripts, needs=needs)
+        return [*found, *_without_package(facts)] if brings_package else found
+
+    def checks(spec: OrderSpec, facts: Facts) -> Checks:
+        packages = tuple(facts.packages.values()) if brings_package else ()
+        return checks_of(its_hosts(spec, facts), facts, packages)
+
+    return Kind(
+        name=name,
+        word=word,
+        apps=apps,
+        hosts=its_hosts,
+        forbids=forbidden_by,
+        checks=checks,
+        plan=its_plan,
+        way_back=way_back,
+        records=lambda progress: (),
+        notes=lambda spec, facts, plan: notes,
     )
+
+
+def _without_package(facts: Facts) -> Iterator[Problem]:
+    for app in facts.apps:
+        if (app.app, app.current_version) not in facts.packages:
+            yield package_unknown(app.app, app.current_version or "-")
+
+
+def spec_of(kind: str, apps: Sequence[str], *, hosts: Sequence[str] = (), **options: Unpack[Options]) -> OrderSpec:
+    chosen = ChosenHosts(tuple(dict.fromkeys(apps)), tuple(dict.fromkeys(hosts)))
+    return order_spec(pack(kind, chosen), **options)
 
 
 def asked(spec: OrderSpec) -> ChosenHosts:
@@ -102,7 +129,7 @@ def plan(spec: OrderSpec, facts: Facts, takes: Takes, plan_host: PlanHost) -> Pl
     chains = []
     for app in facts.apps:
         chosen = hosts_of(spec, app, takes)
-        plans = {host.name: plan_host(app, host, recorded(facts, host)) for host in chosen}
+        plans = {host.name: plan_host(facts, app, host, recorded(facts, host)) for host in chosen}
         chains += [Chain(app.app, chosen, plans)] if chosen else []
     return grouped_plan(chains, spec, facts)
 
@@ -114,7 +141,6 @@ def recorded(facts: Facts, host: Host) -> tuple[MountWeight, ...]:
 def forbids(
     spec: OrderSpec, facts: Facts, takes: Takes, plan_host: PlanHost, *, scripts: Sequence[str], needs: Problem
 ) -> list[Problem]:
-    """`scripts`: those of the stack without which it can't be done. `needs` says what a host must be, with {hosts} filled in."""
     found = [*forbidden.not_here(apps(spec), facts), *forbidden.open_orders(facts)]
     for app in facts.apps:
         found += forbidden.stack(app, *scripts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engine.domain.fleet import Facts, ObjectRef
+from engine.domain.fleet import Facts, ObjectRef, Package
 from engine.domain.message import Message
 from engine.domain.orders import AppAsked, OrderSpec, Plan
 from engine.domain.problem import Problem
@@ -21,6 +21,13 @@ class Checks:
     hosts: tuple[str, ...]
     objects: tuple[ObjectRef, ...] = ()
     disk_bytes: int = 0
+
+
+def checks_of(hosts: Sequence[str], facts: Facts, packages: Sequence[Package] = ()) -> Checks:
+    """The hosts; of each app the stack's archive and SDK; and these packages, for which the disks must have room."""
+    stacks = [ref for app in facts.apps for ref in (app.stack.archive, app.stack.sdk) if ref is not None]
+    objects = dict.fromkeys([*stacks, *(package.object for package in packages)])
+    return Checks(tuple(hosts), tuple(objects), sum(max(0, package.object.size) for package in packages))
 
 
 @dataclass(frozen=True, slots=True)

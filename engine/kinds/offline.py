@@ -5,18 +5,14 @@ The way back of a host that was ended deploys what it ran before and gives its t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.domain import step_names as names
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
-from engine.domain.message import Message, message
-from engine.domain.orders import HostIs, HostPlan, OrderSpec, Plan
-from engine.domain.problem import Problem
+from engine.domain.message import message
+from engine.domain.orders import HostIs, HostPlan
 from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, release
 from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
-from engine.kinds.kind import Checks, Kind, Succeeded
 from engine.plan.back import Back, WayBack, plan_rollback
 from engine.plan.problems import no_version_to_choose, rollback_never_succeeded
 from engine.plan.which_hosts import may_be_touched
@@ -26,15 +22,7 @@ NAME = "offline"
 STEPS = (*steps(names.CUT_TRAFFIC, names.DOWNLOAD_SCRIPTS), step("offline"), step("keep_out"))
 
 
-def hosts(spec: OrderSpec, facts: Facts) -> Sequence[str]:
-    return chosen_hosts.hosts(spec, facts, deployed)
-
-
-def plan(spec: OrderSpec, facts: Facts) -> Plan:
-    return chosen_hosts.plan(spec, facts, deployed, _host_plan)
-
-
-def _host_plan(app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]) -> HostPlan:
+def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]) -> HostPlan:
     return HostPlan(
         host=host.name,
         app=app.app,
@@ -50,15 +38,6 @@ def _host_plan(app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]
     )
 
 
-def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
-    return chosen_hosts.forbids(spec, facts, deployed, _host_plan, scripts=("offline",), needs=NOT_DEPLOYED)
-
-
-def checks(spec: OrderSpec, facts: Facts) -> Checks:
-    stacks = dict.fromkeys(ref for app in facts.apps for ref in (app.stack.archive, app.stack.sdk) if ref is not None)
-    return Checks(tuple(hosts(spec, facts)), tuple(stacks))
-
-
 def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
     """Only to a version whose package is still there: a host that was ended is deployed anew."""
     back, may_be = plan_rollback(progress), set(may_be_touched(progress))
@@ -69,23 +48,13 @@ def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...
     return Back(back, rollback_never_succeeded(progress.named, gone, succeeded) if gone else None, ("",))
 
 
-def records(progress: OrderProgress) -> Sequence[Succeeded]:
-    return ()
-
-
-def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
-    return [message("these hosts stay at weight 0 until they are brought online: no release touches them")]
-
-
-KIND = Kind(
-    name=NAME,
-    word=message("take offline"),
-    apps=chosen_hosts.apps,
-    hosts=hosts,
-    forbids=forbids,
-    checks=checks,
-    plan=plan,
+KIND = chosen_hosts.kind(
+    NAME,
+    message("take offline"),
+    deployed,
+    _host_plan,
+    scripts=("offline",),
+    needs=NOT_DEPLOYED,
     way_back=WayBack(undo),
-    records=records,
-    notes=notes,
+    notes=(message("these hosts stay at weight 0 until they are brought online: no release touches them"),),
 )

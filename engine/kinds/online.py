@@ -5,19 +5,15 @@ The way back takes them offline again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
-from engine.domain.message import Message, message
-from engine.domain.orders import HostIs, HostPlan, OrderSpec, Plan
+from engine.domain.message import message
+from engine.domain.orders import HostIs, HostPlan
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, offline, release
-from engine.kinds.kind import Checks, Kind, Succeeded
 from engine.plan.back import Back, WayBack, plan_rollback
-from engine.plan.problems import no_version_to_choose, package_unknown
+from engine.plan.problems import no_version_to_choose
 
 NAME = "online"
 FULL_WEIGHT = 100
@@ -30,14 +26,6 @@ NEEDS = Problem(
 
 def takes(host: chosen_hosts.Stands) -> bool:
     return host.state is HostState.OFFLINE
-
-
-def hosts(spec: OrderSpec, facts: Facts) -> Sequence[str]:
-    return chosen_hosts.hosts(spec, facts, takes)
-
-
-def plan(spec: OrderSpec, facts: Facts) -> Plan:
-    return chosen_hosts.plan(spec, facts, takes, partial(_host_plan, facts))
 
 
 def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]) -> HostPlan:
@@ -57,46 +45,17 @@ def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[Mou
     )
 
 
-def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
-    found = chosen_hosts.forbids(
-        spec, facts, takes, partial(_host_plan, facts), scripts=("deploy", "offline"), needs=NEEDS
-    )
-    return [*found, *(package_unknown(app.app, app.current_version or "-") for app in _without_package(facts))]
-
-
-def _without_package(facts: Facts) -> Sequence[InstanceFacts]:
-    return [app for app in facts.apps if (app.app, app.current_version) not in facts.packages]
-
-
-def checks(spec: OrderSpec, facts: Facts) -> Checks:
-    stacks = [ref for app in facts.apps for ref in (app.stack.archive, app.stack.sdk) if ref is not None]
-    packages = [package.object for package in facts.packages.values()]
-    return Checks(
-        tuple(hosts(spec, facts)), tuple(dict.fromkeys([*stacks, *packages])), sum(max(0, ref.size) for ref in packages)
-    )
-
-
 def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
     return Back(plan_rollback(progress), no_version_to_choose(version) if version else None, ("",))
 
 
-def records(progress: OrderProgress) -> Sequence[Succeeded]:
-    return ()
-
-
-def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
-    return ()
-
-
-KIND = Kind(
-    name=NAME,
-    word=message("bring online"),
-    apps=chosen_hosts.apps,
-    hosts=hosts,
-    forbids=forbids,
-    checks=checks,
-    plan=plan,
+KIND = chosen_hosts.kind(
+    NAME,
+    message("bring online"),
+    takes,
+    _host_plan,
+    scripts=("deploy", "offline"),
+    needs=NEEDS,
+    brings_package=True,
     way_back=WayBack(undo),
-    records=records,
-    notes=notes,
 )

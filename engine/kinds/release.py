@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Unpack
 
 from engine.domain import step_names as names
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
 from engine.domain.message import Message, message
-from engine.domain.orders import AppAsked, Grouping, HostIs, HostPlan, OrderSpec, Plan
+from engine.domain.orders import AppAsked, HostIs, HostPlan, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
-from engine.domain.states import HostState, NodeKind, Strategy, TrafficMode
+from engine.domain.states import HostState, NodeKind, TrafficMode
 from engine.kinds import forbidden
-from engine.kinds.asked import pack, unpack
-from engine.kinds.kind import Checks, Kind, Succeeded
+from engine.kinds.asked import Options, order_spec, pack, unpack
+from engine.kinds.kind import Checks, Kind, Succeeded, checks_of
 from engine.plan.back import Back, WayBack, plan_rollback
 from engine.plan.groups import Chain, grouped_plan
 from engine.plan.problems import package_unknown, rollback_never_succeeded
@@ -51,32 +52,13 @@ def release_spec(
     version: str,
     *,
     kind: str = NAME,
-    title: str = "",
-    strategy: Strategy = Strategy.QUICK,
-    groups: int | None = None,
-    beta: bool = False,
-    beta_hosts: tuple[str, ...] = (),
     traffic: TrafficMode = TrafficMode.SNAPSHOT,
     preset_weights: Mapping[str, int] | None = None,
-    parallelism: int = 50,
-    max_failures: int = 0,
-    floor: int | None = None,
-    override_reason: str = "",
-    reason: str = "",
-    seed: int = 0,
+    **options: Unpack[Options],
 ) -> OrderSpec:
     """A release of one app, or with `kind` its rollback."""
-    return OrderSpec(
-        what=pack(kind, Release((AppAsked(app, version),), traffic, dict(preset_weights or {}))),
-        title=title,
-        grouping=Grouping(strategy, groups, beta, beta_hosts),
-        parallelism=parallelism,
-        max_failures=max_failures,
-        floor=floor,
-        override_reason=override_reason,
-        reason=reason,
-        seed=seed,
-    )
+    release = Release((AppAsked(app, version),), traffic, dict(preset_weights or {}))
+    return order_spec(pack(kind, release), **options)
 
 
 def asked(spec: OrderSpec) -> Release:
@@ -211,12 +193,8 @@ def _preset(release: Release, facts: Facts) -> Iterator[Problem]:
 
 
 def checks(spec: OrderSpec, facts: Facts) -> Checks:
-    """Every host; of each app the stack's archive and SDK and the package."""
     packages = [facts.packages[key] for app in apps(spec) if (key := (app.app, app.version)) in facts.packages]
-    stacks = [ref for app in facts.apps for ref in (app.stack.archive, app.stack.sdk) if ref is not None]
-    sizes = (max(0, package.object.size) for package in packages)
-    objects = dict.fromkeys([*stacks, *(package.object for package in packages)])
-    return Checks(tuple(hosts(spec, facts)), tuple(objects), sum(sizes))
+    return checks_of(hosts(spec, facts), facts, packages)
 
 
 def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
