@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.postgres import PostgresServer, postgres_server  # noqa: F401
+
+# How long an example takes says nothing on a busy machine; pytest's own deadline ends what hangs.
+settings.register_profile("cockpit", deadline=None)
+settings.load_profile("cockpit")
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from engine.domain.fleet import Facts, InstanceFacts
 from engine.domain.message import message
@@ -31,6 +32,41 @@ def no_service_instance(app: str) -> Problem:
 
 def no_app_named() -> Problem:
     return Problem("no_app_named", message("The order names no app."), message("Name an app, or hosts of one."))
+
+
+def dependencies(apps: Sequence[AppAsked]) -> Iterator[Problem]:
+    """An app that is named twice, one that waits for an app the order does not have, apps that wait for each other."""
+    names = [app.app for app in apps]
+    for app in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield Problem(
+            "app_twice",
+            message("{app} is named twice in this order.", app=app),
+            message("Name it once, with one version."),
+        )
+    for waiting in apps:
+        strange = [need for need in waiting.needs if need not in names]
+        if strange:
+            yield Problem(
+                "need_not_in_order",
+                message("{app} waits for {apps}, not in this order.", app=waiting.app, apps=", ".join(strange)),
+                message("Add it to the order, or let {app} wait for nothing.", app=waiting.app),
+            )
+    circle = _circle({app.app: app.needs for app in apps})
+    if circle:
+        yield Problem(
+            "needs_circle",
+            message("These apps wait for each other: {apps}.", apps=" → ".join(circle)),
+            message("Take one of these dependencies out: one app must go first."),
+        )
+
+
+def _circle(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The first way from an app back to itself; empty when there is none."""
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        return tuple(reversed(error.args[1]))
+    return ()
 
 
 def open_orders(facts: Facts) -> Iterator[Problem]:

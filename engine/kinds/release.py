@@ -129,7 +129,8 @@ def _restore_to(release: Release, host: str, recorded: tuple[MountWeight, ...]) 
 
 
 def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
-    found = [*forbidden.not_here(apps(spec), facts), *_packages(spec, facts), *forbidden.open_orders(facts)]
+    found = [*forbidden.not_here(apps(spec), facts), *forbidden.dependencies(apps(spec))]
+    found += [*_packages(spec, facts), *forbidden.open_orders(facts)]
     for app in facts.apps:
         found += forbidden.stack(app, "deploy")
         found += [] if app.hosts else [forbidden.no_hosts(app.app)]

@@ -31,16 +31,19 @@ class Chain:
 
 
 def grouped_plan(chains: Sequence[Chain], spec: OrderSpec, facts: Facts) -> Plan:
-    """Pure: the same arguments give the same plan and the same hash."""
+    """Pure: the same arguments give the same plan and the same hash. Needs that can't be met (of an app without a chain, of apps that
+    wait for each other) stay in the plan: `engine.plan.faults` names them."""
     nodes = [PlanNode("initialise", NodeKind.INITIALISE, (), message("initialise"))]
-    ends: dict[str, str] = {}
+    ends: dict[str, tuple[str, ...]] = {}
     ill = {mount.host for mount in facts.down}
-    for chain in chains:
-        needs = tuple(ends[need] for need in chain.needs) or ("initialise",)
-        nodes += _nodes_of(chain, spec, needs, ill, several=len(chains) > 1)
-        ends[chain.app] = nodes[-1].key if len(nodes) > 1 else "initialise"
-    last = [end for app, end in ends.items() if not any(app in chain.needs for chain in chains)]
-    nodes.append(PlanNode("finish", NodeKind.FINISH, tuple(last) or ("initialise",), message("finish")))
+    for chain in _needed_first(chains):
+        needs = tuple(dict.fromkeys(end for app in chain.needs for end in ends.get(app, (app,)))) or ("initialise",)
+        its_nodes = _nodes_of(chain, spec, needs, ill, several=len(chains) > 1)
+        nodes += its_nodes
+        ends[chain.app] = (its_nodes[-1].key,) if its_nodes else needs
+    waited_for = {need for node in nodes for need in node.needs}
+    last = tuple(node.key for node in nodes if node.key not in waited_for)
+    nodes.append(PlanNode("finish", NodeKind.FINISH, last, message("finish")))
     room = capacity(facts.weights, nodes, floor=spec.floor, floor_percent=facts.floor_percent, down=facts.down)
     planned = {run.host for node in nodes for run in node.runs}
     return Plan(
@@ -53,6 +56,17 @@ def grouped_plan(chains: Sequence[Chain], spec: OrderSpec, facts: Facts) -> Plan
         floors=room.floors,
         beside=tuple(line for line in facts.weights if line.mount.host not in planned),
     )
+
+
+def _needed_first(chains: Sequence[Chain]) -> list[Chain]:
+    """As they are listed, but each behind those that it needs."""
+    rest, ordered = list(chains), list[Chain]()
+    while rest:
+        waiting = {chain.app for chain in rest}
+        following = next((chain for chain in rest if not waiting.intersection(chain.needs)), rest[0])
+        rest.remove(following)
+        ordered.append(following)
+    return ordered
 
 
 def beta_of(chain_hosts: Sequence[Host], spec: OrderSpec, ill: Collection[str] = ()) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from engine.kinds import forbidden
 from engine.kinds.kind import Kind
 from engine.kinds.registry import kind_of
 from engine.plan.capacity import capacity
-from engine.plan.faults import checked
+from engine.plan.faults import PlanFault, checked
 from engine.plan.what_if_words import named
 from engine.reading.scope import Scope, find_app
 from engine.store import tables as t
@@ -53,7 +53,10 @@ def read_preview(conn: sa.Connection, scope: Scope, spec: OrderSpec) -> Preview:
     if not facts.apps:
         return Preview(_nothing(spec, asked, found), (), ())
     facts = replace(by_weight, health=known_health(conn, scope, mounts))
-    plan = checked(kind.plan(spec, facts))
+    try:
+        plan = checked(kind.plan(spec, facts))
+    except PlanFault as fault:
+        return Preview(_nothing(spec, asked, found or (fault.problem,)), (), ())
     hosts = tuple(kind.hosts(spec, facts))
     notes = _health_notes(facts, plan, kind.plan(spec, by_weight))
     return Preview(_view(spec, kind, asked, facts, plan, found, notes), order_apps(asked, facts), hosts)
@@ -150,7 +153,7 @@ def _view(
 
 
 def _nothing(spec: OrderSpec, asked: Iterable[AppAsked], found: tuple[Problem, ...]) -> OrderPreview:
-    """Of apps that have no place in the workspace."""
+    """Of apps that have no place in the workspace, or whose plan can't be drawn."""
     apps = tuple(OrderedApp(app.app, "", app.version) for app in asked)
     return OrderPreview(spec.kind, apps, (), (), (), (), 0, 0, 0, False, (), found)
 

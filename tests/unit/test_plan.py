@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.fleet import Facts, Host, Mount, MountWeight, ServerGroup
 from engine.domain.message import message
-from engine.domain.orders import HostIs, HostPlan, PlanNode
+from engine.domain.orders import AppAsked, Grouping, HostIs, HostPlan, OrderSpec, PlanNode
 from engine.domain.states import Health, HostState, NodeKind, Strategy, TrafficMode
-from engine.kinds.registry import plan_of
-from engine.kinds.release import STEPS, release_spec
+from engine.kinds.asked import pack
+from engine.kinds.registry import kind_of, plan_of
+from engine.kinds.release import STEPS, Release, release_spec
 from engine.plan.capacity import capacity
+from engine.plan.faults import PlanFault
 from engine.plan.grouping import default_floor, pick_beta, split_evenly, split_into_groups
 from tests.support.facts import facts_of
 
@@ -160,3 +163,65 @@ def test_what_does_not_answer_is_in_service_neither_before_nor_while_others_are_
 
 def test_beta_takes_a_host_that_answers() -> None:
     assert pick_beta(eight_hosts(), 1, ill={"hz-a-0", "hz-a-1", "hz-a-2"})[0] == "hz-a-3"
+
+
+def two_apps(*asked: AppAsked) -> tuple[OrderSpec, Facts]:
+    """A release of shop (hosts h1, h2) and pay (h3, h4), one group each; till has no host."""
+    shop, pay, till = (facts_of([host(name) for name in names], app=app) for app, names in APPS.items())
+    apps = (*shop.apps, *pay.apps, *till.apps)
+    facts = Facts(apps, {**shop.packages, **pay.packages, **till.packages})
+    grouping = Grouping(Strategy.ONE_GROUP)
+    return OrderSpec(pack("release", Release(asked)), grouping=grouping), facts
+
+
+APPS = {"shop": ("h1", "h2"), "pay": ("h3", "h4"), "till": ()}
+
+
+def asked(app: str, *needs: str) -> AppAsked:
+    return AppAsked(app, "2.0.0", needs)
+
+
+def needs_of(*apps: AppAsked) -> dict[str, tuple[str, ...]]:
+    return {node.key: node.needs for node in plan_of(*two_apps(*apps)).nodes}
+
+
+def test_an_app_begins_when_those_it_needs_are_done_wherever_they_are_listed() -> None:
+    assert needs_of(asked("pay", "shop"), asked("shop")) == {
+        "initialise": (),
+        "shop-group-1": ("initialise",),
+        "pay-group-1": ("shop-group-1",),
+        "finish": ("pay-group-1",),
+    }
+
+
+def test_apps_that_do_not_need_each_other_run_side_by_side() -> None:
+    needs = needs_of(asked("pay"), asked("shop"))
+    assert needs["pay-group-1"] == needs["shop-group-1"] == ("initialise",)
+    assert needs["finish"] == ("pay-group-1", "shop-group-1")
+
+
+def test_an_app_without_a_host_hands_on_what_it_waits_for() -> None:
+    """Not the end of whatever stands before it in the list."""
+    needs = needs_of(asked("shop"), asked("till"), asked("pay", "till"))
+    assert needs["pay-group-1"] == ("initialise",)
+    needs = needs_of(asked("shop"), asked("till", "shop"), asked("pay", "till"))
+    assert needs["pay-group-1"] == ("shop-group-1",)
+
+
+@pytest.mark.parametrize(
+    ("apps", "code", "says"),
+    [
+        ((asked("pay", "shop"), asked("shop", "pay")), "needs_circle", "pay"),
+        ((asked("pay", "pay"), asked("shop")), "needs_circle", "pay → pay"),
+        ((asked("pay", "cart"), asked("shop")), "need_not_in_order", "cart"),
+        ((asked("pay"), asked("pay")), "app_twice", "pay"),
+    ],
+)
+def test_needs_that_can_not_be_met_forbid_the_order_and_the_plan_names_its_place(
+    apps: tuple[AppAsked, ...], code: str, says: str
+) -> None:
+    spec, facts = two_apps(*apps)
+    (problem,) = (each for each in kind_of("release").forbids(spec, facts) if each.code == code)
+    assert says in str(problem.what)
+    with pytest.raises(PlanFault):
+        plan_of(spec, facts)
