@@ -31,8 +31,8 @@ class Chain:
 
 
 def grouped_plan(chains: Sequence[Chain], spec: OrderSpec, facts: Facts) -> Plan:
-    """Pure: the same arguments give the same plan and the same hash. Needs that can't be met (of an app without a chain, of apps that
-    wait for each other) stay in the plan: `engine.plan.faults` names them."""
+    """Pure: the same arguments give the same plan and the same hash. Needs that can't be met (of an app without a chain, of apps
+    that wait for each other) stay in the plan: `engine.plan.faults` names them."""
     nodes = [PlanNode("initialise", NodeKind.INITIALISE, (), message("initialise"))]
     ends: dict[str, tuple[str, ...]] = {}
     ill = {mount.host for mount in facts.down}
