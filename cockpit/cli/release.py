@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -15,7 +15,7 @@ from cockpit.cli.output import note, print_json, print_problem, print_table, sai
 from cockpit.cli.session import Session
 from cockpit.cli.wrong_use import HELP_OF_THE_COMMAND, WrongUse
 from engine.domain.message import Message, message
-from engine.domain.orders import OrderSpec
+from engine.domain.orders import AppAsked, OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.states import OrderState, Strategy, TrafficMode
 from engine.kinds.release import release_spec
@@ -23,8 +23,19 @@ from screens.translate import N_, _, tr
 
 app = group("release", "Create or preview a release.")
 
-App = Annotated[str, typer.Option("--app", metavar="NAME", help="The app.")]
-Version = Annotated[str, typer.Option("--version", metavar="V", help="The package's version.")]
+Apps = Annotated[
+    list[str],
+    typer.Option("--app", metavar="NAME[=VERSION]", help="An app; with its version, repeat for several in one order."),
+]
+Version = Annotated[
+    str, typer.Option("--version", metavar="V", help="The version of the apps that are named without one.")
+]
+Needs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--needs", metavar="APP:APP", help="The first app begins when the second is done; repeat for several."
+    ),
+]
 StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the hosts are put into groups.")]
 Groups = Annotated[
     int | None,
@@ -50,8 +61,9 @@ Title = Annotated[str, typer.Option("--title", help="A title for people.")]
 
 
 def spec_of(
-    app: App,
-    version: Version,
+    app: Apps,
+    version: Version = "",
+    needs: Needs = None,
     strategy: StrategyOption = Strategy.QUICK,
     groups: Groups = None,
     beta: Beta = False,
@@ -66,9 +78,12 @@ def spec_of(
     """The options of a release. Raises WrongUse."""
     if weight and traffic is not TrafficMode.PRESET:
         raise _wrong(message("Weights can be given only with --traffic preset."))
+    first, *others = apps_of(app, version, needs or [])
     return release_spec(
-        app,
-        version,
+        first.app,
+        first.version,
+        needs=first.needs,
+        also=tuple(others),
         title=title,
         strategy=strategy,
         groups=groups,
@@ -81,6 +96,36 @@ def spec_of(
         override_reason=override_reason,
         seed=random.SystemRandom().getrandbits(31),
     )
+
+
+def apps_of(given: list[str], version: str, needs: list[str]) -> list[AppAsked]:
+    """`["a=2.1", "b"]`, `"3.0"` and `["b:a"]` → a 2.1, and b 3.0 that needs a. Raises WrongUse."""
+    wanted: dict[str, str] = {}
+    for each in given:
+        name, found, own = each.partition("=")
+        if not name or (found and not own):
+            raise _wrong(message("{given} is not an app, nor an app and its version, such as shop=2.1.", given=each))
+        if name in wanted:
+            raise _wrong(message("{app} is named more than once.", app=name))
+        wanted[name] = own or version
+    if without := [name for name, own in wanted.items() if not own]:
+        raise _wrong(message("No version for {apps}: give --version, or --app NAME=VERSION.", apps=", ".join(without)))
+    if version and all("=" in each for each in given):
+        raise _wrong(message("--version {version} is of no app: each has one of its own.", version=version))
+    needed = _needed(needs, wanted)
+    return [AppAsked(name, own, tuple(needed.get(name, ()))) for name, own in wanted.items()]
+
+
+def _needed(needs: list[str], wanted: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in needs:
+        name, _colon, need = each.partition(":")
+        if not (name and need):
+            raise _wrong(message("{given} is not two apps, such as shop:ledger.", given=each))
+        if name not in wanted:
+            raise _wrong(message("--needs {given}: {app} is not in the order.", given=each, app=name))
+        found.setdefault(name, []).append(need)
+    return found
 
 
 def weights_of(given: list[str]) -> dict[str, int]:

@@ -69,6 +69,21 @@ def _circle(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return ()
 
 
+def shared_hosts(facts: Facts) -> Iterator[Problem]:
+    """A host is changed for one app at a time."""
+    apps_of: dict[str, list[str]] = {}
+    for app in facts.apps:
+        for host in app.hosts:
+            apps_of.setdefault(host.name, []).append(app.app)
+    for name, apps in apps_of.items():
+        if len(apps) > 1:
+            yield Problem(
+                "host_of_several_apps",
+                message("{host} belongs to several apps of the order: {apps}.", host=name, apps=named(apps)),
+                message("Release these apps one after the other, in orders of their own."),
+            )
+
+
 def open_orders(facts: Facts) -> Iterator[Problem]:
     for order_id in facts.open_orders:
         yield open_order(order_id, named([app.app for app in facts.apps]))

@@ -52,12 +52,15 @@ def release_spec(
     version: str,
     *,
     kind: str = NAME,
+    needs: tuple[str, ...] = (),
+    also: tuple[AppAsked, ...] = (),
     traffic: TrafficMode = TrafficMode.SNAPSHOT,
     preset_weights: Mapping[str, int] | None = None,
     **options: Unpack[Options],
 ) -> OrderSpec:
-    """A release of one app, or with `kind` its rollback."""
-    release = Release((AppAsked(app, version),), traffic, dict(preset_weights or {}))
+    """A release of an app, or with `kind` its rollback; with `also` of these apps as well. `needs` are those of `also` that must be
+    done before this one."""
+    release = Release((AppAsked(app, version, needs), *also), traffic, dict(preset_weights or {}))
     return order_spec(pack(kind, release), **options)
 
 
@@ -130,6 +133,7 @@ def _restore_to(release: Release, host: str, recorded: tuple[MountWeight, ...]) 
 
 def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
     found = [*forbidden.not_here(apps(spec), facts), *forbidden.dependencies(apps(spec))]
+    found += forbidden.shared_hosts(facts)
     found += [*_packages(spec, facts), *forbidden.open_orders(facts)]
     for app in facts.apps:
         found += forbidden.stack(app, "deploy")
@@ -137,7 +141,8 @@ def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
         found += _all_offline(app)
     if not hosts(spec, facts):
         return found
-    wrong = list(forbidden.numbers(spec, len(hosts(spec, facts))))
+    fewest = min(count for app in facts.apps if (count := len(hosts_of(app))))
+    wrong = list(forbidden.numbers(spec, fewest))
     found += wrong
     found += forbidden.beta(spec, hosts(spec, facts), named([app.app for app in facts.apps]))
     found += _preset(asked(spec), facts)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engine.domain.fleet import Facts
 from engine.domain.message import message
-from engine.domain.orders import AppAsked, Grouping, OrderSpec
+from engine.domain.orders import AppAsked, Grouping, OrderApp, OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import NodeKind, Strategy
@@ -41,13 +42,15 @@ def _no_reason(spec: OrderSpec) -> Iterator[Problem]:
 
 
 def rollback_of(ended: OrderProgress, version: str, hosts: int, *, reason: str, override_reason: str = "") -> OrderSpec:
-    """The rollback of an order that has ended. Grouped as the order was, but never all of its `hosts` at once. No Beta and no gray
-    traffic: it is a way back."""
+    """The rollback of an order that has ended, to `version` or, with none, each app to what it ran before; an app goes back before
+    those it needs. Grouped as the order was, but never all hosts of an app at once: `hosts` is the fewest an app has. No Beta and
+    no gray traffic: it is a way back."""
     nodes = ended.plan.nodes if ended.plan else ()
-    groups = sum(node.kind is NodeKind.GROUP for node in nodes)
+    groups_of = Counter(node.runs[0].app for node in nodes if node.kind is NodeKind.GROUP)
+    groups = max(groups_of.values(), default=0)
     strategy = ended.spec.grouping.strategy
     return OrderSpec(
-        what=pack(NAME, release.Release(tuple(AppAsked(app.app, version, app.needs) for app in ended.apps))),
+        what=pack(NAME, release.Release(tuple(_back(app, version, ended.apps) for app in ended.apps))),
         grouping=Grouping(
             Strategy.QUICK if strategy is Strategy.ONE_GROUP else strategy,
             max(1, min(hosts, max(FEWEST_GROUPS, groups))),
@@ -57,6 +60,11 @@ def rollback_of(ended: OrderProgress, version: str, hosts: int, *, reason: str, 
         reason=reason,
         override_reason=override_reason,
     )
+
+
+def _back(app: OrderApp, version: str, apps: Sequence[OrderApp]) -> AppAsked:
+    """It waits for those that needed it."""
+    return AppAsked(app.app, version or app.from_version, tuple(other.app for other in apps if app.app in other.needs))
 
 
 def wider(spec: OrderSpec, hosts: int) -> OrderSpec | None:
