@@ -13,7 +13,7 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, release
 from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
-from engine.plan.back import Back, WayBack, plan_rollback
+from engine.plan.back import Back, SucceededVersions, WayBack, never_succeeded, plan_rollback
 from engine.plan.problems import no_version_to_choose, rollback_never_succeeded
 from engine.plan.which_hosts import may_be_touched
 from engine.steps.registry import step, steps
@@ -38,14 +38,13 @@ def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[Mou
     )
 
 
-def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
+def undo(progress: OrderProgress, version: str | None, succeeded: SucceededVersions) -> Back:
     """Only to a version whose package is still there: a host that was ended is deployed anew."""
     back, may_be = plan_rollback(progress), set(may_be_touched(progress))
     if version:
         return Back(back, no_version_to_choose(version), ("",))
-    wanted = [run.after.version for run in back.run_of.values() if run.host in may_be]
-    gone = next((each for each in wanted if each not in succeeded), "")
-    return Back(back, rollback_never_succeeded(progress.named, gone, succeeded) if gone else None, ("",))
+    gone = never_succeeded(back, may_be, succeeded)
+    return Back(back, rollback_never_succeeded(*gone, succeeded.get(gone[0], ())) if gone else None, ("",))
 
 
 KIND = chosen_hosts.kind(

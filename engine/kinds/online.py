@@ -12,7 +12,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, offline, release
-from engine.plan.back import Back, WayBack, plan_rollback
+from engine.plan.back import Back, SucceededVersions, WayBack, plan_rollback
 from engine.plan.problems import no_version_to_choose
 
 NAME = "online"
@@ -45,7 +45,7 @@ def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[Mou
     )
 
 
-def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
+def undo(progress: OrderProgress, version: str | None, succeeded: SucceededVersions) -> Back:
     return Back(plan_rollback(progress), no_version_to_choose(version) if version else None, ("",))
 
 

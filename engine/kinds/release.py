@@ -16,9 +16,9 @@ from engine.domain.states import HostState, NodeKind, TrafficMode
 from engine.kinds import forbidden
 from engine.kinds.asked import Options, order_spec, pack, unpack
 from engine.kinds.kind import Checks, Kind, Succeeded, checks_of
-from engine.plan.back import Back, WayBack, plan_rollback
+from engine.plan.back import Back, SucceededVersions, WayBack, never_succeeded, other_versions, plan_rollback
 from engine.plan.groups import Chain, grouped_plan
-from engine.plan.problems import package_unknown, rollback_never_succeeded
+from engine.plan.problems import no_version_for_several_apps, package_unknown, rollback_never_succeeded
 from engine.plan.what_if_words import named
 from engine.plan.which_hosts import may_be_touched
 from engine.steps.registry import steps
@@ -203,21 +203,24 @@ def checks(spec: OrderSpec, facts: Facts) -> Checks:
     return checks_of(hosts(spec, facts), facts, packages)
 
 
-def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
-    """To `version`, or each host to the one it ran: only to versions that succeeded here and whose package is still there."""
+def undo(progress: OrderProgress, version: str | None, succeeded: SucceededVersions) -> Back:
+    """To `version`, or each host to the one it ran: only to versions that succeeded here and whose package is still there. Of
+    several apps each goes back to what it ran."""
     back = plan_rollback(progress, version)
     may_be = set(may_be_touched(progress))
     # what the touched hosts ran before; one that runs counts as touched: what it has done by then is not known
-    wanted = [run.after.version for run in plan_rollback(progress).run_of.values() if run.host in may_be]
-    never = next((each or "-" for each in wanted if each not in succeeded), "")
-    others = tuple(each for each in succeeded if each not in {app.to_version for app in progress.apps})
+    never = never_succeeded(plan_rollback(progress), may_be, succeeded)
+    others = other_versions(progress, succeeded)
     choices = others if never else ("", *others)
+    if version is not None and len(progress.apps) > 1:
+        return Back(back, no_version_for_several_apps(version), choices)
     # A version that is named is looked at even when no host is touched yet: one may turn out to be while it is stopped.
-    unknown = never if version is None else "" if version in succeeded else version
-    if not unknown:
+    if version is not None:
+        app = progress.apps[0].app
+        never = None if version in succeeded.get(app, ()) else (app, version)
+    if never is None:
         return Back(back, None, choices)
-    named_choices = [choice for choice in choices if choice]
-    return Back(back, rollback_never_succeeded(progress.named, unknown, named_choices), choices)
+    return Back(back, rollback_never_succeeded(*never, [choice for choice in choices if choice]), choices)
 
 
 def records(progress: OrderProgress) -> Sequence[Succeeded]:

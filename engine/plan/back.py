@@ -6,19 +6,22 @@ nothing), the others in groups no larger than what the balancer can spare. What 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.health import answers
 from engine.domain.message import Message, message
-from engine.domain.orders import HostPlan, Plan, PlanNode
+from engine.domain.orders import HostPlan, OrderApp, Plan, PlanNode
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, HostState, NodeKind
 from engine.plan.capacity import serving_hosts
 
 Layer = Mapping[str, HostPlan]  # of each host one
+# Of each app of an order: those that succeeded in its workspace and whose package is still there, newest first.
+SucceededVersions = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class WayBack:
     """How a kind's orders are undone. `undo` is given the version that was asked for, if one was, and those that succeeded here;
     `afterwards`: once the order has ended, an order of its own brings the apps back to an earlier version."""
 
-    undo: Callable[[OrderProgress, str | None, tuple[str, ...]], Back]
+    undo: Callable[[OrderProgress, str | None, SucceededVersions], Back]
     afterwards: bool = False
 
 
@@ -44,10 +47,32 @@ def can_go_back(progress: OrderProgress, way_back: WayBack | None) -> bool:
     return way_back is not None and (way_back.afterwards or not progress.state.complete)
 
 
+def other_versions(progress: OrderProgress, succeeded: SucceededVersions) -> tuple[str, ...]:
+    """What the app of an order may be brought to instead of what the order was to bring; newest first. Of several apps: nothing,
+    no version would be that of each."""
+    if len(progress.apps) != 1:
+        return ()
+    (app,) = progress.apps
+    return tuple(version for version in succeeded.get(app.app, ()) if version != app.to_version)
+
+
+def versions_to_go_back_to(ended: OrderProgress, succeeded: SucceededVersions) -> tuple[str, ...]:
+    """What an order that has ended may be rolled back to. Of several apps: "", each to what it ran before, where each can."""
+    if len(ended.apps) == 1:
+        return other_versions(ended, succeeded)
+    return ("",) if all(app.from_version in succeeded.get(app.app, ()) for app in ended.apps) else ()
+
+
+def never_succeeded(back: Plan, hosts: Collection[str], succeeded: SucceededVersions) -> tuple[str, str] | None:
+    """The first of these hosts that can't become again what it was: its app, and the version that can't be had."""
+    wanted = ((run.app, run.after.version) for run in back.run_of.values() if run.host in hosts)
+    return next(((app, version or "-") for app, version in wanted if version not in succeeded.get(app, ())), None)
+
+
 def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
     """Undo what this order has begun on its hosts; with `version` those that are touched get that one. A run that did not touch
-    its host is only given its traffic back. A host that stands in several nodes is undone from the last to the first. Needs
-    `progress.plan`."""
+    its host is only given its traffic back. A host that stands in several nodes is undone from the last to the first, an app before
+    those it needs. Needs `progress.plan`."""
     layers: list[dict[str, HostPlan]] = []
     for run in reversed(started_runs(progress)):
         plan = progress.host_plan(run)
@@ -60,7 +85,9 @@ def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
             layers,
             replace(plan, steps=steps, before=now, after=then, restore_to=plan.recorded, undo=(), undo_untouched=()),
         )
-    return _back_plan(progress, [_in_plan_order(progress, layer) for layer in layers], _way_back_label)
+    in_order = [_in_plan_order(progress, layer) for layer in layers]
+    by_app = [_of_apps(layer, apps) for layer in in_order for apps in _dependents_first(progress.apps)]
+    return _back_plan(progress, [layer for layer in by_app if layer], _way_back_label)
 
 
 def _way_back_label(number: int) -> Message:
@@ -114,6 +141,24 @@ def _put(layers: list[dict[str, HostPlan]], plan: HostPlan) -> None:
     layers.append({plan.host: plan})
 
 
+def _dependents_first(apps: Sequence[OrderApp]) -> list[frozenset[str]]:
+    """Apps that may go back at once, each set before those that its apps need."""
+    sorter: TopologicalSorter[str] = TopologicalSorter({app.app: () for app in apps})
+    for app in apps:
+        for need in app.needs:
+            sorter.add(need, app.app)
+    sorter.prepare()
+    found = []
+    while ready := sorter.get_ready():
+        found.append(frozenset(ready))
+        sorter.done(*ready)
+    return found
+
+
+def _of_apps(layer: Layer, apps: Collection[str]) -> Layer:
+    return {host: plan for host, plan in layer.items() if plan.app in apps}
+
+
 def _in_plan_order(progress: OrderProgress, layer: Layer) -> Layer:
     return {host: layer[host] for host in _forward(progress).hosts if host in layer}
 
@@ -130,7 +175,9 @@ def _back_plan(progress: OrderProgress, layers: Sequence[Layer], label: Callable
         for group in _groups_of(progress, layer, serving, floors, lowest):
             number = len(nodes) + 1
             needs = (nodes[-1].key,) if nodes else ()
-            nodes.append(PlanNode(f"back-{number}", NodeKind.GROUP, needs, label(number), group))
+            nodes.append(
+                PlanNode(f"back-{number}", NodeKind.GROUP, needs, _named(progress, label(number), group), group)
+            )
     nodes.append(PlanNode("back-finish", NodeKind.FINISH, (nodes[-1].key,) if nodes else (), message("finish")))
     return Plan(
         direction=Direction.BACK,
@@ -141,6 +188,12 @@ def _back_plan(progress: OrderProgress, layers: Sequence[Layer], label: Callable
         lowest_in_service=min(lowest),
         floors=forward.floors,
     )
+
+
+def _named(progress: OrderProgress, label: Message, group: Sequence[HostPlan]) -> Message:
+    """With its app, where the order has several and the group is of one."""
+    apps = {plan.app for plan in group}
+    return message("{app}: {node}", app=apps.pop(), node=label) if len(progress.apps) > 1 and len(apps) == 1 else label
 
 
 def _groups_of(

@@ -50,6 +50,16 @@ def open_order(order_id: int, what: str) -> Problem:
     )
 
 
+def no_version_for_several_apps(version: str) -> Problem:
+    return Problem(
+        "no_version_for_several_apps",
+        message("The order is of several apps: {version} can't be the version of each.", version=version),
+        message(
+            "Roll back without naming a version: each app goes back to what it ran. Or roll one app back by itself."
+        ),
+    )
+
+
 def no_version_to_choose(version: str) -> Problem:
     return Problem(
         "no_version_to_choose",

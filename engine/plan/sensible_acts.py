@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.domain.acts import ACTS
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, OrderState
-from engine.plan.back import WayBack, can_go_back
+from engine.plan.back import SucceededVersions, WayBack, can_go_back
 from engine.plan.what_if import consequence
 from engine.plan.which_hosts import (
     failed_hosts,
@@ -21,7 +21,7 @@ from engine.views import Consequence
 def sensible_acts(
     progress: OrderProgress,
     *,
-    succeeded_versions: tuple[str, ...],
+    succeeded_versions: SucceededVersions,
     production: bool,
     now: float,
     way_back: WayBack | None,

@@ -30,10 +30,10 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Direction, NodeKind, OrderState, RunState
 from engine.plan import what_if_words as words
-from engine.plan.back import WayBack, can_go_back, plan_cancel
+from engine.plan.back import SucceededVersions, WayBack, can_go_back, plan_cancel, versions_to_go_back_to
 from engine.plan.in_service import crossing
 from engine.plan.next import leaves, may_leave
-from engine.plan.problems import floor_broken, rollback_never_succeeded
+from engine.plan.problems import floor_broken, no_version_for_several_apps, rollback_never_succeeded
 from engine.plan.what_if_words import named
 from engine.plan.which_hosts import (
     MOVING,
@@ -66,7 +66,7 @@ class Asked(Generic[A]):
 
     progress: OrderProgress
     act: A
-    succeeded_versions: tuple[str, ...]
+    succeeded_versions: SucceededVersions
     production: bool
     now: float
     way_back: WayBack | None
@@ -80,16 +80,15 @@ def consequence(
     progress: OrderProgress,
     act: AnyAct,
     *,
-    succeeded_versions: tuple[str, ...],
+    succeeded_versions: SucceededVersions,
     production: bool,
     now: float,
     way_back: WayBack | None,
 ) -> Consequence:
     """What `act` would do to the order now. `allowed` false: the engine refuses it for `refusal`.
 
-    `succeeded_versions` are the app's in this workspace, newest first, as far as their packages are still there; `now` in epoch
-    seconds. What an act leaves open is answered for what the engine would take.
-    `way_back` is the order's kind's; None: it has none.
+    `succeeded_versions` are those that a way back may lead to; `now` in epoch seconds. What an act leaves open is answered for
+    what the engine would take. `way_back` is the order's kind's; None: it has none.
 
     A rollback of an ended order is an order of its own: it is allowed here, and no command of the ended one.
     """
@@ -297,15 +296,25 @@ def _roll_back_afterwards(asked: Asked[RollBack]) -> Consequence:
         return _refused(asked, words.rolls_back(hosts), words.no_way_back())
     choices = versions_to_go_back_to(progress, asked.succeeded_versions)
     version = asked.act.version or (choices[0] if choices else "")
-    summary = message("creates a rollback order to {version}", version=version or "-")
+    summary = words.creates_rollback(progress, version)
     if not choices:
-        return _refused(asked, summary, rollback_never_succeeded(asked.app, "", ()), hosts)
+        return _refused(asked, summary, _never_succeeded(asked), hosts)
     if version not in choices:
-        problem = rollback_never_succeeded(asked.app, version, choices)
+        several = len(progress.apps) > 1
+        problem = (
+            no_version_for_several_apps(version) if several else rollback_never_succeeded(asked.app, version, choices)
+        )
         return replace(_refused(asked, summary, problem, hosts), choices=choices)
     lines = [message("this order has ended: the rollback is an order of its own, checked before it starts")]
     allowed = _allowed(asked, summary, lines, hosts)
     return replace(allowed, choices=choices, chosen=version, makes_order=True)
+
+
+def _never_succeeded(asked: Asked[RollBack]) -> Problem:
+    """Of the first app that can't go back."""
+    succeeded = asked.succeeded_versions
+    apps = (app.app for app in asked.progress.apps if app.from_version not in succeeded.get(app.app, ()))
+    return rollback_never_succeeded(next(apps, asked.app), "", ())
 
 
 def _give_back(asked: Asked[GiveBack]) -> Consequence:
@@ -347,12 +356,6 @@ def _allowed(asked: Asked[Any], summary: Message, lines: Sequence[Message], host
 
 def _refused(asked: Asked[Any], summary: Message, problem: Problem, hosts: tuple[str, ...] = ()) -> Consequence:
     return Consequence(asked.act.name, False, problem, summary, (), hosts)
-
-
-def versions_to_go_back_to(ended: OrderProgress, succeeded: Sequence[str]) -> tuple[str, ...]:
-    """Versions that succeeded here, other than those this order was to bring; newest first, as `succeeded` is."""
-    brought = {app.to_version for app in ended.apps}
-    return tuple(version for version in succeeded if version not in brought)
 
 
 def _bad_weights(wanted: Mapping[str, int], settable: tuple[str, ...]) -> Problem | None:

@@ -236,6 +236,13 @@ def rolling_back(progress: OrderProgress, back: Plan, touched: Sequence[str]) ->
     return lines
 
 
+def creates_rollback(ended: OrderProgress, version: str) -> Message:
+    if len(ended.apps) > 1:
+        apps = ", ".join(f"{app.app} {app.from_version or '-'}" for app in ended.apps)
+        return message("creates a rollback order, each app to what it ran: {apps}", apps=apps)
+    return message("creates a rollback order to {version}", version=version or "-")
+
+
 # ---------------------------------------------------------------------------------------------------------- why it is not
 
 

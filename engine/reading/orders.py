@@ -165,7 +165,7 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         if left_alone is not None
         else sensible_acts(
             progress,
-            succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
+            succeeded_versions=deployable_versions(conn, progress.apps),
             production=scope.production,
             now=now,
             way_back=way_back_of(progress.kind),
@@ -285,7 +285,7 @@ def read_consequence(conn: sa.Connection, scope: Scope, order_id: int, act: AnyA
     meaning = consequence(
         progress,
         act,
-        succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
+        succeeded_versions=deployable_versions(conn, progress.apps),
         production=scope.production,
         now=now,
         way_back=way_back_of(progress.kind),

@@ -163,7 +163,7 @@ class Answering:
         meaning = consequence(
             progress.without(command.id),
             act,
-            succeeded_versions=deployable_versions(conn, (app.service_instance_id for app in progress.apps)),
+            succeeded_versions=deployable_versions(conn, progress.apps),
             production=is_production(conn, progress.workspace_id),
             now=self._now(),
             way_back=way_back_of(progress.kind),

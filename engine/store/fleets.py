@@ -21,6 +21,7 @@ from engine.domain.fleet import (
     TechStack,
 )
 from engine.domain.message import message
+from engine.domain.orders import OrderApp
 from engine.domain.problem import Problem
 from engine.domain.states import HostState, StackStatus
 from engine.store import tables as t
@@ -91,19 +92,20 @@ def succeeded_versions(conn: sa.Connection, service_instance_id: int) -> tuple[s
     return tuple(dict.fromkeys(rows))
 
 
-def deployable_versions(conn: sa.Connection, service_instances: Iterable[int]) -> tuple[str, ...]:
-    """Versions that succeeded at one of these and whose package is still in the catalogue, the one that succeeded last first."""
-    found: dict[str, None] = {}
-    for service_instance_id in service_instances:
-        packages = set(
-            conn.execute(
-                sa.select(t.package.c.version)
-                .join(t.service_instance, t.service_instance.c.app_id == t.package.c.app_id)
-                .where(t.service_instance.c.id == service_instance_id)
-            ).scalars()
-        )
-        found |= dict.fromkeys(v for v in succeeded_versions(conn, service_instance_id) if v in packages)
-    return tuple(found)
+def deployable_versions(conn: sa.Connection, apps: Iterable[OrderApp]) -> dict[str, tuple[str, ...]]:
+    """Of each app, the versions that succeeded here and whose package is still in the catalogue; the last that succeeded first."""
+    return {app.app: _with_package(conn, app.service_instance_id) for app in apps}
+
+
+def _with_package(conn: sa.Connection, service_instance_id: int) -> tuple[str, ...]:
+    packages = set(
+        conn.execute(
+            sa.select(t.package.c.version)
+            .join(t.service_instance, t.service_instance.c.app_id == t.package.c.app_id)
+            .where(t.service_instance.c.id == service_instance_id)
+        ).scalars()
+    )
+    return tuple(version for version in succeeded_versions(conn, service_instance_id) if version in packages)
 
 
 def load_package(conn: sa.Connection, app_id: int, version: str) -> Package | None:

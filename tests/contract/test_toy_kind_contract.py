@@ -21,7 +21,7 @@ from engine.domain.steps import InDoubt, StepPlan, Where
 from engine.kinds import registry
 from engine.kinds.asked import pack, unpack
 from engine.kinds.kind import Checks, Kind
-from engine.plan.back import Back, WayBack, plan_rollback
+from engine.plan.back import Back, SucceededVersions, WayBack, plan_rollback
 from engine.plan.groups import fleet_hash
 from engine.ports import RemoteStep, StepStarted
 from engine.run.engine import Engine
@@ -77,7 +77,7 @@ def no_problem(spec: OrderSpec, facts: Facts) -> list[Problem]:
     return []
 
 
-def undo(progress: OrderProgress, version: str | None, succeeded: tuple[str, ...]) -> Back:
+def undo(progress: OrderProgress, version: str | None, succeeded: SucceededVersions) -> Back:
     return Back(plan_rollback(progress))
 
 

@@ -6,12 +6,15 @@ It runs, is killed in the middle, resumed, cancelled and rolled back, on both st
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from engine.api import Api, ApiError
+from engine.domain.acts import RollBack
 from engine.domain.orders import AppAsked, Grouping, OrderSpec
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, NodeState, OrderState
@@ -39,6 +42,15 @@ def scene(tmp_path: Path, url: str) -> Any:  # noqa: F811
     made.balancer.weights[PAY_GROUP] = dict(pay.weights)
     yield made
     store.close()
+
+
+HERE = ("acme", "prod")
+
+
+def api_of(scene: Scene) -> Api:
+    api = Api(scene.store.url, operator="alice", log_dir=scene.folder, now=time.time)
+    api.open()
+    return api
 
 
 def create(scene: Scene, *needs_of_pay: str, **grouping: Any) -> None:
@@ -141,6 +153,57 @@ async def test_rolled_back_in_the_second_app_both_run_what_they_ran(scene: Scene
     assert set(scene.versions().values()) == {"1.0.0"}
     assert current_versions(scene) == {"shop": "1.0.0", "pay": "1.0.0"}
     assert [set(weights.values()) for weights in scene.balancer.weights.values()] == [{100}, {100}]
+
+
+async def test_on_the_way_back_the_app_that_needs_the_other_goes_first(scene: Scene) -> None:
+    scene.remote.failing = {("pay-01", "check_health")}
+    async with scene.engine():
+        await started(scene, "shop")
+        await scene.until_state(OrderState.HALTED)
+        scene.remote.failing = set()
+        await scene.accepted(Act.ROLL_BACK, reason="pay does not come up")
+        progress = await scene.until_state(OrderState.ROLLED_BACK)
+    ended = {run.host: run.ended_at or 0.0 for run in progress.towards(Direction.BACK)}
+    begun_at = {run.host: run.started_at or 0.0 for run in progress.towards(Direction.BACK)}
+    touched = [host for host in PAY if host in ended]
+    assert touched
+    assert max(ended[host] for host in touched) <= min(begun_at[host] for host in SHOP)
+    assert progress.back_plan is not None
+    labels = [str(node.label) for node in progress.back_plan.nodes if node.runs]
+    assert labels[0].startswith("pay: way back")
+    assert labels[-1].startswith("shop: way back")
+
+
+async def test_after_its_end_both_apps_go_back_to_what_each_ran(scene: Scene) -> None:
+    async with scene.engine():
+        await started(scene, "shop")
+        await scene.until_state(OrderState.SUCCEEDED)
+        first, api = scene.order_id, api_of(scene)
+        meaning = api.consequence(*HERE, first, RollBack())
+        assert (meaning.allowed, meaning.choices) == (True, ("",))
+        with pytest.raises(ApiError, match="each"):
+            api.create_rollback(*HERE, first, RollBack("1.0.0"), reason="bad")
+        scene.order_id = api.create_rollback(*HERE, first, RollBack(), reason="bad")
+        await scene.until_state(OrderState.READY)
+        assert {app.app: (app.to_version, app.needs) for app in scene.progress().apps} == {
+            "pay": ("1.0.0", ()), "shop": ("1.0.0", ("pay",))
+        }  # fmt: skip
+        await scene.accepted(Act.START)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert set(scene.versions().values()) == {"1.0.0"}
+    assert current_versions(scene) == {"shop": "1.0.0", "pay": "1.0.0"}
+
+
+async def test_an_app_that_can_not_go_back_forbids_the_way_back_and_is_named(scene: Scene) -> None:
+    with scene.store.writing() as conn:
+        pay = sa.select(t.app.c.id).where(t.app.c.name == "pay").scalar_subquery()
+        conn.execute(sa.delete(t.package).where(t.package.c.app_id == pay, t.package.c.version == "1.0.0"))
+    async with scene.engine():
+        await started(scene, "shop")
+        await scene.until_state(OrderState.SUCCEEDED)
+    meaning = api_of(scene).consequence(*HERE, scene.order_id, RollBack())
+    assert meaning.refusal is not None
+    assert str(meaning.refusal.what).startswith("pay has no earlier version")
 
 
 async def test_cancelled_in_the_first_app_the_second_is_never_begun(scene: Scene) -> None:

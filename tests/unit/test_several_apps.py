@@ -70,24 +70,10 @@ def nodes_before(plan: Plan, key: str) -> set[str]:
 # ---------------------------------------------------------------------------------------------------------- which goes when
 
 
-def test_an_app_begins_when_the_apps_it_needs_are_done_and_others_go_beside_it() -> None:
-    plan = plan_of(spec(app("web", "ledger"), app("ledger"), app("mail")), facts(web=2, ledger=2, mail=2))
-    assert plan.node("ledger-group-1").needs == ("initialise",)
-    assert plan.node("mail-group-1").needs == ("initialise",)
-    assert plan.node("web-group-1").needs == ("ledger-group-2",)
-    assert set(plan.node("finish").needs) == {"web-group-2", "mail-group-2"}
-
-
 def test_an_app_that_needs_two_waits_for_both() -> None:
     plan = plan_of(spec(app("web", "ledger", "mail"), app("ledger"), app("mail")), facts(web=2, ledger=2, mail=2))
     assert set(plan.node("web-group-1").needs) == {"ledger-group-2", "mail-group-2"}
     assert plan.node("finish").needs == ("web-group-2",)
-
-
-def test_an_app_without_hosts_holds_nobody_up_and_is_no_way_round() -> None:
-    known = facts(web=2, ledger=2, empty=0)
-    plan = plan_of(spec(app("web", "empty"), app("empty", "ledger"), app("ledger")), known)
-    assert plan.node("web-group-1").needs == ("ledger-group-2",)
 
 
 def test_each_app_has_its_own_beta_and_its_own_gate() -> None:
@@ -140,15 +126,6 @@ def test_no_host_of_an_app_is_touched_before_all_that_it_needs_is_done(
 def test_what_can_not_be_is_refused_and_named(asked: OrderSpec, code: str) -> None:
     known = facts(web=4, ledger=2)
     assert code in refused(asked, known)
-
-
-def test_the_sentence_about_a_cycle_names_its_apps() -> None:
-    asked = spec(app("a", "b"), app("b", "c"), app("c", "a"))
-    (problem,) = [
-        p for p in kind_of("release").forbids(asked, facts(a=2, b=2, c=2)) if p.code == "needs_circle"
-    ]
-    said = str(problem.what)
-    assert any(circle in said for circle in ("a → b → c → a", "b → c → a → b", "c → a → b → c"))
 
 
 def test_a_host_of_two_apps_of_one_order_is_refused() -> None:

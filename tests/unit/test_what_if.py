@@ -60,7 +60,7 @@ def ask(
     return consequence(
         progress,
         ACTS[act].type(**params),
-        succeeded_versions=succeeded,
+        succeeded_versions={"trade-core": succeeded},
         production=production,
         now=NOW,
         way_back=way_back,
@@ -286,7 +286,11 @@ def test_where_every_host_can_get_its_own_version_back_that_is_the_first_choice(
 
 def test_what_a_cancelled_order_has_reached_can_be_rolled_back(given: Given) -> None:
     acts = sensible_acts(
-        given("cancelled"), succeeded_versions=("1.0.0",), production=True, now=NOW, way_back=way_back_of("release")
+        given("cancelled"),
+        succeeded_versions={"trade-core": ("1.0.0",)},
+        production=True,
+        now=NOW,
+        way_back=way_back_of("release"),
     )
     assert [(meaning.act, meaning.allowed, meaning.makes_order) for meaning in acts] == [(Act.ROLL_BACK, True, True)]
 
@@ -357,7 +361,11 @@ EXPECTED_FIRST = {
 def test_the_expected_act_comes_first_and_every_refusal_says_what_to_do(given: Given, situation: str) -> None:
     progress = given(situation)
     acts = sensible_acts(
-        progress, succeeded_versions=("1.0.0",), production=True, now=NOW, way_back=way_back_of("release")
+        progress,
+        succeeded_versions={"trade-core": ("1.0.0",)},
+        production=True,
+        now=NOW,
+        way_back=way_back_of("release"),
     )
     expected = EXPECTED_FIRST[situation]
     assert [act.act for act in acts[:1]] == ([expected] if expected else [])
