@@ -125,6 +125,5 @@ def _holds_anything(file: Path) -> bool:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=2.0)) as store:
             return store.execute("SELECT 1 FROM tenant LIMIT 1").fetchone() is not None
     except sqlite3.OperationalError as error:
-        return "no such table" not in str(
-            error
-        )  # made and never used; else it is for whoever opens it to say what is wrong
+        # Made and never used; else it is for whoever opens it to say what is wrong
+        return "no such table" not in str(error)

@@ -22,7 +22,8 @@ from asyncssh.public_key import (
 from engine.remote.known_keys import TrustedKeys
 
 _CERTIFICATE = b"-cert-v01@openssh.com"
-_PLAIN_ALGORITHMS = (  # as `ssh -Q HostKeyAlgorithms` of today without SHA-1, the fast ones first
+# As `ssh -Q HostKeyAlgorithms` of today without SHA-1, the fast ones first.
+_PLAIN_ALGORITHMS = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
     "ecdsa-sha2-nistp384",

@@ -88,9 +88,8 @@ class JobRun:
         )
         asked_at = time.monotonic()
         async with open_sh(self._connections, job.host, text, token=token) as channel:
-            self._until += (
-                time.monotonic() - asked_at
-            )  # a person may have been asked on the way; the host waited for nobody
+            # A person may have been asked on the way; the host waited for nobody
+            self._until += time.monotonic() - asked_at
             if may_start:
                 self._asked = True
                 channel.write(program.attach_input(job, token=token, nonce=nonce))

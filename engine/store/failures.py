@@ -18,13 +18,14 @@ from engine.domain.problem import Problem, ProblemError
 EVIDENCE_CHARS = 400
 
 _UNREACHABLE_STATES = ("08", "57P", "3D000", "28")  # connection lost, server going down, no such database, not let in
+# Lock, serialisation, deadlock, statement deadline, no slots
 _BUSY_STATES = (
     "55P03",
     "40001",
     "40P01",
     "57014",
     "53300",
-)  # lock, serialisation, deadlock, statement deadline, no slots
+)
 
 
 class StoreError(ProblemError):

@@ -84,9 +84,8 @@ class PostgresChanges:
                 # The connection is closed by us, not by `with`: on a broken link its COMMIT would only raise once more.
                 connection = psycopg.connect(self._conninfo, autocommit=True)
                 with contextlib.closing(connection):
-                    connection.add_notify_handler(
-                        lambda _notification: self._tick()
-                    )  # those that come beside an answer
+                    # Those that come beside an answer
+                    connection.add_notify_handler(lambda _notification: self._tick())
                     connection.execute(f"LISTEN {CHANNEL}")
                     pause_s = RECONNECT_FIRST_S
                     self._tick()

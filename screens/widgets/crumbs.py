@@ -41,9 +41,8 @@ class Crumbs(Lines):
         room = max(0, width - engine.cell_len - 1)
         if self._production:
             mark = _("production")
-            trail.truncate(
-                max(0, room - cell_len(mark) - 4), overflow="ellipsis"
-            )  # the mark stays, however long the trail
+            # The mark stays, however long the trail
+            trail.truncate(max(0, room - cell_len(mark) - 4), overflow="ellipsis")
             trail.append("  [").append(mark).append("]")
         trail.truncate(room, overflow="ellipsis", pad=True)
         self.draw(trail.append(" ").append_text(engine))

@@ -244,9 +244,8 @@ async def test_output_of_20_mb_without_a_newline_arrives_byte_for_byte_at_a_slow
     async for event in site.remote.follow(job):
         if isinstance(event, LogBytes):
             if not size:
-                await until(
-                    lambda: log.stat().st_size > 20_000_000
-                )  # it is all there, and we have read one piece of it
+                # It is all there, and we have read one piece of it
+                await until(lambda: log.stat().st_size > 20_000_000)
             assert len(event.data) <= 65_536 + 64
             assert event.data.strip(b"\xff") in (b"", b"end")
             size, last = size + len(event.data), event.data

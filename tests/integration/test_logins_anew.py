@@ -165,9 +165,8 @@ async def test_a_jump_host_that_could_not_be_reached_is_tried_at_once_when_someb
 @pytest.mark.parametrize("hop", ["host", "gate"])
 async def test_a_kept_connection_that_is_dead_is_replaced_once(accounts: Accounts, hop: str, fate: Fate) -> None:
     if hop == "gate" and fate is Fate.SILENT:
-        settings = replace(
-            accounts.settings, keepalive_s=0.5, keepalive_count=2
-        )  # who is silent behind it, nobody can tell
+        # Who is silent behind it, nobody can tell
+        settings = replace(accounts.settings, keepalive_s=0.5, keepalive_count=2)
     else:
         settings = replace(accounts.settings, login_timeout_s=3.0, connect_timeout_s=3.0)
     remote = SshRemote(settings)

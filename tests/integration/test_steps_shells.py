@@ -602,9 +602,10 @@ def test_the_host_tells_about_itself_and_does_not_take_itself_for_the_agent(shel
         [sys.executable, "-c", "import time; time.sleep(60)", f"{shell.home}/home/staragent/bin/agent"]
     )
     try:
+        # Each sees what the others start
         at_once = [
             subprocess.Popen([*shell.command, "-c", script], env=environment, stdout=subprocess.PIPE) for _ in range(6)
-        ]  # each sees what the others start
+        ]
         for check in at_once:
             facts = parse_host_check(check.communicate(timeout=60)[0])
             assert check.returncode == 0

@@ -26,9 +26,8 @@ from tests.simulation.loop import ASKER, Process, running_loop
 from tests.simulation.store import MemoryStore
 
 Key = tuple[str, int]
-LATE_S = (
-    2.0  # an engine that lost an order may have a call on its way for so long; what is sent later is an act of its own
-)
+# An engine that lost an order may have a call on its way for so long; what is sent later is an act of its own.
+LATE_S = 2.0
 
 OWNED = "1 no ended order owns a weight"
 HEALTH = "2 weight only on a host whose health passed for its version"

@@ -113,9 +113,8 @@ def start_server() -> PostgresServer:
     """Make and start a server; the caller ends it with `remove`."""
     binaries = _binaries()
     prefix, account = _unprivileged()
-    folder = Path(
-        tempfile.mkdtemp(prefix="cockpit-postgres-")
-    )  # not pytest's folder: the other account can't enter that
+    # Not pytest's folder: the other account can't enter that
+    folder = Path(tempfile.mkdtemp(prefix="cockpit-postgres-"))
     if account is not None:
         shutil.chown(folder, account)
     initdb = [*prefix, str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "cockpit", "-A", "trust", "-N"]

@@ -70,9 +70,8 @@ class SimBalancer:
 
     weights: dict[ServerGroup, dict[tuple[str, int], int]] = field(default_factory=dict)
     calls: list[tuple[ServerGroup, tuple[MountWeight, ...]]] = field(default_factory=list)
-    answers: list[str] = field(
-        default_factory=list
-    )  # for the next set calls: busy, throttled, lost, done_but_lost, lie, refused, never, ok
+    # For the next set calls: busy, throttled, lost, done_but_lost, lie, refused, never, ok
+    answers: list[str] = field(default_factory=list)
     readable: bool = True
     health: dict[tuple[str, int], Health] = field(default_factory=dict)  # what its checks say; the others are healthy
 

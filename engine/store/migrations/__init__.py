@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = "0005"
+# Oldest first; a unit test holds it against the files in versions/
 REVISIONS = (
     "0001",
     "0002",
     "0003",
     "0004",
     "0005",
-)  # oldest first; a unit test holds it against the files in versions/
+)
 
 FOLDER = Path(__file__).parent
 
