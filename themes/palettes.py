@@ -7,190 +7,189 @@ stand beside every state. `tests/screens/test_contrast.py` measures all of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from textual.theme import Theme
 
 
-def _widgets(
-    *, text: str, ground: str, field: str, quiet: str, cursor: str, cursor_text: str, edge: str
-) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    """All that a palette says. `cursor` is what has the focus, `quiet` what is said beside; the rest are an order's states and the
+    marks of a workspace."""
+
+    text: str
+    ground: str
+    field: str
+    quiet: str
+    cursor: str
+    cursor_text: str
+    edge: str
+    ok: str
+    run: str
+    wait: str
+    fail: str
+    back: str
+    production: str
+    workspace: str
+    mark_text: str = "#ffffff"
+
+
+def _widgets(of: _Colours) -> dict[str, str]:
     """The framework's own variables: every widget wears the palette, none a shade that the framework has worked out."""
     return {
-        "row-cursor": cursor,
-        "row-cursor-text": cursor_text,
-        "field": field,
-        "quiet": quiet,
-        "edge": edge,
-        "border": cursor,
-        "border-blurred": edge,
-        "block-cursor-foreground": cursor_text,
-        "block-cursor-background": cursor,
+        "row-cursor": of.cursor,
+        "row-cursor-text": of.cursor_text,
+        "field": of.field,
+        "quiet": of.quiet,
+        "edge": of.edge,
+        "border": of.cursor,
+        "border-blurred": of.edge,
+        "block-cursor-foreground": of.cursor_text,
+        "block-cursor-background": of.cursor,
         "block-cursor-text-style": "bold",
-        "block-cursor-blurred-foreground": text,
-        "block-cursor-blurred-background": ground,
+        "block-cursor-blurred-foreground": of.text,
+        "block-cursor-blurred-background": of.ground,
         "block-cursor-blurred-text-style": "underline",
-        "block-hover-background": field,
-        "input-cursor-background": text,
-        "input-cursor-foreground": ground,
+        "block-hover-background": of.field,
+        "input-cursor-background": of.text,
+        "input-cursor-foreground": of.ground,
         "input-cursor-text-style": "none",
-        "input-selection-background": cursor,
-        "input-selection-foreground": cursor_text,
-        "screen-selection-background": cursor,
-        "screen-selection-foreground": cursor_text,
-        "text-disabled": quiet,
-        "text-muted": quiet,
-        "button-foreground": text,
+        "input-selection-background": of.cursor,
+        "input-selection-foreground": of.cursor_text,
+        "screen-selection-background": of.cursor,
+        "screen-selection-foreground": of.cursor_text,
+        "text-disabled": of.quiet,
+        "text-muted": of.quiet,
+        "button-foreground": of.text,
         "button-focus-text-style": "bold",
-        "scrollbar": edge,
-        "scrollbar-hover": cursor,
-        "scrollbar-active": cursor,
-        "scrollbar-background": ground,
-        "scrollbar-background-hover": ground,
-        "scrollbar-background-active": ground,
-        "scrollbar-corner-color": ground,
+        "scrollbar": of.edge,
+        "scrollbar-hover": of.cursor,
+        "scrollbar-active": of.cursor,
+        "scrollbar-background": of.ground,
+        "scrollbar-background-hover": of.ground,
+        "scrollbar-background-active": of.ground,
+        "scrollbar-corner-color": of.ground,
     }
 
 
-def _states(*, ok: str, run: str, wait: str, fail: str, back: str, idle: str) -> dict[str, str]:
+def _states(of: _Colours) -> dict[str, str]:
     return {
-        "state-ok": ok,
-        "state-run": run,
-        "state-wait": wait,
-        "state-fail": fail,
-        "state-back": back,
-        "state-idle": idle,
+        "state-ok": of.ok,
+        "state-run": of.run,
+        "state-wait": of.wait,
+        "state-fail": of.fail,
+        "state-back": of.back,
+        "state-idle": of.quiet,
+        "production": of.production,
+        "production-text": of.mark_text,
+        "workspace": of.workspace,
+        "workspace-text": of.mark_text,
     }
 
 
-DARK = Theme(
-    name="dark",
-    primary="#5fd7ff",
-    secondary="#5fd7ff",
-    warning="#ffd75f",
-    error="#ff5f5f",
-    success="#5fd75f",
-    accent="#5fd7ff",
-    foreground="#dadada",
-    background="#121212",
-    surface="#121212",
-    panel="#262626",
-    dark=True,
-    variables={
-        **_widgets(
-            text="#dadada",
-            ground="#121212",
-            field="#262626",
-            quiet="#a8a8a8",
-            cursor="#5fd7ff",
-            cursor_text="#000000",
-            edge="#8a8a8a",
-        ),
-        **_states(ok="#5fd75f", run="#5fd7ff", wait="#ffd75f", fail="#ff5f5f", back="#ff87ff", idle="#a8a8a8"),
-        "production": "#870000",
-        "production-text": "#ffffff",
-        "workspace": "#005f87",
-        "workspace-text": "#ffffff",
-    },
-)
+def _theme(
+    name: str, of: _Colours, *, dark: bool = True, ansi: bool = False, variables: Mapping[str, str] | None = None
+) -> Theme:
+    """The framework's main colours are those of the states: what runs is the main one."""
+    return Theme(
+        name=name,
+        primary=of.run,
+        secondary=of.run,
+        warning=of.wait,
+        error=of.fail,
+        success=of.ok,
+        accent=of.run,
+        foreground=of.text,
+        background=of.ground,
+        surface=of.ground,
+        panel=of.field,
+        boost=of.ground if ansi else None,
+        dark=dark,
+        ansi=ansi,
+        variables={**_widgets(of), **_states(of), **(variables or {})},
+    )
 
-LIGHT = Theme(
-    name="light",
-    primary="#0000af",
-    secondary="#0000af",
-    warning="#875f00",
-    error="#af0000",
-    success="#005f5f",
-    accent="#0000af",
-    foreground="#000000",
-    background="#ffffff",
-    surface="#ffffff",
-    panel="#eeeeee",
+
+DARK = _theme(
+    "dark",
+    _Colours(
+        text="#dadada",
+        ground="#121212",
+        field="#262626",
+        quiet="#a8a8a8",
+        cursor="#5fd7ff",
+        cursor_text="#000000",
+        edge="#8a8a8a",
+        ok="#5fd75f",
+        run="#5fd7ff",
+        wait="#ffd75f",
+        fail="#ff5f5f",
+        back="#ff87ff",
+        production="#870000",
+        workspace="#005f87",
+    ),
+)
+LIGHT = _theme(
+    "light",
+    _Colours(
+        text="#000000",
+        ground="#ffffff",
+        field="#eeeeee",
+        quiet="#585858",
+        cursor="#0000af",
+        cursor_text="#ffffff",
+        edge="#767676",
+        ok="#005f5f",
+        run="#0000af",
+        wait="#875f00",
+        fail="#af0000",
+        back="#870087",
+        production="#af0000",
+        workspace="#0000af",
+    ),
     dark=False,
-    variables={
-        **_widgets(
-            text="#000000",
-            ground="#ffffff",
-            field="#eeeeee",
-            quiet="#585858",
-            cursor="#0000af",
-            cursor_text="#ffffff",
-            edge="#767676",
-        ),
-        **_states(ok="#005f5f", run="#0000af", wait="#875f00", fail="#af0000", back="#870087", idle="#585858"),
-        "production": "#af0000",
-        "production-text": "#ffffff",
-        "workspace": "#0000af",
-        "workspace-text": "#ffffff",
-    },
 )
-
-HIGH_CONTRAST = Theme(
-    name="high-contrast",
-    primary="#00ffff",
-    secondary="#ffffff",
-    warning="#ffff00",
-    error="#ff5f5f",
-    success="#00ff00",
-    accent="#00ffff",
-    foreground="#ffffff",
-    background="#000000",
-    surface="#000000",
-    panel="#000000",
-    dark=True,
-    variables={
-        **_widgets(
-            text="#ffffff",
-            ground="#000000",
-            field="#000000",
-            quiet="#d0d0d0",
-            cursor="#ffff00",
-            cursor_text="#000000",
-            edge="#ffffff",
-        ),
-        **_states(ok="#00ff00", run="#00ffff", wait="#ffff00", fail="#ff5f5f", back="#ff87ff", idle="#d0d0d0"),
-        "production": "#af0000",
-        "production-text": "#ffffff",
-        "workspace": "#0000af",
-        "workspace-text": "#ffffff",
-    },
+HIGH_CONTRAST = _theme(
+    "high-contrast",
+    _Colours(
+        text="#ffffff",
+        ground="#000000",
+        field="#000000",
+        quiet="#d0d0d0",
+        cursor="#ffff00",
+        cursor_text="#000000",
+        edge="#ffffff",
+        ok="#00ff00",
+        run="#00ffff",
+        wait="#ffff00",
+        fail="#ff5f5f",
+        back="#ff87ff",
+        production="#af0000",
+        workspace="#0000af",
+    ),
 )
-
-ANSI = Theme(
-    name="ansi",
+ANSI = _theme(
+    "ansi",
+    _Colours(
+        text="ansi_default",
+        ground="ansi_default",
+        field="ansi_default",
+        quiet="ansi_default",
+        cursor="ansi_cyan",
+        cursor_text="ansi_black",
+        edge="ansi_default",
+        ok="ansi_green",
+        run="ansi_cyan",
+        wait="ansi_bright_yellow",
+        fail="ansi_bright_red",
+        back="ansi_bright_magenta",
+        production="ansi_red",
+        workspace="ansi_blue",
+        mark_text="ansi_bright_white",
+    ),
     ansi=True,
-    primary="ansi_cyan",
-    secondary="ansi_cyan",
-    warning="ansi_bright_yellow",
-    error="ansi_bright_red",
-    success="ansi_green",
-    accent="ansi_cyan",
-    foreground="ansi_default",
-    background="ansi_default",
-    surface="ansi_default",
-    panel="ansi_default",
-    boost="ansi_default",
-    dark=True,
     variables={
-        **_widgets(
-            text="ansi_default",
-            ground="ansi_default",
-            field="ansi_default",
-            quiet="ansi_default",
-            cursor="ansi_cyan",
-            cursor_text="ansi_black",
-            edge="ansi_default",
-        ),
-        **_states(
-            ok="ansi_green",
-            run="ansi_cyan",
-            wait="ansi_bright_yellow",
-            fail="ansi_bright_red",
-            back="ansi_bright_magenta",
-            idle="ansi_default",
-        ),
-        "production": "ansi_red",
-        "production-text": "ansi_bright_white",
-        "workspace": "ansi_blue",
-        "workspace-text": "ansi_bright_white",
         "ansi-background": "ansi_black",
         "ansi-foreground": "ansi_white",
         "input-cursor-background": "ansi_white",

@@ -53,7 +53,6 @@ class Forwarder:
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
         self.url = ""
-        self.forwarded = 0
         self.failed = 0
 
     async def start(self, port: int = 0) -> str:
@@ -89,7 +88,6 @@ class Forwarder:
                 request.method, url, headers=headers, data=body or None, allow_redirects=False
             ) as answer:
                 content = await answer.read()
-                self.forwarded += 1
                 return web.Response(
                     status=answer.status,
                     body=content,

@@ -12,7 +12,7 @@ from pathlib import Path
 TENANT = "acme"
 REGION = "cn-hangzhou"
 BUCKET = "lab"
-PROD, TEST, DEV = "prod", "test", "dev"
+PROD, TEST = "prod", "test"
 TRADE_CORE, LEDGER = "trade-core", "ledger"
 FIRST_VERSION = "1.0.0"
 PROD_BALANCER, PROD_GROUP = "lb-2zelab01", "rsp-2zelab01"

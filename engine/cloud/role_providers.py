@@ -93,34 +93,33 @@ def _provider(library: Any, recipe: Recipe, places: Places) -> Any:
         case AssumedRole():
             made = library.RamRoleArnCredentialsProvider(
                 credentials_provider=_Given(get(recipe.source, places)),
-                role_arn=recipe.role_arn,
-                role_session_name=recipe.session_name or "cockpit",
-                duration_seconds=recipe.duration_s,
-                policy=recipe.policy,
                 external_id=recipe.external_id,
-                sts_region_id=recipe.region,
-                sts_endpoint=places.sts,
-                enable_vpc=recipe.vpc,
-                http_options=options,
+                **_of_role(recipe, places, options),
             )
         case OidcRole():
             made = library.OIDCRoleArnCredentialsProvider(
-                role_arn=recipe.role_arn,
                 oidc_provider_arn=recipe.provider_arn,
                 oidc_token_file_path=recipe.token_file,
-                role_session_name=recipe.session_name or "cockpit",
-                duration_seconds=recipe.duration_s,
-                policy=recipe.policy,
-                sts_region_id=recipe.region,
-                sts_endpoint=places.sts,
-                enable_vpc=recipe.vpc,
-                http_options=options,
+                **_of_role(recipe, places, options),
             )
         case _:
             raise NoKeys(f"{type(recipe).__name__} is not for the library")
     if places.sts_ca is not None:
         made._runtime_options["ca"] = str(places.sts_ca)
     return made
+
+
+def _of_role(recipe: AssumedRole | OidcRole, places: Places, options: Any) -> dict[str, Any]:
+    return {
+        "role_arn": recipe.role_arn,
+        "role_session_name": recipe.session_name or "cockpit",
+        "duration_seconds": recipe.duration_s,
+        "policy": recipe.policy,
+        "sts_region_id": recipe.region,
+        "sts_endpoint": places.sts,
+        "enable_vpc": recipe.vpc,
+        "http_options": options,
+    }
 
 
 class _Given:

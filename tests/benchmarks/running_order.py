@@ -23,7 +23,6 @@ from engine.store.store import Store
 from tests.support.seeds import APP, VERSION, OrderStory, seed_fleet
 
 TICK_S = 0.05
-STEPS_A_TICK = 1
 LONG = 10 * 86_400.0
 
 

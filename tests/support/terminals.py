@@ -130,17 +130,6 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def in_session(session: int) -> list[int]:
-    """The living processes of a session."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with suppress(OSError):
-                if os.getsid(int(folder.name)) == session and running(int(folder.name)):
-                    found.append(int(folder.name))
-    return found
-
-
 def cockpits(mark: str) -> list[int]:
     """The cockpits, not their engines, that have `mark` in their environment."""
     found = []
