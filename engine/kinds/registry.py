@@ -56,8 +56,8 @@ def way_back_of(name: str) -> WayBack | None:
 
 
 def traffic_of(spec: OrderSpec) -> TrafficMode | None:
-    """How hosts get their weight back, where the kind lets it be chosen."""
-    chosen = spec.what.data.get("traffic")
+    """How hosts get their weight back, where the kind lets it be chosen; of a kind that is not known nobody can say."""
+    chosen = spec.what.data.get("traffic") if spec.kind in KINDS else None
     return None if chosen is None else TrafficMode(chosen)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -290,6 +291,9 @@ def read_consequence(conn: sa.Connection, scope: Scope, order_id: int, act: AnyA
         now=now,
         way_back=way_back_of(progress.kind),
     )
+    left_alone = not_understood(progress)
+    if left_alone is not None:
+        return replace(meaning, allowed=False, refusal=left_alone, lines=())
     if not meaning.makes_order or not isinstance(act, RollBack):
         return meaning
     override = act.override_reason

@@ -39,18 +39,38 @@ def test_a_sound_plan_has_no_fault() -> None:
 @pytest.mark.parametrize(
     ("nodes", "code", "place"),
     [
-        ((group("a", ("b",), run("h1")), group("b", ("a",), run("h2"))), "plan_no_graph", "a"),
-        ((group("a", ("a",), run("h1")),), "plan_no_graph", "a"),
-        ((group("a", ()),), "plan_group_empty", "a"),
-        ((group("a", (), run("h1"), run("h1")),), "plan_host_twice", "h1"),
-        ((group("a", (), run("h1")), group("b", (), run("h1"))), "plan_host_twice", "h1"),
-        ((group("a", (), run("h1")), group("a", (), run("h2"))), "plan_key_twice", "a"),
-        ((group("a/b", (), run("h1")),), "plan_key_unusable", "a/b"),
-        ((group("a", (), run("h1", (*STEPS, STEPS[1]))),), "plan_key_twice", "check_agent"),
-        ((group("a", (), run("h1", (step("deploy", key="de ploy"),))),), "plan_key_unusable", "de ploy"),
-        ((group("a", (), run("h1", steps("cut_traffic", "deploy"))),), "plan_traffic_not_returned", "h1"),
-        ((group("a", (), run("h1", steps("restore_traffic", "cut_traffic"))),), "plan_traffic_not_returned", "h1"),
-        ((group("a", (), run("h1", steps("deploy", "restore_traffic", "check_health"))),), "plan_job_split", "h1"),
+        (
+            (group("east", ("west",), run("h1")), group("west", ("east",), run("h2"))),
+            "plan_no_graph",
+            "east of the plan needs west",
+        ),
+        ((group("east", ("east",), run("h1")),), "plan_no_graph", "east of the plan needs east"),
+        ((group("east", ()),), "plan_group_empty", "Group east "),
+        ((group("east", (), run("h1"), run("h1")),), "plan_host_twice", "h1 is twice in east "),
+        ((group("east", (), run("h1")), group("west", (), run("h1"))), "plan_host_twice", "h1 is in east and west"),
+        ((group("east", (), run("h1")), group("east", (), run("h2"))), "plan_key_twice", "called east."),
+        ((group("ea/st", (), run("h1")),), "plan_key_unusable", "ea/st"),
+        ((group("east", (), run("h1", (*STEPS, STEPS[1]))),), "plan_key_twice", "h1 in east are called check_agent"),
+        (
+            (group("east", (), run("h1", (step("deploy", key="de ploy"),))),),
+            "plan_key_unusable",
+            "de ploy of h1 in east",
+        ),
+        (
+            (group("east", (), run("h1", steps("cut_traffic", "deploy"))),),
+            "plan_traffic_not_returned",
+            "h1 in east cut",
+        ),
+        (
+            (group("east", (), run("h1", steps("restore_traffic", "cut_traffic"))),),
+            "plan_traffic_not_returned",
+            "h1 in east cut",
+        ),
+        (
+            (group("east", (), run("h1", steps("deploy", "restore_traffic", "check_health"))),),
+            "plan_job_split",
+            "h1 in east ",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place(nodes: tuple[PlanNode, ...], code: str, place: str) -> None:
