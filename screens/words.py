@@ -65,8 +65,8 @@ _STATES: dict[str, tuple[str, Tone, str]] = {
 
 _HOST_STATES: dict[HostState, tuple[str, Tone, str]] = {
     HostState.UNALLOCATED: ("·", Tone.IDLE, N_("unallocated")),
-    HostState.INITIALISING: ("▶", Tone.RUN, N_("initialising")),
-    HostState.INITIALISE_FAILED: ("✗", Tone.FAIL, N_("initialisation failed")),
+    HostState.INITIALISING: ("▶", Tone.RUN, N_("being cleaned up")),
+    HostState.INITIALISE_FAILED: ("✗", Tone.FAIL, N_("clean-up failed")),
     HostState.READY: ("○", Tone.IDLE, N_("ready to deploy")),
     HostState.DEPLOYING: ("▶", Tone.RUN, N_("deploying")),
     HostState.DEPLOY_FAILED: ("✗", Tone.FAIL, N_("deploy failed")),

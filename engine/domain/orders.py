@@ -116,7 +116,7 @@ class HostPlan:
         return cuts(self.steps)
 
     @property
-    def gives_back(self) -> bool:
+    def restores_traffic(self) -> bool:
         """Whether its traffic comes back at its end."""
         return any(step.traffic is Traffic.BACK for step in self.steps)
 

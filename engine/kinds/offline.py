@@ -28,7 +28,7 @@ def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[Mou
         app=app.app,
         steps=STEPS,
         undo=release.STEPS,
-        undo_untouched=release.GIVE_BACK,
+        undo_untouched=release.RESTORE,
         before=HostIs(host.version, HostState.DEPLOYED),
         after=HostIs(host.version, HostState.OFFLINE),
         during=host.state,

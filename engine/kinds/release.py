@@ -35,7 +35,7 @@ STEPS = steps(
     names.CHECK_HEALTH,
     names.RESTORE_TRAFFIC,
 )
-GIVE_BACK = steps(names.CHECK_HEALTH, names.RESTORE_TRAFFIC)
+RESTORE = steps(names.CHECK_HEALTH, names.RESTORE_TRAFFIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _host_plan(
         app=app.app,
         steps=STEPS,
         undo=STEPS,
-        undo_untouched=GIVE_BACK,
+        undo_untouched=RESTORE,
         before=before,
         after=HostIs(wanted.version, HostState.DEPLOYED),
         during=HostState.DEPLOYING,

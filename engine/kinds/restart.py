@@ -10,7 +10,7 @@ from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
 from engine.domain.message import message
 from engine.domain.orders import HostIs, HostPlan
 from engine.domain.states import HostState
-from engine.kinds import chosen_hosts
+from engine.kinds import chosen_hosts, release
 from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
 from engine.steps.registry import step, steps
 
@@ -18,9 +18,8 @@ NAME = "restart"
 STEPS = (
     *steps(names.CUT_TRAFFIC, names.DOWNLOAD_SCRIPTS),
     step("restart"),
-    *steps(names.CHECK_HEALTH, names.RESTORE_TRAFFIC),
+    *release.RESTORE,
 )
-GIVE_BACK = steps(names.CHECK_HEALTH, names.RESTORE_TRAFFIC)
 
 
 def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]) -> HostPlan:
@@ -30,7 +29,7 @@ def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[Mou
         app=app.app,
         steps=STEPS,
         undo=(),
-        undo_untouched=GIVE_BACK,
+        undo_untouched=release.RESTORE,
         before=runs,
         after=runs,
         during=host.state,

@@ -89,7 +89,7 @@ def _finish_state(progress: OrderProgress, plan: Plan) -> NodeState:
 
 def weights_left_at_zero(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts whose weight is 0 although they took traffic before the order, or before the one that left them there."""
-    giving = {run.host for run in progress.plan.run_of.values() if run.gives_back} if progress.plan else set()
+    giving = {run.host for run in progress.plan.run_of.values() if run.restores_traffic} if progress.plan else set()
     left = (
         line.mount.host
         for line in progress.weights

@@ -47,7 +47,7 @@ def a_cancel_gives_nothing_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_way_back_checks_no_health(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(engine.kinds.release, "GIVE_BACK", steps(step_names.RESTORE_TRAFFIC))
+    patch.setattr(engine.kinds.release, "RESTORE", steps(step_names.RESTORE_TRAFFIC))
 
 
 def hosts_start_whatever_the_floor(patch: pytest.MonkeyPatch) -> None:
