@@ -25,11 +25,11 @@ from screens.cockpit import Cockpit
 from screens.commands import Command, CommandsScreen
 from screens.filters import AsciiOnly, HostileText
 from screens.help import HelpScreen, help_lines
-from screens.order import OrderScreen
 from screens.orders import OrdersScreen
 from screens.orphans import OrphansScreen
 from screens.prompt_watch import PromptWatch
 from screens.translate import N_, _
+from screens.watching import WatchingScreen
 from screens.workspaces import WorkspacesScreen
 from themes.palettes import PALETTES, palette_for
 
@@ -202,14 +202,11 @@ class CockpitApp(Cockpit):
         self._keep("theme", palette)
 
     def speak(self, language: str) -> None:
-        """Every screen is made anew; of those that were open, the list of apps and the order come back."""
+        """On every screen that is open, in its place."""
         translate.use(language, LOCALE_DIR)
-        order = next((each.order_id for each in reversed(self.screen_stack) if isinstance(each, OrderScreen)), None)
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
-        self.push_screen(AppsScreen())
-        if order is not None:
-            self.push_screen(OrderScreen(order))
+        for screen in self.screen_stack:
+            if isinstance(screen, WatchingScreen):
+                screen.retell()
         self._keep("language", language)
 
     def _keep(self, key: str, value: str) -> None:

@@ -38,6 +38,10 @@ _COLUMNS = (
     Column("runs", N_("what runs"), most=40),
     Column("order", N_("open order"), most=22),
 )
+_NO_WORKSPACE = N_("There is no workspace yet: `cockpit apply FILE` puts a catalogue in.")
+_NO_APP = N_("There is no app yet: `cockpit apply FILE` puts a catalogue in.")
+_NOT_CHOSEN = N_("No workspace is chosen: w chooses one.")
+_NO_MATCH = N_("No app matches the filter: / changes it.")
 _GROUPS = (Column("name", N_("group"), most=18), Column("count", "", right=True))
 
 
@@ -62,6 +66,7 @@ class AppsScreen(WatchingScreen[AppsData]):
         self._wanted = ""
         self._group = _EVERY
         self._asked_for_workspace = False
+        self._arrived = False  # the cursor has been put on an app that runs here
 
     def body(self) -> ComposeResult:
         yield PracticeNote()
@@ -69,13 +74,15 @@ class AppsScreen(WatchingScreen[AppsData]):
             yield Table(_GROUPS, id="groups")
             with Vertical():
                 yield FilterLine()
-                yield Table(_COLUMNS, empty=N_("No app here yet. `cockpit apply` puts a catalogue in."), id="apps")
+                yield Table(_COLUMNS, empty=_NO_APP, id="apps")
 
     def on_mount(self) -> None:
         self.query_one("#apps").focus()
 
     def workspace_changed(self) -> None:
-        self._group, self._wanted = _EVERY, ""
+        self._group, self._wanted, self._arrived = _EVERY, "", False
+        self.query_one(FilterLine).value = ""
+        self.query_one(FilterLine).display = False
         self.draw_crumbs()
         self.reload()
 
@@ -84,25 +91,40 @@ class AppsScreen(WatchingScreen[AppsData]):
         tenant, workspace = self._where(workspaces)
         return AppsData(workspaces, api.apps(tenant, workspace) if tenant else ())
 
+    def where(self, data: AppsData) -> tuple[str, str]:
+        return self._where(data.workspaces)
+
     def show(self, data: AppsData) -> None:
         self._settle_workspace(data)
         self._draw()
+        here = next((app.name for app in data.apps if app.running), "")
+        if here and not self._arrived:
+            self._arrived = True
+            self.query_one("#apps", Table).move_to(here)
 
     def action_filter(self) -> None:
+        if self.data is not None and not self.data.apps:
+            self.query_one("#apps", Table).say_nothing_there()
+            return
         self.query_one(FilterLine).open()
 
     def action_release(self) -> None:
-        if not self.cockpit.somewhere():
-            return
-        app = self._chosen_app()
-        self.app.push_screen(NewReleaseScreen(app.name if app else ""))
+        if (app := self._app_meant()) is not None:
+            self.app.push_screen(NewReleaseScreen(app.name))
 
     def action_operate(self) -> None:
+        if (app := self._app_meant()) is not None:
+            self.app.push_screen(OperateScreen(app.name))
+
+    def _app_meant(self) -> AppView | None:
+        """The one under the cursor; where there is none, the operator is told what comes first."""
         app = self._chosen_app()
-        self.app.push_screen(OperateScreen(app.name if app else ""))
+        if app is None and self.data is not None:
+            self.query_one("#apps", Table).say_nothing_there()
+        return app
 
     def action_open_order(self) -> None:
-        app = self._chosen_app()
+        app = self._app_meant()
         if app is None:
             return
         if app.open_order is not None:
@@ -141,10 +163,11 @@ class AppsScreen(WatchingScreen[AppsData]):
         for known in data.workspaces:
             if (known.tenant, known.workspace) == (tenant, workspace):
                 app.tenant, app.workspace, app.production = tenant, workspace, known.production
-                self.draw_crumbs()
+        if not tenant:
+            app.tenant = app.workspace = None
+        self.draw_crumbs()
         if not tenant and data.workspaces and not self._asked_for_workspace:
             self._asked_for_workspace = True
-            app.tenant = app.workspace = None
             self.call_later(app.run_action, "workspaces")
 
     # ---- drawing
@@ -162,7 +185,16 @@ class AppsScreen(WatchingScreen[AppsData]):
         shown = [
             app for app in apps if self._group in (_EVERY, app.group or " ") and matches(self._wanted, _texts(app))
         ]
-        self.query_one("#apps", Table).set_rows([_app_row(app, paint) for app in shown])
+        table = self.query_one("#apps", Table)
+        table.say_instead(self._why_none(self.data))
+        table.set_rows([_app_row(app, paint) for app in shown])
+
+    def _why_none(self, data: AppsData) -> str:
+        if data.apps:
+            return _NO_MATCH
+        if not data.workspaces:
+            return _NO_WORKSPACE
+        return _NO_APP if all(self._where(data.workspaces)) else _NOT_CHOSEN
 
 
 def _texts(app: AppView) -> tuple[str, ...]:

@@ -55,9 +55,7 @@ class Cockpit(TypedAhead):
         if self.tenant and self.workspace:
             return True
         self.notify(
-            _(
-                "There is no workspace yet, or none was chosen: w chooses one, `cockpit apply FILE` puts a catalogue in."
-            ),
+            _("No workspace yet, or none is chosen: w chooses one; `cockpit apply FILE` puts a catalogue in."),
             markup=False,
         )
         return False

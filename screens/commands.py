@@ -16,7 +16,7 @@ from textual.widgets import Button, Input
 from screens.paint import paint_of
 from screens.translate import N_, _
 from screens.widgets.filter_line import matches
-from screens.widgets.key_button import KeyButton
+from screens.widgets.key_button import DialogButton
 from screens.widgets.table import Column, Row, Table
 
 _COLUMNS = (Column("name", "", most=34), Column("about", "", most=50, rank=1))
@@ -45,14 +45,14 @@ class CommandsScreen(ModalScreen[Command | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="workspaces"):
             yield Input(placeholder=_("type a part of the name"))
-            yield Table(_COLUMNS, empty=N_("No command of that name."), heading=False)
-            yield KeyButton(id="choose")
-            yield KeyButton(id="leave", action="screen.leave")
+            yield Table(_COLUMNS, empty=N_("No command of that name."), heading=False, led=True)
+            yield DialogButton(id="choose")
+            yield DialogButton(id="leave", action="screen.leave")
 
     def on_mount(self) -> None:
         self.query_one("#dialog").border_title = _("Commands")
-        self.query_one("#choose", KeyButton).say("enter", _("do it"))
-        self.query_one("#leave", KeyButton).say("escape", _("back"))
+        self.query_one("#choose", DialogButton).say("enter", _("do it"))
+        self.query_one("#leave", DialogButton).say("escape", _("back"))
         self.set_focus(self.query_one(Input))
         self.app.theme_changed_signal.subscribe(self, self._recoloured)
         self._draw()
@@ -70,9 +70,6 @@ class CommandsScreen(ModalScreen[Command | None]):
         self._draw()
 
     def on_input_submitted(self) -> None:
-        self._choose()
-
-    def on_table_chosen(self) -> None:
         self._choose()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

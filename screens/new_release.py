@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Input, Label, Select
+from textual.widgets import Input, Label
 
 from engine.domain.orders import OrderSpec
 from engine.domain.states import TrafficMode
 from engine.kinds.release import release_spec
 from engine.views import AppView
 from screens import words
-from screens.order_form import Number, OrderForm, chosen
-from screens.translate import _
+from screens.order_form import Number, OrderForm
+from screens.translate import N_, _
 from screens.widgets.number_field import NumberField
+from screens.widgets.said import Choice, Options, Said
+
+_MODES = (TrafficMode.SNAPSHOT, TrafficMode.GRAY, TrafficMode.PRESET)
 
 
 class NewReleaseScreen(OrderForm):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("g", "next_traffic", N_("traffic"))]
+
     def fields(self) -> ComposeResult:
-        yield Label(_("app"), markup=False)
-        yield Select[str]([], id="app", prompt=_("choose"))
+        yield Said(N_("app"))
+        yield self.app_field()
         yield Label(_("version"), id="version-label", markup=False)
-        yield Select[str]([], id="version", prompt=_("choose"))
+        yield Choice(self._versions_to_choose, id="version", prompt=N_("choose"))
         yield from self.group_fields()
-        yield Label(_("traffic"), markup=False)
-        modes = [(Text(words.traffic_word(mode)), mode) for mode in TrafficMode]
-        yield Select(modes, id="traffic", allow_blank=False, value=TrafficMode.SNAPSHOT)
+        yield Said(N_("traffic (g)"))
+        yield Choice(lambda: [(Text(words.traffic_word(mode)), mode) for mode in _MODES], id="traffic")
         with Horizontal(classes="row", id="preset-row"):
             yield Label(_("weight"), id="preset-label", markup=False)
             yield NumberField(100, id="preset", low=1, high=100)
-        yield Label(_("title"), markup=False)
+        yield Said(N_("title"))
         yield Input(id="title")
 
     def on_mount(self) -> None:
@@ -40,31 +47,43 @@ class NewReleaseScreen(OrderForm):
         return (self._app, _("new release"))
 
     def app_changed(self) -> None:
-        app = self.chosen_app()
-        packages = app.packages if app else ()
-        now = _("version; now {runs}").format(runs=app.runs) if app is not None and app.runs else _("version")
-        self.query_one("#version-label", Label).update(now)
-        versions = self.query_one("#version", Select)
-        with self.prevent(Select.Changed):
-            versions.set_options([(Text(_version_line(v, app)), v) for v in packages])
-            newer = [version for version in packages if app is not None and not _runs_everywhere(version, app)]
-            if newer:
-                versions.value = newer[0]
+        app, versions = self.chosen_app(), self.query_one("#version", Choice)
+        versions.offer()
+        newer = [each for each in app.packages if not _runs_everywhere(each, app)] if app else []
+        if newer:
+            versions.choose(newer[0])
 
     def choices_changed(self) -> None:
         self.query_one("#preset-row").display = self._traffic is TrafficMode.PRESET
-        if (app := self.chosen_app()) is not None:
+        self.query_one("#version", Choice).offer()
+        app = self.chosen_app()
+        now = _("version; now {runs}").format(runs=app.runs) if app is not None and app.runs else _("version")
+        self.query_one("#version-label", Label).update(now)
+        if app is not None:
             self.fit_groups(app.hosts)
 
+    def _versions_to_choose(self) -> Options:
+        app = self.chosen_app()
+        return [(Text(_version_line(each, app)), each) for each in app.packages] if app else []
+
     def missing(self) -> str:
-        return _("Choose an app and a version that was uploaded for it.")
+        app = self.chosen_app()
+        if app is None:
+            return _("Choose an app.")
+        if not app.packages:
+            return _("No version of {app} was uploaded: `cockpit apply FILE` names its packages.").format(app=app.name)
+        return _("Choose a version.")
+
+    def action_next_traffic(self) -> None:
+        """Gray is one key away, the others are behind it."""
+        self.query_one("#traffic", Choice).value = _MODES[(_MODES.index(self._traffic) + 1) % len(_MODES)]
 
     @property
     def _traffic(self) -> TrafficMode:
-        return TrafficMode(chosen(self.query_one("#traffic", Select)))
+        return TrafficMode(self.query_one("#traffic", Choice).chosen)
 
     def spec(self) -> OrderSpec | None:
-        version = chosen(self.query_one("#version", Select))
+        version = self.query_one("#version", Choice).chosen
         if not self._app or not version or self.wrong_numbers():
             return None
         weight = self.query_one("#preset", NumberField).number or 100

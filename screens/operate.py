@@ -10,15 +10,16 @@ from enum import StrEnum
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Input, Label, Select
+from textual.widgets import Input, Select
 
 from engine.domain.orders import OrderSpec
 from engine.kinds import chosen_hosts, offline, online, restart
 from engine.views import HostView
 from screens import words
-from screens.order_form import OrderForm, chosen
-from screens.translate import _
+from screens.order_form import OrderForm
+from screens.translate import N_, _
 from screens.widgets.host_marks import HostMarks
+from screens.widgets.said import Choice, Said
 
 # kind → which hosts it takes, for what the form proposes; what speaks against an order the engine says
 _TAKES = {
@@ -43,20 +44,21 @@ class OperateScreen(OrderForm):
 
     def fields(self) -> ComposeResult:
         with Horizontal(classes="row named"):
-            yield Label(_("what"), markup=False)
-            yield Select([(Text(words.kind_word(kind)), kind) for kind in _TAKES], id="kind", allow_blank=False)
+            yield Said(N_("what"))
+            yield Choice(lambda: [(Text(words.kind_word(kind)), kind) for kind in _TAKES], id="kind")
         with Horizontal(classes="row named"):
-            yield Label(_("app"), markup=False)
-            yield Select[str]([], id="app", prompt=_("choose"))
+            yield Said(N_("app"))
+            yield self.app_field()
         with Horizontal(classes="row named"):
-            yield Label(_("hosts"), markup=False)
-            whose = [(Text(_("all of the app")), Whose.ALL), (Text(_("those marked")), Whose.MARKED)]
-            yield Select(whose, id="whose", allow_blank=False)
+            yield Said(N_("hosts"))
+            yield Choice(
+                lambda: [(Text(_("all of the app")), Whose.ALL), (Text(_("those marked")), Whose.MARKED)], id="whose"
+            )
         yield HostMarks()
         yield from self.group_fields()
-        yield Label(_("the reason, for the audit"), markup=False)
+        yield Said(N_("the reason, for the audit"))
         yield Input(id="reason")
-        yield Label(_("title"), markup=False)
+        yield Said(N_("title"))
         yield Input(id="title")
 
     def on_mount(self) -> None:
@@ -69,11 +71,11 @@ class OperateScreen(OrderForm):
 
     @property
     def _kind(self) -> str:
-        return chosen(self.query_one("#kind", Select))
+        return self.query_one("#kind", Choice).chosen
 
     @property
     def _whose(self) -> Whose:
-        return Whose(chosen(self.query_one("#whose", Select)))
+        return Whose(self.query_one("#whose", Choice).chosen)
 
     @property
     def _marked(self) -> tuple[str, ...]:
@@ -103,8 +105,7 @@ class OperateScreen(OrderForm):
         self._set_whose(self._proposed)
 
     def _set_whose(self, whose: Whose) -> None:
-        with self.prevent(Select.Changed):
-            self.query_one("#whose", Select).value = whose
+        self.query_one("#whose", Choice).choose(whose)
 
     def on_select_changed(self, event: Select.Changed) -> None:
         if event.select.id == "whose" and self._whose is not self._proposed:

@@ -4,7 +4,7 @@ is submitted, and nothing that the engine forbids."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,19 +14,25 @@ from textual.widgets import Button, Input, Label, Select
 
 from engine.api import Api
 from engine.domain.orders import DEFAULT_GROUPS, OrderSpec
-from engine.domain.problem import ProblemError
+from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Strategy
 from engine.views import AppView, HostView, OrderPreview
 from screens import words
 from screens.asking import WRITE_DEADLINE_S, ask, in_worker
 from screens.order import OrderScreen
-from screens.translate import N_, _
+from screens.paint import paint_of
+from screens.translate import N_, _, tr
 from screens.watching import WatchingScreen
+from screens.widgets.key_bar import KeyBar, KeyNow
+from screens.widgets.key_button import key_name
 from screens.widgets.notice import Notice
 from screens.widgets.number_field import NumberField
 from screens.widgets.preview import Preview
+from screens.widgets.prose import Prose
+from screens.widgets.said import Choice, Options, Said
 from screens.widgets.tick import Tick
 from screens.widgets.trouble import problem_text
+from screens.words import Tone
 
 Number = tuple[str, NumberField, Label]
 
@@ -41,8 +47,9 @@ class OrderForm(WatchingScreen[Choices]):
     """`app` empty: the first of the list is proposed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "submit", N_("create the order"), priority=True),
-        Binding("ctrl+b", "draw_beta", N_("other Beta hosts"), priority=True),
+        Binding("ctrl+s", "submit", N_("create the order"), show=False, priority=True),
+        Binding("b", "switch_beta", N_("Beta")),
+        Binding("B", "draw_beta", N_("other Beta hosts")),
         Binding("tab", "app.focus_next", N_("next field")),
         Binding("escape", "app.pop_screen", N_("back")),
     ]
@@ -53,6 +60,7 @@ class OrderForm(WatchingScreen[Choices]):
         self._app = app
         self._seed = 1
         self._preview: OrderPreview | None = None
+        self._refusal: Problem | None = None  # instead of a preview
         self._asked = 0
         self._filled = False
         self._submitting = False
@@ -93,26 +101,38 @@ class OrderForm(WatchingScreen[Choices]):
             with VerticalScroll(id="form", can_focus=False):
                 yield from self.fields()
                 with Vertical(id="override-row"):
-                    yield Label(_("why the floor may be broken"), markup=False)
+                    yield Said(N_("why the floor may be broken"))
                     yield Input(id="override")
-                yield Button(_("create the order"), id="submit", variant="primary")
+                yield Prose(id="blocked")
+                yield Button("", id="submit", disabled=True)
             yield Preview()
         yield Notice()
+
+    def app_field(self) -> Choice:
+        return Choice(self._apps_to_choose, id="app", prompt=N_("choose"))
 
     def group_fields(self) -> ComposeResult:
         yield Label(_("groups"), id="groups-label", markup=False)
         with Horizontal(classes="row"):
-            strategies = [(Text(words.strategy_word(s)), s) for s in Strategy]
-            yield Select(strategies, id="strategy", allow_blank=False, value=Strategy.QUICK)
+            yield Choice(lambda: [(Text(words.strategy_word(each)), each) for each in Strategy], id="strategy")
             yield NumberField(DEFAULT_GROUPS, id="group-count", low=1, high=999)
-        yield Tick(_("Beta first"), id="beta")
+        yield Tick(N_("Beta first (b)"), id="beta")
 
     def on_mount(self) -> None:
         self.query_one("#override-row").display = False
+        self._say_blocked()
+
+    def retell(self) -> None:
+        super().retell()
+        self.choices_changed()
+        self._say_ranges()
+        self._say_blocked()
+        if self._filled and self._preview is None:
+            self._say_no_preview()
 
     @property
     def strategy(self) -> Strategy:
-        return Strategy(chosen(self.query_one("#strategy", Select)))
+        return Strategy(self.query_one("#strategy", Choice).chosen)
 
     @property
     def groups(self) -> int:
@@ -136,21 +156,25 @@ class OrderForm(WatchingScreen[Choices]):
             self._filled = True
             self._fill_apps(data)
         elif data != self._previewed_with:
+            self.query_one("#app", Choice).offer()
             self.refresh_form()
         elif self._preview is not None:
             self.query_one(Preview).show(self._preview)
 
     def _fill_apps(self, data: Choices) -> None:
-        apps = self.query_one("#app", Select)
-        placed = [app for app in data.apps if app.hosts]
-        with self.prevent(Select.Changed):
-            apps.set_options([(Text(app.name), app.name) for app in placed])
-            if not self._app and placed:
-                self._app = placed[0].name
-                self.reload()
-            if self._app in {app.name for app in placed}:
-                apps.value = self._app
+        field = self.query_one("#app", Choice)
+        field.offer()
+        if not self._app and data.apps:
+            self._app = next((app for app in data.apps if app.running), data.apps[0]).name
+            self.reload()
+        if self.chosen_app() is not None:
+            field.choose(self._app)
         self._take_app()
+
+    def _apps_to_choose(self) -> Options:
+        """All of the catalogue: of one that has no host here it is said what it lacks."""
+        apps = self.data.apps if self.data else ()
+        return [(Text(app.name if app.hosts else f"{app.name}  ({_('not here')})"), app.name) for app in apps]
 
     def _take_app(self) -> None:
         self.app_changed()
@@ -170,7 +194,7 @@ class OrderForm(WatchingScreen[Choices]):
 
     def on_select_changed(self, event: Select.Changed) -> None:
         if event.select.id == "app":
-            self._app = chosen(event.select)
+            self._app = self.query_one("#app", Choice).chosen
             self._take_app()
             self.reload()
         else:
@@ -183,6 +207,14 @@ class OrderForm(WatchingScreen[Choices]):
 
     def on_checkbox_changed(self) -> None:
         self.refresh_form()
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Other Beta hosts are offered where there are any."""
+        return action != "draw_beta" or (self._filled and self.beta)
+
+    def action_switch_beta(self) -> None:
+        self.query_one("#beta", Tick).toggle()
 
     def action_draw_beta(self) -> None:
         """Pick the Beta hosts anew, among the healthy ones of each data centre."""
@@ -209,8 +241,9 @@ class OrderForm(WatchingScreen[Choices]):
         spec = self.spec()
         self._asked += 1  # an answer to an earlier question says nothing about this form
         if spec is None:
-            self._preview = None
-            self.query_one(Preview).say(Text("\n".join(self.wrong_numbers() or [self.missing()])))
+            self._preview = self._refusal = None
+            self._say_blocked()
+            self._say_no_preview()
             return
         self.query_one(Notice).clear()
         in_worker(self, self._fetch_preview, spec, self._asked, group="preview", exclusive=True)
@@ -220,12 +253,45 @@ class OrderForm(WatchingScreen[Choices]):
         try:
             preview = await ask(self, lambda api: api.preview(tenant, workspace, spec))
         except ProblemError as error:
-            self.query_one(Preview).say(problem_text(error.problem, self.app))
+            self._preview, self._refusal = None, error.problem
+            self._say_no_preview()
+            self._say_blocked()
             return
         if asked == self._asked:
-            self._preview = preview
+            self._preview, self._refusal = preview, None
             self.query_one(Preview).show(preview)
             self.query_one("#override-row").display = preview.breaks_floor
+            self._say_blocked()
+
+    def _say_no_preview(self) -> None:
+        why = Text("\n".join(self.wrong_numbers() or [self.missing()]))
+        self.query_one(Preview).say(problem_text(self._refusal, self.app) if self._refusal else why)
+
+    # ---- what stands in the way
+
+    def blocked(self) -> str:
+        """Why there can be no order as things are, in a sentence; empty when nothing speaks against it."""
+        if not self._filled:
+            return _("one moment …")
+        if self.spec() is None:
+            return "; ".join(self.wrong_numbers() or [self.missing()])
+        problems = self._preview.problems if self._preview else tuple(filter(None, [self._refusal]))
+        return tr(problems[0].what) if problems else ""
+
+    def _say_blocked(self) -> None:
+        why, submit, line = self.blocked(), self.query_one("#submit", Button), self.query_one("#blocked", Prose)
+        submit.label = f"{_('create the order')}  {key_name('ctrl+s', self.app)}"
+        submit.disabled = bool(why)
+        line.display = bool(why)
+        line.say(Text(f"! {why}", style=paint_of(self.app).tone(Tone.WAIT)))
+        self.query_one(KeyBar).redraw()
+
+    @property
+    def expected_key(self) -> KeyNow | None:
+        """For the bottom line."""
+        if not self.is_mounted or self.blocked():
+            return None
+        return KeyNow("ctrl+s", _("create the order"), "submit", self, marked=True)
 
     # ---- creating it
 
@@ -253,7 +319,3 @@ class OrderForm(WatchingScreen[Choices]):
             self._submitting = False
         # not awaited: this worker ends with this screen
         self.app.call_later(self.app.switch_screen, OrderScreen(order_id))
-
-
-def chosen(select: Select[Any]) -> str:
-    return "" if select.is_blank() else str(select.value)

@@ -31,6 +31,8 @@ _COLUMNS = (
     Column("by", N_("by"), most=12),
     Column("time", N_("took"), most=9, rank=2, right=True),
 )
+_NO_ORDER = N_("No order yet. On the list of apps, r makes a release, a acts on hosts.")
+_NO_MATCH = N_("No order matches the filter: / changes it.")
 
 
 class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
@@ -49,9 +51,7 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
 
     def body(self) -> ComposeResult:
         yield FilterLine()
-        yield Table(
-            _COLUMNS, empty=N_("No order yet. On the list of apps, r makes a release, a acts on hosts."), id="orders"
-        )
+        yield Table(_COLUMNS, empty=_NO_ORDER, id="orders")
 
     def on_mount(self) -> None:
         self.query_one("#orders").focus()
@@ -72,7 +72,10 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
         self._draw()
 
     def action_filter(self) -> None:
-        self.query_one(FilterLine).open()
+        if self.data:
+            self.query_one(FilterLine).open()
+        else:
+            self.query_one("#orders", Table).say_nothing_there()
 
     def action_open(self) -> None:
         key = self.query_one("#orders", Table).chosen_key
@@ -91,7 +94,9 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
     def _draw(self) -> None:
         paint, now = paint_of(self.app), self.cockpit.now()
         rows = [row for row in self.data or () if matches(self._wanted, _texts(row))]
-        self.query_one("#orders", Table).set_rows([_row(row, paint, now) for row in rows])
+        table = self.query_one("#orders", Table)
+        table.say_instead(_NO_MATCH if self.data else _NO_ORDER)
+        table.set_rows([_row(row, paint, now) for row in rows])
 
 
 def _urgency(row: OrderRow) -> tuple[int, int]:
@@ -123,7 +128,7 @@ def _row(row: OrderRow, paint: Paint, now: float) -> Row:
             "id": Text(f"#{row.id}", style=paint.strong),
             "state": paint.glyph_and_word(row.shown),
             "app": Text(row.subject),
-            "version": Text(row.versions),
+            "version": Text(words.versions_asked(row.kind, row.versions)),
             "hosts": hosts,
             "kind": Text(words.kind_word(row.kind), style=paint.dim),
             "title": Text(row.title, style=paint.dim),

@@ -60,11 +60,15 @@ class OrphansScreen(WatchingScreen[tuple[OrphanView, ...]]):
         chosen = self._chosen()
         if chosen is not None:
             self._ask(chosen.order, GiveBack((chosen.host,)))
+        else:
+            self.query_one("#orphans", Table).say_nothing_there()
 
     def action_give_all_back(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
             self._ask(chosen.order, GiveBack())
+        else:
+            self.query_one("#orphans", Table).say_nothing_there()
 
     def _ask(self, order_id: int, act: GiveBack) -> None:
         Acting(self, order_id, self._accepted).ask(act)

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from engine.domain.problem import ProblemError
 from engine.views import PromptView
@@ -22,6 +22,7 @@ from screens.cockpit import cockpit_of
 from screens.filters import without_hostile_text
 from screens.paint import paint_of
 from screens.translate import N_, _
+from screens.widgets.key_button import DialogButton
 from screens.widgets.prose import Prose
 from screens.widgets.trouble import problem_text
 from screens.words import Tone
@@ -38,16 +39,19 @@ class PromptScreen(ModalScreen[bool]):
         self._busy = False
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="dialog", classes="prompt"):
+        with VerticalScroll(id="dialog", classes="prompt", can_focus=False):
             yield Prose(id="asks")
             yield Input(password=not self.prompt.echo, id="answer", placeholder=_("the answer"))
             yield Static("", id="refusal", markup=False)
+            yield DialogButton(id="send")
+            yield DialogButton(id="leave", action="screen.leave")
 
     def on_mount(self) -> None:
         dialog = self.query_one("#dialog")
         kind = _("Jump host {name} asks") if self.prompt.is_jump else _("Host {name} asks")
         dialog.border_title = kind.format(name=without_hostile_text(self.prompt.hop))
-        dialog.border_subtitle = _("Enter answers, Esc leaves it to others")
+        self.query_one("#send", DialogButton).say("enter", _("answer"))
+        self.query_one("#leave", DialogButton).say("escape", _("leave it to others"))
         self.query_one("#refusal").display = False
         self.query_one("#answer").focus()
         self.set_interval(1.0, self._draw)
@@ -58,9 +62,19 @@ class PromptScreen(ModalScreen[bool]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if event.value and not self._busy:
+        self._send()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._send()
+
+    def _send(self) -> None:
+        answer = self.query_one("#answer", Input).value
+        if not answer:
+            self.query_one("#answer").focus()
+        elif not self._busy:
             self._busy = True
-            in_worker(self, self._answer, event.value, group="answer")
+            in_worker(self, self._answer, answer, group="answer")
 
     async def _answer(self, answer: str) -> None:
         try:

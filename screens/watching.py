@@ -12,6 +12,7 @@ from typing import ClassVar, Generic, TypeVar
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 
 from engine.api import Api
 from engine.domain.problem import Problem, ProblemError
@@ -19,6 +20,8 @@ from screens.asking import ask, in_worker
 from screens.cockpit import Cockpit, cockpit_of
 from screens.widgets.crumbs import Crumbs
 from screens.widgets.key_bar import KeyBar
+from screens.widgets.said import Retells
+from screens.widgets.table import Table
 from screens.widgets.trouble import Trouble
 
 DataT = TypeVar("DataT")
@@ -43,6 +46,7 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         self._stale = True
         self._look_again_at = 0.0
         self._stale_at = 0.0
+        self._had_focus: Widget | None = None  # before the store could not be read
 
     @property
     def cockpit(self) -> Cockpit:
@@ -57,6 +61,10 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         """Runs in a worker thread. Raises ProblemError."""
         raise NotImplementedError
 
+    def where(self, data: DataT) -> tuple[str, str]:
+        """The workspace it is about, as far as there is one. Runs in a worker thread."""
+        return self.cockpit.here()
+
     def show(self, data: DataT) -> None:
         """Draw what was fetched."""
         raise NotImplementedError
@@ -67,6 +75,9 @@ class WatchingScreen(Screen[None], Generic[DataT]):
 
     def tick(self) -> None:
         """Once a second: whatever shows a time draws it again."""
+
+    def on_table_nothing_there(self, event: Table.NothingThere) -> None:
+        self.notify(event.said, markup=False)
 
     # ---- the watch
 
@@ -88,6 +99,13 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         self.query_one(KeyBar).redraw()
         if self.data is not None:
             self.show(self.data)
+
+    def retell(self) -> None:
+        """Another language is spoken: every word is said again where it stands, and nothing else changes."""
+        for widget in self.query("*"):
+            if isinstance(widget, Retells):
+                widget.retell()
+        self._recoloured(None)
 
     def _watch(self) -> None:
         """Only behind the first frame: a worker that loads the database library would hold it up."""
@@ -153,19 +171,25 @@ class WatchingScreen(Screen[None], Generic[DataT]):
         if token == self._token and not self._stale and time.monotonic() < self._stale_at:
             return None
         self._stale = False
-        here = self.cockpit.here()
-        found = self.fetch(api), api.engine_alive(), api.orphan_count(*here) if all(here) else 0
+        data = self.fetch(api)
+        where = self.where(data)
+        found = data, api.engine_alive(), api.orphan_count(*where) if all(where) else 0
         self._token, self._stale_at = token, time.monotonic() + STALE_S
         return found
 
     def _shown(self, data: DataT) -> None:
         self.query_one(Trouble).clear()
-        self.query_one("#body").display = True
+        body = self.query_one("#body")
+        was_away, body.display = not body.display, True
         self.draw_crumbs()
         self.show(data)
+        if was_away and self._had_focus is not None and self._had_focus.is_attached:
+            self.set_focus(self._had_focus)
 
     def _failed(self, problem: Problem) -> None:
         self._stale = True
         self._look_again_at = time.monotonic() + RETRY_S
-        self.query_one("#body").display = False
+        body = self.query_one("#body")
+        if body.display:
+            self._had_focus, body.display = self.focused, False
         self.query_one(Trouble).show(problem)

@@ -168,9 +168,14 @@ def kind_word(kind: str) -> str:
     return tr(registry.word_of(kind))
 
 
+def versions_asked(kind: str, versions: str) -> str:
+    """Nothing where a version is not what was asked for: of a restart, say."""
+    return versions if registry.chooses_version(kind) else ""
+
+
 def order_words(kind: str, versions: str) -> str:
-    """`release 2.0.0`, `restart`: a version is named where it is what was asked for."""
-    return f"{kind_word(kind)} {versions}" if registry.chooses_version(kind) else kind_word(kind)
+    """`release 2.0.0`, `restart`."""
+    return f"{kind_word(kind)} {versions_asked(kind, versions)}".rstrip()
 
 
 def act_word(act: Act) -> str:

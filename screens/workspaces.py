@@ -9,14 +9,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from engine.domain.problem import ProblemError
 from engine.views import WorkspaceView
 from screens.asking import ask, in_worker
+from screens.cockpit import cockpit_of
 from screens.paint import paint_of
 from screens.translate import N_, _
 from screens.widgets.filter_line import matches
+from screens.widgets.key_button import DialogButton
 from screens.widgets.table import Column, Row, Table
 from screens.widgets.trouble import problem_text
 from screens.words import Tone
@@ -45,12 +47,15 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="workspaces"):
             yield Input(placeholder=_("type a part of the name"))
-            yield Table(_COLUMNS, empty=N_("No workspace of that name."))
+            yield Table(_COLUMNS, led=True)
             yield Static("", id="refusal", markup=False)
+            yield DialogButton(id="choose")
+            yield DialogButton(id="leave", action="screen.leave")
 
     def on_mount(self) -> None:
         self.query_one("#dialog").border_title = _("Workspaces")
-        self.query_one("#dialog").border_subtitle = _("Enter switches, Esc goes back")
+        self.query_one("#choose", DialogButton).say("enter", _("go there"))
+        self.query_one("#leave", DialogButton).say("escape", _("back"))
         self.query_one(Input).focus()
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._draw())
         in_worker(self, self._load, group="load")
@@ -61,7 +66,10 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
         except ProblemError as error:
             self.query_one("#refusal", Static).update(problem_text(error.problem, self.app))
             return
+        none_yet = N_("There is no workspace yet: `cockpit apply FILE` puts a catalogue in.")
+        self.query_one(Table).say_instead(N_("No workspace of that name.") if self._workspaces else none_yet)
         self._draw()
+        self.query_one(Table).move_to(self._here())
 
     def action_move(self, by: int) -> None:
         self.query_one(Table).action_move(by)
@@ -75,8 +83,14 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
     def on_input_submitted(self) -> None:
         self._choose(self.query_one(Table).chosen_key)
 
-    def on_table_chosen(self, event: Table.Chosen) -> None:
-        self._choose(event.key)
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._choose(self.query_one(Table).chosen_key)
+
+    def _here(self) -> str:
+        """The cursor begins where one is."""
+        here = cockpit_of(self).here()
+        return next((_key(each) for each in self._workspaces if (each.tenant, each.workspace) == here), "")
 
     def _choose(self, key: str) -> None:
         chosen = next((w for w in self._workspaces if _key(w) == key), None)

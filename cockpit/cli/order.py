@@ -27,6 +27,7 @@ from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
 from engine.views import GATE_WITHOUT_TRAFFIC
+from screens import words
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def list_orders(
                 f"#{row.id}",
                 row.kind,
                 row.subject,
-                row.versions,
+                words.versions_asked(row.kind, row.versions),
                 row.shown,
                 f"{row.done_hosts}/{row.hosts}",
                 row.failed_hosts or "",
@@ -310,7 +311,7 @@ def _start_rollback(session: Session, api: Api, place: tuple[str, str], order_id
 
 
 def _show(view: OrderView) -> None:
-    title = _("order #{id} {kind} {version}").format(id=view.id, kind=view.kind, version=view.versions)
+    title = _("order #{id} {what}").format(id=view.id, what=words.order_words(view.kind, view.versions))
     say(f"{view.tenant} / {view.workspace} / {view.subject} / {title}  {view.shown}")
     say(_("created {at} by {operator}").format(at=at(view.created_at), operator=view.created_by))
     nodes = [

@@ -19,6 +19,7 @@ from engine.domain.orders import AppAsked, OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.states import OrderState, Strategy, TrafficMode
 from engine.kinds.release import release_spec
+from screens import words
 from screens.translate import N_, _, tr
 
 app = group("release", "Create or preview a release.")
@@ -209,7 +210,8 @@ def preview_order(session: Session, spec: OrderSpec) -> int:
         print_json(view)
         return of_problems(*view.problems) if view.problems else DONE
     for app in view.apps:
-        say(f"{app.app}  {app.from_version or '-'} → {app.to_version or '-'}")
+        asked = f"{app.from_version or '-'} → {app.to_version or '-'}"
+        say(f"{app.app}  {words.versions_asked(view.kind, asked) or words.kind_word(view.kind)}")
     capacity = {point.node: point.in_service for point in view.capacity}
     rows = [(node.key, " ".join(node.hosts), capacity.get(node.key)) for node in view.nodes]
     print_table((N_("node"), N_("hosts"), N_("in service")), rows)

@@ -16,7 +16,7 @@ from engine.plan.grouping import default_floor
 class Capacity:
     """Of the server group with the least to spare: hosts in service now, the fewest while the plan runs, and its floor.
 
-    `during` is the number in service while each node runs, by its key."""
+    `during` is the number in service while each node runs, by its key; at one that runs no hosts, when all before it are done."""
 
     in_service: int
     lowest: int
@@ -57,7 +57,7 @@ def capacity(
     floors = {str(at): _floor(len(hosts), floor, floor_percent) for at, hosts in serving.items()}
     order = _order(nodes)
     found = [_of_group(group, hosts, order, floors) for group, hosts in serving.items()]
-    nothing = Capacity(0, 0, 0, {node.key: 0 for node in nodes if node.runs}, floors)
+    nothing = Capacity(0, 0, 0, {node.key: 0 for node in nodes}, floors)
     return min(found, key=lambda one: one.lowest - one.floor, default=nothing)
 
 
@@ -67,7 +67,7 @@ def _floor(in_service: int, floor: int | None, floor_percent: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A node that runs hosts, those that are done before it, and those that may run beside it in chains: of each chain one."""
+    """A node, those with hosts that are done before it, and those that may run beside it in chains: of each chain one."""
 
     node: PlanNode
     before: tuple[PlanNode, ...]
@@ -81,13 +81,16 @@ def _order(nodes: Sequence[PlanNode]) -> list[_Place]:
         before[node.key] = set(needs).union(*(before[need] for need in needs))
     running = [node for node in nodes if node.runs]
     in_line = all(one.key in before[other.key] for one, other in pairwise(running))
+    at = {node.key: number for number, node in enumerate(running)}
     return [
         _Place(
             node,
-            tuple(running[:at]) if in_line else tuple(o for o in running if o.key in before[node.key]),
+            tuple(running[: at[node.key]])
+            if in_line and node.runs
+            else tuple(other for other in running if other.key in before[node.key]),
             () if in_line else _chains([o for o in running if o is not node and _apart(o, node, before)], before),
         )
-        for at, node in enumerate(running)
+        for node in nodes
     ]
 
 
@@ -124,7 +127,8 @@ def _of_group(
         beside = sum(max(len((now - leaving) & _leaving(node)) for node in chain) for chain in place.beside)
         during[place.node.key] = max(0, len(now) - len(leaving) - beside)
     floor = floors[str(group)]
-    return Capacity(len(serving), min(during.values(), default=len(serving)), floor, during, floors)
+    lowest = min((during[place.node.key] for place in order if place.node.runs), default=len(serving))
+    return Capacity(len(serving), lowest, floor, during, floors)
 
 
 def _pass(now: set[str], node: PlanNode, serving: frozenset[str], comes_back: Mapping[str, bool]) -> None:

@@ -142,7 +142,7 @@ def _view(
         hosts=plan.hosts,
         nodes=tuple(_node_view(node) for node in plan.nodes),
         beta_hosts=tuple(betas),
-        capacity=tuple(CapacityPoint(node.key, room.during.get(node.key, room.in_service)) for node in plan.nodes),
+        capacity=tuple(CapacityPoint(node.key, room.during[node.key]) for node in plan.nodes),
         in_service=room.in_service,
         floor=plan.floor,
         lowest_in_service=plan.lowest_in_service,

@@ -30,6 +30,14 @@ class Scope:
 
 def find_scope(conn: sa.Connection, tenant: str, workspace: str) -> Scope:
     """Raises NotThere `no_such_workspace`."""
+    if not (tenant and workspace):
+        raise NotThere(
+            Problem(
+                "no_such_workspace",
+                message("No workspace is named."),
+                message("Name a tenant and a workspace of it; `cockpit apply FILE` puts a catalogue in."),
+            )
+        )
     row = conn.execute(
         sa.select(t.tenant.c.id.label("tenant_id"), t.workspace)
         .join(t.workspace, t.workspace.c.tenant_id == t.tenant.c.id)
@@ -48,6 +56,8 @@ def find_scope(conn: sa.Connection, tenant: str, workspace: str) -> Scope:
 
 def find_host(conn: sa.Connection, scope: Scope, name: str) -> Host:
     """Raises NotThere `no_such_host`."""
+    if not name:
+        raise NotThere(Problem("no_such_host", message("No host is named."), message("List the hosts and choose one.")))
     found = load_host(conn, scope.workspace_id, name)
     if found is None:
         raise NotThere(
@@ -62,6 +72,8 @@ def find_host(conn: sa.Connection, scope: Scope, name: str) -> Host:
 
 def find_app(conn: sa.Connection, scope: Scope, app: str) -> int:
     """The app's id in the tenant's catalogue. Raises NotThere `no_such_app`."""
+    if not app:
+        raise NotThere(Problem("no_such_app", message("No app is named."), message("List the apps and choose one.")))
     found = conn.execute(
         sa.select(t.app.c.id).where(t.app.c.tenant_id == scope.tenant_id, t.app.c.name == app)
     ).scalar_one_or_none()

@@ -1,6 +1,7 @@
 """How the row under the cursor looks: one rule for every list and chart, in every palette and without colours.
 
-With the focus: a block, and `>` in front where there is room for it. Without: underlined, and nothing more.
+With the focus: a block, and `>` in front where there is room for it. Without: underlined, and nothing more. A list that is led
+from a field looks as if it had the focus: its row is what Enter does.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from textual.color import Color
 from textual.widget import Widget
 
 
-def cursor_style(widget: Widget) -> Style:
+def cursor_style(widget: Widget, *, led: bool = False) -> Style:
     """A style to be laid over the row's own: the block has one colour of text, readable whatever the row's colours are."""
     app = widget.app
-    if not widget.has_focus:
+    if not (led or widget.has_focus):
         return Style(underline=True)
     if app.no_color:
         return Style(reverse=True, bold=True)
@@ -21,5 +22,5 @@ def cursor_style(widget: Widget) -> Style:
     return Style(color=text, bgcolor=ground, bold=True)
 
 
-def cursor_mark(widget: Widget) -> str:
-    return ">" if widget.has_focus else " "
+def cursor_mark(widget: Widget, *, led: bool = False) -> str:
+    return ">" if led or widget.has_focus else " "

@@ -32,8 +32,12 @@ class FilterLine(Input):
             self.done = done
 
     def __init__(self) -> None:
-        super().__init__(placeholder=_("filter (! inverts), Enter keeps it, Esc drops it"))
+        super().__init__()
+        self.retell()
         self.display = False
+
+    def retell(self) -> None:
+        self.placeholder = _("filter (! inverts), Enter keeps it, Esc drops it")
 
     def open(self) -> None:
         self.display = True

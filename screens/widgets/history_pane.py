@@ -31,7 +31,11 @@ class HistoryPane(VerticalScroll, can_focus=True):
         yield Prose(id="history-text")
 
     def on_mount(self) -> None:
+        self.retell()
+
+    def retell(self) -> None:
         self.border_title = _("history")
+        self._shown = None
 
     def show(self, entries: Sequence[HistoryView]) -> None:
         if self._shown == tuple(entries):

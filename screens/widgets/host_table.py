@@ -33,6 +33,10 @@ class HostTable(Table):
         super().__init__(_COLUMNS, empty=N_("No host is touched here."), id="hosts")
         self._made: dict[str, tuple[HostRunView, Paint, str, Row]] = {}
 
+    def retell(self) -> None:
+        self._made = {}
+        super().retell()
+
     def show(self, hosts: Sequence[HostRunView], now: float) -> None:
         paint = paint_of(self.app)
         self._made = {host.name: self._make(host, paint, now) for host in hosts}

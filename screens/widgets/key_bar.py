@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Button
 
 from screens.translate import _
+from screens.widgets.bound import is_shown, words_of
 from screens.widgets.key_button import KeyButton, key_name
 
 MOST = 12
@@ -71,9 +72,13 @@ class KeyBar(Horizontal):
         last: list[KeyNow] = []
         for key, active in self.screen.active_bindings.items():
             binding = active.binding
-            if not binding.show or not active.enabled or any(binding.action == item.action for item in (*items, *last)):
+            if (
+                not is_shown(active)
+                or not active.enabled
+                or any(binding.action == item.action for item in (*items, *last))
+            ):
                 continue
-            item = KeyNow(binding.key_display or key, _(binding.description), binding.action, active.node)
+            item = KeyNow(binding.key_display or key, _(words_of(active)), binding.action, active.node)
             (last if binding.action == "help" else items).append(item)
         return [*items, *last]
 

@@ -72,6 +72,10 @@ class KeyButton(Button, can_focus=False):
             self.display = wanted
 
 
+class DialogButton(KeyButton, can_focus=True):
+    """A button of a dialogue: it stands in the tab order too."""
+
+
 def said(name: str, words: str, marked: bool, *, boxed: bool) -> Content:
     mark = "▸ " if marked else ""
     key = f"[{name}]" if boxed else name

@@ -30,6 +30,10 @@ class Notice(Prose):
     def refuse(self, problem: Problem) -> None:
         self._show(problem_text(problem, self.app))
 
+    def retell(self) -> None:
+        """What it says was said in another language, of something that is over."""
+        self.clear()
+
     def clear(self) -> None:
         self.display = False
 

@@ -19,6 +19,9 @@ class PracticeNote(Static):
         super().__init__("", markup=False)
 
     def on_mount(self) -> None:
+        self.retell()
+
+    def retell(self) -> None:
         practice = cockpit_of(self).practice
         if practice is None:
             return

@@ -22,8 +22,12 @@ class SearchLine(Input):
             self.wanted = wanted
 
     def __init__(self) -> None:
-        super().__init__(placeholder=_("search the log: Enter finds the newest match, Esc goes back"), id="search")
+        super().__init__(id="search")
+        self.retell()
         self.display = False
+
+    def retell(self) -> None:
+        self.placeholder = _("search the log: Enter finds the newest match, Esc goes back")
 
     def open(self) -> None:
         """The keyboard is here at once: a key that follows in the same burst is text."""

@@ -82,14 +82,31 @@ class Table(ScrollView, can_focus=True):
         def control(self) -> Table:
             return self.table
 
+    class NothingThere(Message):
+        """Enter, where there is no row; `said` is what the list says instead."""
+
+        def __init__(self, said: str) -> None:
+            super().__init__()
+            self.said = said
+
     def __init__(
-        self, columns: Sequence[Column], *, empty: str = "", heading: bool = True, id: str | None = None
+        self,
+        columns: Sequence[Column],
+        *,
+        empty: str = "",
+        heading: bool = True,
+        id: str | None = None,
+        led: bool = False,
     ) -> None:
-        """`empty` is a msgid: what is said instead of rows."""
+        """`empty` is a msgid: what is said instead of rows. `led`: its cursor is moved from a field beside it, so it never has the
+        focus itself and its cursor always looks as if it had."""
         super().__init__(id=id)
+        self.can_focus = not led
+        self._led = led
         self._columns = tuple(columns)
         self._rows: tuple[Row, ...] = ()
         self._layout: tuple[tuple[Column, int], ...] = ()
+        self._laid_for = 0  # cells the layout was made for
         self._empty = empty
         self._heading = 1 if heading else 0
         self._drawn: dict[str, tuple[Row, tuple[object, ...], Strip]] = {}  # lines as they were drawn last, by key
@@ -104,8 +121,9 @@ class Table(ScrollView, can_focus=True):
         return self._rows[self.cursor].key if self.cursor < len(self._rows) else ""
 
     def set_rows(self, rows: Sequence[Row]) -> None:
-        """Show these. The cursor stays on its row's key; if that is gone it stays at its place in the list."""
-        before, key, had = self._rows, self.chosen_key, bool(self._rows)
+        """Show these. The cursor stays on its row's key, and that row on its line; if it is gone the cursor stays at its place in
+        the list."""
+        before, key, had, was_at = self._rows, self.chosen_key, bool(self._rows), self.cursor
         self._rows = tuple(rows)
         keys = [row.key for row in self._rows]
         if len(self._drawn) > 2 * len(keys):
@@ -113,16 +131,29 @@ class Table(ScrollView, can_focus=True):
         self.set_reactive(Table.cursor, keys.index(key) if key in keys else max(0, min(self.cursor, len(keys) - 1)))
         layout = self._laid_out()
         if layout != self._layout or len(before) != len(self._rows):
-            self._layout = layout
+            self._layout, self._laid_for = layout, self.size.width
             self.virtual_size = Size(self.size.width, len(self._rows) + self._heading)
             self.refresh(layout=not had or len(before) != len(self._rows))
         else:
             for at, (old, new) in enumerate(zip(before, self._rows, strict=True)):
                 if old != new:
                     self.refresh_line(at + self._heading)
+        if self.chosen_key == key and self.cursor != was_at:
+            self.call_after_refresh(self._follow_rows, self.scroll_offset.y + self.cursor - was_at)
         if self.chosen_key != key:
             self.call_after_refresh(self._cursor_into_sight)
             self.post_message(self.Highlighted(self, self.chosen_key))
+
+    def say_instead(self, empty: str) -> None:
+        """`empty`, a msgid, is said where there are no rows."""
+        if empty != self._empty:
+            self._empty = empty
+            self.refresh()
+
+    def retell(self) -> None:
+        """Headings are as wide as their words."""
+        self._relaid()
+        self.refresh()
 
     def move_to(self, key: str) -> None:
         for at, row in enumerate(self._rows):
@@ -158,12 +189,24 @@ class Table(ScrollView, can_focus=True):
     def action_choose(self) -> None:
         if self.chosen_key:
             self.post_message(self.Chosen(self, self.chosen_key))
+        else:
+            self.say_nothing_there()
+
+    def say_nothing_there(self) -> None:
+        """Whatever was meant for a row: there is none, and what comes first is said."""
+        if self._empty:
+            self.post_message(self.NothingThere(_(self._empty)))
 
     def on_click(self, event: Click) -> None:
         """A click selects; only a button acts."""
         at = event.y - self._heading + self.scroll_offset.y
         if event.y >= self._heading and at < len(self._rows):
             self.cursor = at
+
+    def _follow_rows(self, top: int) -> None:
+        """Rows came or went above the cursor's: what is looked at stays where it is."""
+        self.scroll_to(y=max(0, top), animate=False, force=True)
+        self._cursor_into_sight()
 
     def _cursor_into_sight(self) -> None:
         visible = max(1, self.size.height - self._heading)
@@ -176,10 +219,13 @@ class Table(ScrollView, can_focus=True):
     # ---- drawing
 
     def on_resize(self, event: Resize) -> None:
-        self._layout = self._laid_out()
-        self.virtual_size = Size(self.size.width, len(self._rows) + self._heading)
+        self._relaid()
         self._cursor_into_sight()
         self.refresh()
+
+    def _relaid(self) -> None:
+        self._layout, self._laid_for = self._laid_out(), self.size.width
+        self.virtual_size = Size(self.size.width, len(self._rows) + self._heading)
 
     def on_focus(self) -> None:
         self.refresh()
@@ -192,6 +238,8 @@ class Table(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
+        if width != self._laid_for:  # painted in a new width before it was told of it
+            self._layout, self._laid_for = self._laid_out(), width
         if y < self._heading:
             return self._line(self._heading_cells(), paint_of(self.app).dim, base)
         at = y - self._heading + self.scroll_offset.y
@@ -204,7 +252,7 @@ class Table(ScrollView, can_focus=True):
 
     def _row(self, at: int, base: Style) -> Strip:
         row, here = self._rows[at], at == self.cursor
-        mark = cursor_mark(self) if here else " "
+        mark = cursor_mark(self, led=self._led) if here else " "
         look = (base, self._layout, self.size.width, mark)
         drawn = self._drawn.get(row.key)
         if drawn is None or drawn[0] is not row or drawn[1] != look:
@@ -213,7 +261,7 @@ class Table(ScrollView, can_focus=True):
         strip = drawn[2]
         if not here:
             return strip
-        return Strip(list(Segment.apply_style(strip, post_style=cursor_style(self))), strip.cell_length)
+        return Strip(list(Segment.apply_style(strip, post_style=cursor_style(self, led=self._led))), strip.cell_length)
 
     def _line(self, cells: Mapping[str, Text], style: Style | None, base: Style, marker: str = " ") -> Strip:
         line = Text(marker)

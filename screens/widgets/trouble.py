@@ -79,6 +79,9 @@ class Problems(VerticalScroll, can_focus=True):
         self.display = bool(problems)
         self._say()
 
+    def retell(self) -> None:
+        self._paint = None
+
     def fit(self, rows: int) -> None:
         """Take at most so many rows."""
         if rows != self._room:
