@@ -15,7 +15,7 @@ from engine.domain.states import TrafficMode
 from engine.kinds.release import release_spec
 from engine.views import AppView
 from screens import words
-from screens.order_form import Number, OrderForm
+from screens.order_form import WALK, Number, OrderForm
 from screens.translate import N_, _
 from screens.widgets.number_field import NumberField
 from screens.widgets.said import Choice, Options, Said
@@ -24,7 +24,7 @@ _MODES = (TrafficMode.SNAPSHOT, TrafficMode.GRAY, TrafficMode.PRESET)
 
 
 class NewReleaseScreen(OrderForm):
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("g", "next_traffic", N_("traffic"))]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("g", "next_traffic", N_("traffic")), *WALK]
 
     def fields(self) -> ComposeResult:
         yield Said(N_("app"))

@@ -6,9 +6,11 @@ One form for every kind of order that acts on chosen hosts. Nothing is created b
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Select
 
@@ -16,7 +18,7 @@ from engine.domain.orders import OrderSpec
 from engine.kinds import chosen_hosts, offline, online, restart
 from engine.views import HostView
 from screens import words
-from screens.order_form import OrderForm
+from screens.order_form import WALK, OrderForm
 from screens.translate import N_, _
 from screens.widgets.host_marks import HostMarks
 from screens.widgets.said import Choice, Said
@@ -37,6 +39,8 @@ class Whose(StrEnum):
 
 
 class OperateScreen(OrderForm):
+    BINDINGS: ClassVar[list[BindingType]] = [*WALK]
+
     def __init__(self, app: str) -> None:
         super().__init__(app)
         self._whose_chosen = False

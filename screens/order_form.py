@@ -35,6 +35,8 @@ from screens.widgets.trouble import problem_text
 from screens.words import Tone
 
 Number = tuple[str, NumberField, Label]
+# behind the keys of each form
+WALK = (Binding("escape", "app.pop_screen", N_("back")), Binding("tab", "app.focus_next", N_("next field")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,6 @@ class OrderForm(WatchingScreen[Choices]):
         Binding("ctrl+s", "submit", N_("create the order"), show=False, priority=True),
         Binding("b", "switch_beta", N_("Beta")),
         Binding("B", "draw_beta", N_("other Beta hosts")),
-        Binding("tab", "app.focus_next", N_("next field")),
-        Binding("escape", "app.pop_screen", N_("back")),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (60, "-roomy")]  # noqa: RUF012  # textual declares it so
 

@@ -148,7 +148,9 @@ def forbids(
     found += _not_taken(spec, facts, takes, needs)
     meant = hosts(spec, facts, takes)
     if not meant:
-        return found or [_filled(needs, asked(spec).hosts or asked(spec).apps)]
+        every = [host.name for app in facts.apps for host in app.hosts]
+        bare = [forbidden.no_hosts(app.app) for app in facts.apps if not app.hosts]
+        return found or bare or [_filled(needs, asked(spec).hosts or every)]
     wrong = list(forbidden.numbers(spec, len(meant)))
     found += [*wrong, *forbidden.beta(spec, meant, named(asked(spec).apps))]
     return found if wrong else [*found, *forbidden.floor(spec, plan(spec, facts, takes, plan_host))]
@@ -156,7 +158,7 @@ def forbids(
 
 def _strange_hosts(spec: OrderSpec, facts: Facts) -> Iterator[Problem]:
     here = {host.name for app in facts.apps for host in app.hosts}
-    strange = [host for host in asked(spec).hosts if host not in here]
+    strange = [host or "-" for host in asked(spec).hosts if host not in here]
     if strange and facts.apps:
         yield Problem(
             "host_not_of_app",

@@ -34,9 +34,10 @@ def rollback_never_succeeded(app: str, version: str, choices: Sequence[str]) -> 
 
 
 def package_unknown(app: str, version: str) -> Problem:
+    lacks = message("{app} {version} has no release package.", app=app, version=version)
     return Problem(
         "package_unknown",
-        message("{app} {version} has no release package.", app=app, version=version),
+        lacks if version else message("No version of {app} is named.", app=app),
         message("Upload it to OSS and add it to the catalogue, or choose another version."),
     )
 

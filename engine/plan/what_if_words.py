@@ -42,6 +42,13 @@ def starts(opened: Sequence[PlanNode], traffic: Traffic) -> Message:
         return message("starts {node} (1 host leaves the balancer, {staying} of {mounted} stay)", **what)
     if traffic.leaving:
         return message("starts {node} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)", **what)
+    coming = _coming(first)
+    if coming == 1:
+        return message("starts {node} (1 host gets traffic once it is healthy)", node=first.label)
+    if coming:
+        return message(
+            "starts {node} ({coming} hosts get traffic once they are healthy)", node=first.label, coming=coming
+        )
     return message("starts {node} (no traffic moves)", node=first.label)
 
 
@@ -61,7 +68,24 @@ def confirms(done: Message, opened: Sequence[PlanNode], traffic: Traffic) -> Mes
             "confirms {done} and starts {node} ({leaving} hosts leave the balancer, {staying} of {mounted} stay)",
             **what,
         )
+    coming = _coming(following)
+    if coming == 1:
+        return message(
+            "confirms {done} and starts {node} (1 host gets traffic once it is healthy)",
+            done=done,
+            node=following.label,
+        )
+    if coming:
+        return message(
+            "confirms {done} and starts {node} ({coming} hosts get traffic once they are healthy)",
+            done=done, node=following.label, coming=coming,
+        )  # fmt: skip
     return message("confirms {done} and starts {node} (no traffic moves)", done=done, node=following.label)
+
+
+def _coming(node: PlanNode) -> int:
+    """Hosts that are given a weight at the end of their steps."""
+    return sum(any(line.weight > 0 for line in run.restore_to) for run in node.runs)
 
 
 def _counts(traffic: Traffic) -> dict[str, int]:

@@ -11,7 +11,7 @@ _OF_THE_FRAMEWORK = {
     "app.focus_next": N_("next field or pane"),
     "app.focus_previous": N_("previous field or pane"),
     "show_overlay": N_("open the list"),
-    "select": N_("choose"),
+    "select": N_("take this one"),
     "dismiss": N_("close the list"),
     "toggle_button": N_("on, off"),
 }

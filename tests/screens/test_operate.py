@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from textual.pilot import Pilot
-from textual.widgets import Input, Select
+from textual.widgets import Button, Input, Select
 
 from engine.domain.orders import OrderSpec
+from engine.domain.states import TrafficMode
 from engine.kinds import chosen_hosts
-from engine.kinds.registry import KINDS, chooses_version
+from engine.kinds.registry import KINDS, chooses_version, traffic_of
 from engine.store import tables as t
 from engine.store.store import Store
 from screens.operate import OperateScreen, Whose
 from screens.order import OrderScreen
+from screens.order_form import OrderForm
 from screens.widgets.host_marks import HostMarks
 from screens.widgets.notice import Notice
 from tests.support.cockpit_screens import Situation, open_order, press, settled, until
-from tests.support.seeds import CREATED
+from tests.support.seeds import CREATED, seed_order
 
 SIZE = (80, 24)
 
@@ -203,3 +205,104 @@ async def test_a_restart_that_halts_offers_no_way_back(tmp_path: Path) -> None:
         assert "failed; retry or cancel" in shown(pilot)
         await press(pilot, "R")
         assert "An order of this kind changes nothing" in shown(pilot)
+
+
+async def test_the_preview_ends_with_as_many_in_service_as_there_are_then(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "fleet")
+    async with stage.app().run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await choose(pilot, "kind", "offline")
+        await mark(pilot, "space", "space")
+        bars = [line[39:] for line in shown(pilot).splitlines() if "▆" in line]
+        assert [(bar.split()[0], bar.split()[-1]) for bar in bars] == [
+            ("initialise", "8"), ("group", "7"), ("group", "6"), ("finish", "6"),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"),
+    [(("hz-01",), "1 host gets traffic once it is healthy"), (("hz-01", "hz-05"), "2 hosts get traffic once they are")],
+)
+async def test_starting_an_online_order_says_that_traffic_comes(
+    tmp_path: Path, hosts: tuple[str, ...], said: str
+) -> None:
+    spec = chosen_hosts.spec_of("online", ["trade-core"], hosts=hosts, groups=1, seed=1)
+    stage = Situation(tmp_path, "fleet")
+    offline(stage, *hosts)
+    store = Store.open(stage.url)
+    stage.order_id = seed_order(store, "ready", spec)
+    with store.writing() as conn:
+        conn.execute(sa.update(t.weight).where(t.weight.c.host.in_(hosts)).values(recorded=0, confirmed=0))
+    store.close()
+    async with stage.app().run_test(size=(120, 40)) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "c")
+        assert said in " ".join(shown(pilot).split())
+        assert "no traffic moves" not in shown(pilot)
+
+
+async def test_an_app_that_is_not_here_says_at_once_what_is_missing_and_its_button_is_dead(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "fleet")
+    with Store.open(stage.url).writing() as conn:
+        conn.execute(sa.delete(t.service_instance_host).where(t.service_instance_host.c.host_id == _of_ledger(conn)))
+        conn.execute(sa.delete(t.service_instance).where(t.service_instance.c.current_version == ""))
+    for key in "ra":
+        async with stage.app().run_test(size=SIZE) as pilot:
+            await settled(pilot)
+            await press(pilot, "home", key)
+            form = pilot.app.screen
+            assert isinstance(form, OrderForm)
+            assert form.query_one("#app", Select).value == "ledger"
+            assert "ledger  (not here)" in shown(pilot)
+            assert "! ledger has no service instance" in shown(pilot)
+            assert form.query_one("#submit", Button).disabled
+            assert "create the order" not in shown(pilot).splitlines()[-1]
+            await press(pilot, "ctrl+s")
+            assert pilot.app.screen is form
+            form.query_one("#app", Select).value = "trade-core"
+            await settled(pilot)
+            assert not form.query_one("#submit", Button).disabled
+            assert not form.query_one("#blocked").display
+            assert "▸ ^S create the order" in shown(pilot).splitlines()[-1]
+
+
+def _of_ledger(conn: sa.Connection) -> int:
+    return int(conn.execute(sa.select(t.host.c.id).where(t.host.c.name == "hz-9999")).scalar_one())
+
+
+async def test_other_beta_hosts_are_offered_while_there_are_any(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "fleet")
+    async with stage.app().run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await press(pilot, "r")
+        assert "other Beta hosts" not in shown(pilot)
+        await press(pilot, "b")
+        assert "B other Beta hosts" in shown(pilot)
+        await press(pilot, "b")
+        assert "other Beta hosts" not in shown(pilot)
+
+
+async def test_the_usual_gray_release_is_three_keys_from_its_form(tmp_path: Path) -> None:
+    """r on the app, b, g, and the order is created."""
+    stage = Situation(tmp_path, "fleet")
+    made = Made(stage)
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await press(pilot, "r", "b", "g", "ctrl+s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, OrderScreen))
+        await settled(pilot)
+    (spec,) = made.specs
+    assert (traffic_of(spec), spec.grouping.beta) == (TrafficMode.GRAY, True)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+async def test_an_open_list_names_its_keys_in_our_words(tmp_path: Path, language: str) -> None:
+    stage = Situation(tmp_path, "fleet")
+    async with stage.app(language).run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await press(pilot, "r", "enter")
+        bar = shown(pilot).splitlines()[-1]
+        assert "menu" not in bar
+        assert ("esc 收起列表" if language == "zh_CN" else "esc close the list") in bar
+        await press(pilot, "escape")
+        assert ("esc 返回" if language == "zh_CN" else "esc back") in shown(pilot).splitlines()[-1]
