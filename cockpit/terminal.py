@@ -148,6 +148,25 @@ class TerminalWatch:
                 termios.tcsetattr(self._terminals[0], termios.TCSANOW, self._settings)
 
 
+def end_with_terminal() -> None:
+    """For a command without screens: end when the terminal it was started at has gone, told of it or not, whatever it waits for.
+    Who was told to live through a hangup does (`nohup`), and so does what runs in the background of a shell that is still there."""
+    terminals = [
+        os.dup(fd) for fd in (0, 1, 2) if _is_terminal(fd)
+    ]  # whoever closes the first ones has not lost a terminal
+    if terminals and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        threading.Thread(target=_end_when_gone, args=(terminals,), name="terminal watch", daemon=True).start()
+
+
+def _end_when_gone(terminals: list[int]) -> None:
+    poller = select.poll()
+    for terminal in terminals:
+        poller.register(terminal, 0)
+    while not any(seen & _GONE for _terminal, seen in poller.poll()):
+        continue
+    os._exit(128 + signal.SIGHUP)  # not sys.exit: the main thread may never come back to notice
+
+
 def can_come_back() -> bool:
     """Whether a shell with job control started us: only then is there somebody who brings a stopped process back."""
     pid, group, session = os.getpid(), os.getpgrp(), os.getsid(0)

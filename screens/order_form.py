@@ -174,7 +174,8 @@ class OrderForm(WatchingScreen[Choices]):
     def _apps_to_choose(self) -> Options:
         """All of the catalogue: of one that has no host here it is said what it lacks."""
         apps = self.data.apps if self.data else ()
-        return [(Text(app.name if app.hosts else f"{app.name}  ({_('not here')})"), app.name) for app in apps]
+        absent = _("not here")
+        return [(Text(app.name if app.hosts else f"{app.name}  ({absent})"), app.name) for app in apps]
 
     def _take_app(self) -> None:
         self.app_changed()
@@ -280,7 +281,7 @@ class OrderForm(WatchingScreen[Choices]):
 
     def _say_blocked(self) -> None:
         why, submit, line = self.blocked(), self.query_one("#submit", Button), self.query_one("#blocked", Prose)
-        submit.label = f"{_('create the order')}  {key_name('ctrl+s', self.app)}"
+        submit.label = "  ".join((_("create the order"), key_name("ctrl+s", self.app)))
         submit.disabled = bool(why)
         line.display = bool(why)
         line.say(Text(f"! {why}", style=paint_of(self.app).tone(Tone.WAIT)))

@@ -9,8 +9,12 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from cockpit.cli.exit_codes import INTERRUPTED
+from cockpit.cli.output import note
 from cockpit.cli.session import GlobalOptions, Session
 from cockpit.cli.wrong_use import HELP_OF_THE_COMMAND, WrongUse, help_of
+from cockpit.terminal import end_with_terminal
+from screens.translate import _
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel="Everywhere")]
 StoreUrl = Annotated[
@@ -39,16 +43,21 @@ def group(name: str, help: str, *, completion: bool = False) -> typer.Typer:
 
 
 def command(
-    app: typer.Typer, name: str, *, example: str = ""
+    app: typer.Typer, name: str, *, example: str = "", watches: bool = False
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Register `function(session, …)` as the command `name` of `app`; `example` stands in its help, one line as it is typed.
-    The function returns its exit code, None for 0."""
+    The function returns its exit code, None for 0. It ends with its terminal, unless it `watches` that itself."""
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
         def invoke(ctx: typer.Context, **given: Any) -> int | None:
             options = _options({key: given.pop(key) for key in GLOBAL})
+            if not watches:
+                end_with_terminal()
             try:
                 return function(Session(ctx.obj.then(options)), **given)
+            except KeyboardInterrupt:
+                note("\n" + _("Interrupted. What was asked for before stays asked for, and what runs goes on."))
+                return INTERRUPTED
             except WrongUse as error:
                 if error.problem.remedy != HELP_OF_THE_COMMAND:
                     raise

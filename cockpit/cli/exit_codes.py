@@ -13,12 +13,14 @@ FAILED: Final = 1
 WRONG_USE: Final = 2
 WAITING: Final = 3
 UNANSWERED: Final = 4
+INTERRUPTED: Final = 130
 MEANINGS: Mapping[int, str] = {
     DONE: "done; when following an order: it succeeded",
     FAILED: "failed, or refused as things are now; stderr says why and what to do next",
     WRONG_USE: "wrong use: options that make no sense, or an unknown name or number",
     WAITING: "the order waits for a person",
     UNANSWERED: "sent and stored, but not answered in time; stderr says what will become of it",
+    INTERRUPTED: "Ctrl+C; stderr says what goes on",
 }
 _OTHER_WRONG_NAMES: Final = frozenset({"package_unknown", "beta_host_unknown", "preset_host_unknown", "no_workspace"})
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from cockpit.cli.command import command, group
-from cockpit.cli.output import print_json, print_table, say
+from cockpit.cli.exit_codes import DONE, INTERRUPTED
+from cockpit.cli.output import note, print_json, print_table, say
 from cockpit.cli.session import Session
 from cockpit.cli.wrong_use import WrongUse
 from engine.domain.message import message
@@ -30,18 +31,23 @@ def up(
     session: Session,
     folder: Folder = None,
     hosts: Annotated[int, typer.Option("--hosts", min=2, max=1000, help="Hosts behind the balancer.")] = 8,
-) -> None:
+) -> int:
     """Bring the lab up, or show the one that is up; prints its catalogue file, store and endpoints."""
     from cockpit.lab import process
 
-    info = process.up(_folder(folder), hosts)
+    try:
+        info = process.up(_folder(folder), hosts)
+    except KeyboardInterrupt:
+        note("\n" + _("Interrupted: the practice fleet was not brought up, and nothing of it runs."))
+        return INTERRUPTED
     if session.json:
         print_json(info.to_json())
-        return
+        return DONE
     lines = [("folder", info.dir), ("catalogue", info.catalogue), ("store", info.store), *info.endpoints.items()]
     for name, value in lines:
         say(f"{name:<10} {value}")
     say(_("Next: cockpit --store {store} apply {catalogue}").format(store=info.store, catalogue=info.catalogue))
+    return DONE
 
 
 @command(app, "down", example="cockpit lab down")

@@ -79,7 +79,7 @@ def cockpit(
         raise typer.Exit(open_app(Session(ctx.obj)))
 
 
-@command(app, "demo", example="cockpit demo --hosts 4")
+@command(app, "demo", example="cockpit demo --hosts 4", watches=True)
 def demo(
     session: Session,
     hosts: Annotated[

@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cockpit.cli.exit_codes import DONE, FAILED
-from cockpit.cli.output import at, print_json, say
+from cockpit.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from cockpit.cli.output import at, note, print_json, say
 from cockpit.cli.waiting import Place
 from cockpit.demo.leaving import leave_in_the_background
 from cockpit.engine_process import ensure_engine, stop_engine
@@ -52,6 +52,9 @@ def run_headless(*, hosts: int, folder: Path | None, as_json: bool) -> int:
         try:
             info = lab.up(place_of_lab, hosts)
             return _release_under_load(info, place_of_lab, as_json=as_json)
+        except KeyboardInterrupt:
+            note("\n" + _("Interrupted: the demo ends here, and nothing of it runs on."))
+            return INTERRUPTED
         finally:
             lab.down(place_of_lab)
 

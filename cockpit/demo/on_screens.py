@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from cockpit.cli.exit_codes import INTERRUPTED
 from cockpit.cli.output import note
 from cockpit.demo.leaving import Left, end, leave, leave_in_the_background, presence
 from cockpit.lab import process as lab
@@ -30,9 +31,9 @@ def run_on_screens(*, hosts: int | None, folder: Path | None, fresh: bool) -> in
     hosts = _hosts(place, hosts)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     with TerminalWatch(partial(leave_in_the_background, place)) as watch:
+        progress = Progress()
         try:
             with presence(place):
-                progress = Progress()
                 info = lab.up(place, hosts, tell=progress.tell)
                 settings = settings_of(info)
                 apply_catalogue(settings, info)
@@ -41,7 +42,10 @@ def run_on_screens(*, hosts: int | None, folder: Path | None, fresh: bool) -> in
                 return open_screens(
                     settings, watch, tenant=info.tenant, workspace=info.workspace, practice=info, farewell=False
                 )
+        except KeyboardInterrupt:
+            return INTERRUPTED
         finally:
+            progress.end()
             _tell(leave(place), place)
 
 
@@ -50,6 +54,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._over = sys.stderr.isatty()
+        self._ended = False
         self._write(_("Bringing up the practice fleet …"))
 
     def tell(self, done: int, of: int) -> None:
@@ -57,8 +62,9 @@ class Progress:
             self._write(_("Bringing up the practice fleet: {done} of {of} hosts").format(done=done, of=of))
 
     def end(self) -> None:
-        if self._over:
+        if self._over and not self._ended:
             note("")
+        self._ended = True
 
     def _write(self, line: str) -> None:
         if self._over:
@@ -117,6 +123,9 @@ def _tell(left: Left, place: Path) -> None:
         return
     if left.others:
         note(_("Somebody else is using the practice fleet, so it stays up."))
+        return
+    if not (place / "cockpit.db").exists():
+        note(_("The practice fleet did not come up, and nothing of it runs."))
         return
     note(_("The practice fleet and its engine are down. Its orders stay in {file}.").format(file=place / "cockpit.db"))
     note(_("Find them again: {command}").format(command=f"{program()} demo{elsewhere}"))

@@ -150,6 +150,16 @@ def up(
             start_new_session=True,
             env=_environment(dir),
         )
+    try:
+        return _ready(dir, process, deadline_s, tell)
+    except BaseException:  # whoever calls it off too leaves nothing of it running
+        process.kill()
+        process.wait(DOWN_DEADLINE_S)
+        _end_processes(dir)
+        raise
+
+
+def _ready(dir: Path, process: subprocess.Popen[bytes], deadline_s: float, tell: Callable[[int, int], None]) -> LabInfo:
     until = time.monotonic() + deadline_s
     told: tuple[int, int] | None = None
     while time.monotonic() < until:
@@ -157,14 +167,10 @@ def up(
             told = now
             tell(*now)
         if process.poll() is not None:
-            _end_processes(dir)
             raise _start_failed(dir, f"exit status {process.returncode}")
         if (ready := info(dir)) is not None:
             return ready
         time.sleep(0.05)
-    process.kill()
-    process.wait(DOWN_DEADLINE_S)
-    _end_processes(dir)
     raise _start_failed(dir, f"not ready after {deadline_s:.0f} s")
 
 

@@ -63,7 +63,7 @@ class Choice(Select[str]):
             self.set_options((Text(shown), value) for shown, value in options)
             if before in [value for _shown, value in options]:
                 self.value = before
-            self.mutate_reactive(Select.value)  # its words may be others, though it is the same
+            self.mutate_reactive(Select.value)  # type: ignore[misc]  # its words may be others, though it is the same
 
     def choose(self, value: str) -> None:
         """Without saying so: whoever does it knows."""

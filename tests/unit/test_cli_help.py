@@ -73,7 +73,7 @@ def test_the_exit_codes_are_one_table_in_the_help_and_in_the_readme(capsys: Out)
     for code, means in MEANINGS.items():
         assert f"{code}  {means}" in shown
         assert f"| {code} | {means} |" in readme
-    assert re.findall(r"^\| (\d) \|", readme, re.MULTILINE) == [str(code) for code in MEANINGS]
+    assert re.findall(r"^\| (\d+) \|", readme, re.MULTILINE) == [str(code) for code in MEANINGS]
 
 
 WRONG_NAMES = [
