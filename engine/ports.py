@@ -114,6 +114,34 @@ class JobEnded:
 JobEvent = StepStarted | StepEnded | LogBytes | JobEnded
 
 
+class Since(StrEnum):
+    """What became of a host after a job of ours had ended there."""
+
+    SAME = "same"  # it was not restarted, and no job of another order has begun
+    RESTARTED = "restarted"
+    ANOTHER = "another"  # a job of another order has begun, from this store or from another one
+    UNKNOWN = "unknown"  # its record does not say when it ended
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the host has found: whether it is as the step left it, and the last line of what it printed."""
+
+    holds: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What a host says of a job of earlier. `found`: its record is there; else the rest says nothing. `done` are the steps that
+    ended well by that record, `looks` those that were looked at."""
+
+    found: bool
+    done: frozenset[str] = frozenset()
+    since: Since = Since.UNKNOWN
+    looks: Mapping[str, Look] = field(default_factory=dict)
+
+
 class StopOutcome(StrEnum):
     STOPPED = "stopped"  # the process group is gone, verified
     ALREADY_ENDED = "already_ended"
@@ -146,6 +174,12 @@ class Remote(Protocol):
 
     async def stop(self, job: Job) -> StopOutcome:
         """Stop the job's process group and verify that it is gone. Raises RemoteError."""
+        ...
+
+    async def recall(self, job: Job) -> Recall:
+        """What the host knows of a job of earlier, and whether what it did is still so. The job's steps are looks: pieces of sh
+        that change nothing and end with 0 when it is; they find in `$ck_ended` the start that a process would have had when the
+        job ended (as in /proc/<pid>/stat). Starts and stops nothing. Raises RemoteError."""
         ...
 
     def log_in_anew(self, hosts: Sequence[Host]) -> None:

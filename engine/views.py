@@ -202,7 +202,8 @@ def versions(apps: Sequence[OrderedApp]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """`name` is its key in the list, `does` what it does; `title` is what it is called when it has a name of its own."""
+    """`name` is its key in the list, `does` what it does; `title` is what it is called when it has a name of its own. `kept_from`:
+    the earlier attempt that did it; it is not done again."""
 
     name: str
     does: str
@@ -211,6 +212,7 @@ class StepView:
     started_at: float | None
     ended_at: float | None
     problem: Problem | None
+    kept_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +334,7 @@ class Consequence:
     choices: tuple[str, ...] = ()  # versions to choose from; "" among them: the one each host ran before
     chosen: str = ""  # of the choices, what all this is said of
     makes_order: bool = False  # done by an order of its own
+    may_keep: bool = False  # a retry that may keep what was done: everything can be done again instead
     asks_override: bool = False  # it goes below the capacity floor: why it may is asked for as well
 
     @property

@@ -189,13 +189,21 @@ def weights(
 
 
 @command(app, "retry", example="cockpit order retry 12 --host hz-01")
-def retry(session: Session, order: Order, host: Hosts = None) -> int:
-    """Try the failed hosts again, all of them or those named."""
+def retry(
+    session: Session,
+    order: Order,
+    host: Hosts = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Do everything again, also what is done and still so.")
+    ] = False,
+) -> int:
+    """Try the failed hosts again, all of them or those named. Each begins at the step that failed, if it says itself that
+    what was before is still so."""
     with session.api() as api:
         place = session.place(api)
         hosts = tuple(run.name for run in hosts_of(api.order(*place, order), host)) if host else ()
         session.ensure_engine()
-        return _send(session, api, place, order, Retry(hosts))
+        return _send(session, api, place, order, Retry(hosts, from_start))
 
 
 @command(app, "pause", example="cockpit order pause 12")

@@ -62,10 +62,12 @@ class SetWeights:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`hosts` empty: all that failed."""
+    """`hosts` empty: all that failed. A host begins at the step that failed, where what was before it is still so; `from_start`:
+    everything is done again."""
 
     name: ClassVar[Act] = Act.RETRY
     hosts: tuple[str, ...] = ()
+    from_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)

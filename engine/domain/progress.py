@@ -25,12 +25,20 @@ from engine.domain.states import (
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
+    """A step of one attempt. `kept_from`: the earlier attempt that did it, and it is still so; 0: it is this attempt's to do."""
+
     key: str
     position: int
     state: StepState
     started_at: float | None = None
     ended_at: float | None = None
     problem: Problem | None = None
+    kept_from: int = 0
+
+    @property
+    def begun(self) -> bool:
+        """This attempt has begun it."""
+        return self.state is not StepState.PENDING and not self.kept_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,8 @@ RunKey = tuple[Direction, str, str]  # direction, node, host
 @dataclass(frozen=True, slots=True)
 class RunProgress:
     """One host in one node. `touched`: it may no longer be what it was before, so a way back returns it. `job` begins the names
-    of its attempts' folders and logs."""
+    of its attempts' folders and logs. `failed_at`: the step at which the attempt failed that failed last. `from_start`: the
+    present attempt does everything again, whatever was done before."""
 
     direction: Direction
     node: str
@@ -62,6 +71,8 @@ class RunProgress:
     started_at: float | None = None
     ended_at: float | None = None
     job: str = ""
+    failed_at: str = ""
+    from_start: bool = False
 
     @property
     def key(self) -> RunKey:

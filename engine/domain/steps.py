@@ -38,6 +38,20 @@ class InDoubt(StrEnum):
     ASK = "ask"
 
 
+class Holds(StrEnum):
+    """Who says, when a host is tried again, whether what a step did in an earlier attempt is still so."""
+
+    # nobody can: it is done again, and everything behind it
+    UNKNOWN = ""
+    # the host's own record of the job: it ended well, the host was not restarted since, and no other order has worked there
+    RECORD = "record"
+    # a look at the host itself (how, says the step's row in `engine.steps.registry`)
+    LOOK = "look"
+    RECORD_AND_LOOK = "record_and_look"
+    # the balancers: they show the weights that the step asks for
+    SHOWN = "shown"
+
+
 class Traffic(StrEnum):
     """What a step does to the traffic of its host."""
 
@@ -55,7 +69,8 @@ class StepPlan:
     `sets` are the facts of `HostPlan.after` (`version`, `state`) that its success writes about the host; a step that sets
     any of them touches the host, so a way back returns it. One that sets `health` says whether the host answers. `title` is shown
     in place of the builder's own word. `deadline_s` 0: the builder's own. It is tried `retries` times more, `interval_s` apart,
-    before it counts as failed.
+    before it counts as failed. `holds`: who says later whether it is still done. One that `prepares` only makes ready for steps on
+    the host behind it: while none of these is to be done, it need not be so any more.
     """
 
     key: str
@@ -70,6 +85,8 @@ class StepPlan:
     deadline_s: float = 0.0
     retries: int = 0
     interval_s: float = 0.0
+    holds: Holds = Holds.UNKNOWN
+    prepares: bool = False
 
     @property
     def touches(self) -> bool:

@@ -12,6 +12,7 @@ from engine.domain.orders import Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
 from engine.plan.in_service import floor_of, server_groups, serving
+from engine.plan.kept import leaves_again
 
 MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED, OrderState.CANCELLING, OrderState.ROLLING_BACK)
 
@@ -158,7 +159,7 @@ def may_leave(
     and those that begin `besides`, count as gone already: their cut may not be written down yet. A host that is not cut stays."""
     if progress.spec.override_reason:
         return list(runs)
-    gone = {run.host for run in [*running(progress), *besides] if leaves(progress, run)}
+    gone = {run.host for run in [*running(progress), *besides] if progress.host_plan(run).leaves}
     staying = {group: serving(lines) - gone for group, lines in server_groups(progress).items()}
     start: list[RunProgress] = []
     for run in runs:
@@ -171,8 +172,8 @@ def may_leave(
 
 
 def leaves(progress: OrderProgress, run: RunProgress) -> bool:
-    """Whether the run's steps take its host out of the balancer; giving a weight back does not."""
-    return progress.host_plan(run).leaves
+    """Whether what the run has to do takes its host out of the balancer; giving a weight back does not."""
+    return leaves_again(progress.host_plan(run), run)
 
 
 def _order_state(progress: OrderProgress, plan: Plan, wanted: Mapping[str, NodeState]) -> OrderState:

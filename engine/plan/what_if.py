@@ -32,6 +32,7 @@ from engine.domain.states import Direction, NodeKind, OrderState, RunState
 from engine.plan import what_if_words as words
 from engine.plan.back import SucceededVersions, WayBack, can_go_back, plan_cancel, versions_to_go_back_to
 from engine.plan.in_service import crossing
+from engine.plan.kept import begins, keeps_something
 from engine.plan.next import leaves, may_leave
 from engine.plan.problems import floor_broken, no_version_for_several_apps, rollback_never_succeeded
 from engine.plan.what_if_words import named
@@ -221,20 +222,21 @@ def _retry(asked: Asked[Retry]) -> Consequence:
     others = tuple(host for host in hosts if host not in failed)
     if others or not hosts:
         return _refused(asked, summary, words.not_failed(others), hosts)
-    again = [run for run in progress.current_runs if run.state is RunState.FAILED and run.host in hosts]
+    failed_runs = [run for run in progress.current_runs if run.state is RunState.FAILED and run.host in hosts]
+    again = [replace(run, from_start=asked.act.from_start) for run in failed_runs]
     starting = may_leave(progress, again)
     traffic = crossing(progress, leaving=[run.host for run in starting if leaves(progress, run)])
     if not starting and not hosts_in(progress, RunState.RUNNING):
         return _refused(asked, summary, words.floor_broken_now(crossing(progress, leaving=hosts[:1])), hosts)
-    lines = [
-        message("{host}: attempt {attempt}, from its first step", host=run.host, attempt=run.attempt + 1)
-        for run in again[: words.SHOWN_HOSTS]
-    ]
+    lines = [words.tries_again(run, begins(progress.host_plan(run), run)) for run in again[: words.SHOWN_HOSTS]]
+    may_keep = any(keeps_something(progress.host_plan(run), run) for run in failed_runs)
+    if may_keep and not asked.act.from_start:
+        lines.append(words.asked_first())
     lines += words.held_back(len(again) - len(starting))
     if progress.paused:
         lines.append(words.still_paused())
     lines += [*words.traffic_lines(traffic, progress), *_time_line(asked, len(hosts))]
-    return _allowed(asked, summary, lines, hosts)
+    return replace(_allowed(asked, summary, lines, hosts), may_keep=may_keep)
 
 
 def _cancel(asked: Asked[Cancel]) -> Consequence:

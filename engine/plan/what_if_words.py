@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine.domain.fleet import ServerGroup
 from engine.domain.message import Message, message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress, WeightLine
+from engine.domain.progress import OrderProgress, RunProgress, WeightLine
 from engine.domain.states import Act, NodeKind, OrderState, RunState
 from engine.plan.in_service import Traffic, server_groups
+from engine.plan.kept import Begins
 from engine.plan.problems import floor_broken
 from engine.views import percent
 
@@ -134,6 +136,37 @@ def expected_time(seconds: float, done: int) -> Message:
     return message(
         "expected time {duration} (mean of the hosts done so far: {done})", duration=duration(seconds), done=done
     )
+
+
+def tries_again(run: RunProgress, known: Begins | None) -> Message:
+    """From where a host that has failed would begin, by what is known of it."""
+    what: dict[str, Any] = {"host": run.host, "attempt": run.attempt + 1}
+    if known is None or not known.done:
+        return message("{host}: attempt {attempt}, from its first step", **what)
+    if run.from_start:
+        return message(
+            "{host}: attempt {attempt}, from its first step; done steps that are done again: {done}",
+            done=known.done,
+            **what,
+        )
+    if known.doubtful is not None:
+        step = known.doubtful.title or known.doubtful.does
+        return message(
+            "{host}: attempt {attempt} does everything again: nobody can tell whether {step} still is as it was left",
+            step=step,
+            **what,
+        )
+    step = known.step.title or known.step.does
+    return message(
+        "{host}: attempt {attempt} begins at {step}; steps before it that are done: {done}",
+        step=step,
+        done=known.done,
+        **what,
+    )
+
+
+def asked_first() -> Message:
+    return message("each host is asked first whether what was done is still so; what is not is done again")
 
 
 def still_paused() -> Message:

@@ -49,8 +49,9 @@ def _steps(conn: sa.Connection, order_id: int, host: str | None) -> dict[tuple[s
 
 def _view(run: Any, number: int, steps: list[Any], present: bool, log_dir: Path, order_id: int) -> AttemptView:
     direction = Direction(run.direction)
-    began = [step.started_at for step in steps if step.started_at is not None]
-    ended = [step.ended_at for step in steps if step.ended_at is not None]
+    own = [step for step in steps if not step.kept_from]
+    began = [step.started_at for step in own if step.started_at is not None]
+    ended = [step.ended_at for step in own if step.ended_at is not None]
     return AttemptView(
         host=run.host,
         node=run.node,

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.domain.message import Message, message
+from engine.plan.kept import begins_at
 from engine.store import tables as t
 from engine.views import EventView
 
@@ -104,6 +105,11 @@ def _step(data: Data) -> Message:
     return message("{host}, {step}: {state}", **what)
 
 
+def _begins(data: Data) -> Message:
+    why = Message.from_json(data["why"]) if "why" in data else None
+    return message("{host} {begins}", host=data["host"], begins=begins_at(data["step"], data["kept"], why))
+
+
 def _weight(data: Data) -> Message:
     what = {
         "host": data["host"],
@@ -174,6 +180,7 @@ _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "node": _node,
     "host": _host,
     "step": _step,
+    "begins": _begins,
     "weight": _weight,
     "outside": _outside,
     "health": _health,

@@ -139,14 +139,12 @@ def _steps(conn: sa.Connection, order_id: int, wanted: Collection[_Seen]) -> Map
     runs = {one.run.key: one for one in wanted}
     for direction in {one.run.direction for one in wanted}:
         hosts = list(dict.fromkeys(one.run.host for one in wanted if one.run.direction is direction))
-        for node, host, attempt, position, name, state, started_at, ended_at, problem in _step_rows(
-            conn, order_id, direction, hosts
-        ):
+        for node, host, attempt, position, name, *rest in _step_rows(conn, order_id, direction, hosts):
             one = runs.get((direction, node, host))
             if one is not None and one.run.attempt == attempt:
                 plan = one.plans[position] if position < len(one.plans) else None
                 does, title = (plan.does, plan.title) if plan is not None else (name, "")
-                found[one.run.key].append(_step_view(name, does, title, state, started_at, ended_at, problem))
+                found[one.run.key].append(_step_view(name, does, title, *rest))
     return {key: tuple(steps) for key, steps in found.items()}
 
 
@@ -163,6 +161,7 @@ def _step_rows(conn: sa.Connection, order_id: int, direction: Direction, hosts: 
             step.started_at,
             step.ended_at,
             sa.cast(step.problem, sa.Text),
+            step.kept_from,
         )
         .where(step.order_id == order_id, step.direction == str(direction))
         .order_by(step.host, step.attempt, step.position)
@@ -174,9 +173,12 @@ def _step_rows(conn: sa.Connection, order_id: int, direction: Direction, hosts: 
 
 @lru_cache(maxsize=16_384)
 def _step_view(
-    name: str, does: str, title: str, state: str, started_at: float | None, ended_at: float | None, problem: str | None
-) -> StepView:
-    return StepView(name, does, title, StepState(state), started_at, ended_at, decode_stored_problem(problem))
+    name: str, does: str, title: str, state: str, started_at: float | None, ended_at: float | None,
+    problem: str | None, kept_from: int,
+) -> StepView:  # fmt: skip
+    return StepView(
+        name, does, title, StepState(state), started_at, ended_at, decode_stored_problem(problem), kept_from
+    )
 
 
 def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:

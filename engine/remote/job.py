@@ -13,9 +13,9 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from engine.ports import Job, JobEnded, JobEvent, RemoteError, StopOutcome
+from engine.ports import Job, JobEnded, JobEvent, Look, Recall, RemoteError, Since, StopOutcome
 from engine.remote import problems, program, refusals
-from engine.remote.channels import Channel, answer, new_token, open_sh, refusal_of
+from engine.remote.channels import Channel, answer, new_token, open_sh, refusal_of, run
 from engine.remote.connections import Connections
 from engine.remote.hops import Hop, route_to
 from engine.remote.log_events import LastWord, LogEvents
@@ -23,6 +23,7 @@ from engine.remote.log_events import LastWord, LogEvents
 _log = logging.getLogger(__name__)
 
 _ANSWER_S = 30.0  # for attach.sh to answer, once our sh is there
+_RECALL_LIMIT = 65_536  # bytes: a line per step
 _EXIT_VANISHED = 71
 _EXIT_DISK_FULL = 73
 # What may pass by itself; everything else needs somebody.
@@ -159,6 +160,24 @@ async def stop(connections: Connections, job: Job) -> StopOutcome:
             raise problems.still_running(hop, group)
         case other:
             raise _refusal(hop, job, other)
+
+
+async def recall(connections: Connections, job: Job) -> Recall:
+    """As `Remote.recall`."""
+    token = new_token()
+    deadline_s = sum(step.deadline_s for step in job.steps) + _ANSWER_S
+    script = program.recalling(job, token=token)
+    result = await run(connections, job.host, script, deadline_s=deadline_s, limit=_RECALL_LIMIT)
+    mark = f"\x1e{token} "
+    lines = result.output.decode("utf-8", "replace").split("\n")
+    said = [line.removeprefix(mark).split(" ", 3) for line in lines if line.startswith(mark)]
+    if said == [["gone"]]:
+        return Recall(found=False)
+    if said[-1:] != [["done"]]:
+        raise problems.link_lost_once(route_to(job.host)[-1], "it did not say to its end what it knows of the job")
+    since = next(words[1] for words in said if words[0] == "since")
+    looks = {words[1]: Look(words[2] == "0", words[3]) for words in said if words[0] == "look"}
+    return Recall(True, frozenset(words[1] for words in said if words[0] == "step"), Since(since), looks)
 
 
 async def _answer(channel: Channel, token: str) -> list[str]:

@@ -98,6 +98,14 @@ def stopping(job: Job, *, token: str, nonce: str) -> str:
     )
 
 
+def recalling(job: Job, *, token: str) -> str:
+    """Says what the host knows of the job, then looks for each of its steps whether it is still so."""
+    arguments = token, folder_of(job), key_of(job), str(job.epoch), "-"
+    looks = [f"look {quote(step.name)} {quote(step.body)}" for step in job.steps]
+    recall = _with_arguments(_program("common", "process", "recall"), *arguments)
+    return "\n".join([recall, *_variables(job.variables), *looks, "answer done"]).replace("\0", "")
+
+
 def attach_input(job: Job, *, token: str, nonce: str) -> bytes:
     """What attach.sh reads from standard input when it may start the job. Raises ValueError for a name sh cannot have."""
     text = f"{job_program(job, nonce)}{token}\n{job_secrets(job.steps)}{token}\n"
@@ -111,10 +119,7 @@ def job_program(job: Job, nonce: str) -> str:
         _program("process", "runner"),
         f"ck_nonce={nonce}",
         f"ck_steps='{' '.join(map(str, numbers))}'",
-        "ck_variables() {",
-        "    :",
-        *(f"    export {_checked(name)}={quote(value)}" for name, value in job.variables.items()),
-        "}",
+        *_variables(job.variables),
         "ck_describe() {",
         "    case $1 in",
         *(_description(number, step) for number, step in zip(numbers, job.steps, strict=True)),
@@ -124,6 +129,11 @@ def job_program(job: Job, nonce: str) -> str:
         "exit",
     ]
     return "\n".join(lines).replace("\0", "") + "\n"
+
+
+def _variables(variables: Mapping[str, str]) -> list[str]:
+    exports = (f"    export {_checked(name)}={quote(value)}" for name, value in variables.items())
+    return ["ck_variables() {", "    :", *exports, "}"]
 
 
 def _description(number: int, step: RemoteStep) -> str:

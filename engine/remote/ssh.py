@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 
 from engine.domain.fleet import Host
 from engine.domain.problem import Problem
-from engine.ports import Asker, Job, JobEvent, RemoteResult, StopOutcome
+from engine.ports import Asker, Job, JobEvent, Recall, RemoteResult, StopOutcome
 from engine.remote import channels, identity_problems
 from engine.remote import job as jobs
 from engine.remote.connections import Connections
@@ -59,6 +59,9 @@ class SshRemote:
 
     async def stop(self, job: Job) -> StopOutcome:
         return await jobs.stop(self._connections, job)
+
+    async def recall(self, job: Job) -> Recall:
+        return await jobs.recall(self._connections, job)
 
     def log_in_anew(self, hosts: Sequence[Host]) -> None:
         self._connections.log_in_anew(hosts)

@@ -74,7 +74,7 @@ class Attempt:
     @property
     def untouched_yet(self) -> bool:
         """Nothing of this attempt has begun."""
-        return all(step.state is StepState.PENDING for step in self.steps)
+        return not any(step.begun for step in self.steps)
 
     def plan_of(self, step: StepProgress) -> StepPlan:
         return self.plan.steps[step.position]
@@ -88,6 +88,12 @@ class Attempt:
         running = (step for step in self.steps if step.state is StepState.RUNNING)
         pending = (step for step in self.steps if not step.state.complete)
         return next(running, None) or next(pending, self.steps[-1])
+
+    @property
+    def stands_at(self) -> str:
+        """The first step that is not done."""
+        done = (StepState.SUCCEEDED, StepState.SKIPPED)
+        return next((step.key for step in self.steps if step.state not in done), "")
 
     def named(self, key: str) -> StepProgress | None:
         return next((step for step in self.steps if step.key == key), None)
@@ -125,7 +131,8 @@ class Attempt:
         now, context = self.now(), self.context
 
         def change(conn: sa.Connection) -> None:
-            end_run(conn, context.order_id, self.run, state, now, problem)
+            failed_at = self.stands_at if state is RunState.FAILED else ""
+            end_run(conn, context.order_id, self.run, state, now, problem, failed_at=failed_at)
             touched = self.run.touched
             if self._may_have_touched():
                 touch_run(conn, context.order_id, self.run)
@@ -139,7 +146,7 @@ class Attempt:
         """It broke too often before it began: a failed run, whose job may go on unseen."""
         step = self.current()
         remote = (each for each in self.steps if not self.plan_of(each).on_balancer)
-        self.unseen = any(each.state is not StepState.PENDING for each in remote)
+        self.unseen = any(each.begun for each in remote)
         if step.state is StepState.RUNNING:
             await self._set(step, StepState.FAILED, problem)
         await self.end(RunState.FAILED, problem)

@@ -24,19 +24,21 @@ from engine.store.progress import load_progress
 _NO_RECORD = ("job_vanished", "remote_deadline")
 
 
-async def stop_earlier_jobs(attempt: Attempt) -> None:
+async def stop_earlier_jobs(attempt: Attempt) -> RunProgress | None:
     """A new attempt, or the way back, must not run beside what an earlier attempt may have left running on the host. One that
-    never started its job could not stop its own predecessors, so these are stopped as well. Raises Failed."""
+    never started its job could not stop its own predecessors, so these are stopped as well. Returns the latest attempt that has
+    started one. Raises Failed."""
     if not attempt.untouched_yet:
-        return
+        return None
     for run, plan in attempt.earlier:
         try:
             job = attempt.job_named(job_key(run.job, run.attempt))
             if await attempt.context.remote.stop(job) is not StopOutcome.NEVER_STARTED:
                 await _note_what_it_did(attempt, job, run, plan)
-                return
+                return run
         except RemoteError as error:
-            await attempt.fail(attempt.steps[0], StepState.FAILED, error.problem)
+            await attempt.fail(attempt.current(), StepState.FAILED, error.problem)
+    return None
 
 
 def earlier_attempts(progress: OrderProgress, run: RunProgress, of_host: Iterable[RunProgress]) -> tuple[Earlier, ...]:
@@ -87,7 +89,7 @@ async def _note_what_it_did(attempt: Attempt, job: Job, run: RunProgress, plan: 
 
     state = await context.journal.write(context.order_id, context.epoch, change)
     if state is OrderState.ROLLING_BACK and not touches(attempt.plan.steps):
-        await attempt.fail(attempt.steps[0], StepState.FAILED, _done_unseen(attempt.host, plan))
+        await attempt.fail(attempt.current(), StepState.FAILED, _done_unseen(attempt.host, plan))
 
 
 def _mark(attempt: Attempt, run: RunProgress) -> int:

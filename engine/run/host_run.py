@@ -18,6 +18,7 @@ from engine.domain.states import Direction, RunState, StepState
 from engine.run.attempt import Again, Attempt, Earlier, Failed, Held, Stopped
 from engine.run.balancer_steps import take_balancer_step
 from engine.run.earlier_jobs import stop_earlier_jobs
+from engine.run.kept_steps import keep_what_is_still_so
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext
 from engine.run.remote_job import RemoteJob
@@ -63,7 +64,8 @@ class HostRun:
         attempt = self._attempt
         try:
             self._log_in_anew()
-            await stop_earlier_jobs(attempt)
+            before = await stop_earlier_jobs(attempt)
+            await keep_what_is_still_so(attempt, before, log)
             await self._steps(log)
         except Failed as failed:
             log.heading(f"{failed.problem.what} {failed.problem.remedy}", attempt.now())
@@ -126,7 +128,7 @@ class HostRun:
         step = self._attempt.steps[at]
         if self._on_balancer(step):
             return step.state is StepState.PENDING
-        return all(each.state is StepState.PENDING for each in self._block(at))
+        return not any(each.begun for each in self._block(at))
 
     async def _stand_still(self, before: StepProgress) -> None:
         if await self._attempt.hold(before):

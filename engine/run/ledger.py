@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
+from engine.domain.progress import WeightLine
 from engine.domain.states import Health, Verified
 from engine.plan.outside import Seen, Verdict, Wish, mount_missing
 from engine.ports import (
@@ -35,7 +36,7 @@ from engine.ports import (
 from engine.run.journal import Journal
 from engine.run.pacing import Pace, Turns
 from engine.store.weight_calls import MoveResult, Opened, close_call, complete_lost_calls, lost_groups, open_call
-from engine.store.weights import write_health
+from engine.store.weights import load_weights, write_health
 
 log = logging.getLogger(__name__)
 SERVERS_A_CALL = 20
@@ -190,6 +191,17 @@ class Ledger:
             if found is not None:
                 changed |= await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
         return changed
+
+    async def holds(self, order_id: int, epoch: int, weights: Sequence[MountWeight]) -> bool:
+        """Whether the balancers show these weights, and the order has nothing else on its way. Raises StaleEpoch and StoreError."""
+        for group in dict.fromkeys(line.mount.server_group for line in weights):
+            seen = await self._read_if_possible(group)
+            lines = await self._journal.write(order_id, epoch, _lines_of(order_id, group))
+            settled = {line.mount: line.believed for line in lines if not line.in_doubt}
+            its = [line for line in weights if line.mount.server_group == group]
+            if seen is None or any(not (seen.get(_key(w.mount)) == settled.get(w.mount) == w.weight) for w in its):
+                return False
+        return True
 
     def withdraw(self, order_id: int) -> None:
         """Weights that persons have asked for, for that order, are not asked for again: what has not been begun never is, and a
@@ -450,6 +462,10 @@ def _still_ours(conn: sa.Connection) -> None:
 
 def _completing(order_id: int, group: ServerGroup, seen: Seen, now: float) -> Callable[[sa.Connection], None]:
     return lambda conn: complete_lost_calls(conn, order_id, group, seen, now)
+
+
+def _lines_of(order_id: int, group: ServerGroup) -> Callable[[sa.Connection], tuple[WeightLine, ...]]:
+    return lambda conn: load_weights(conn, order_id, group)
 
 
 def _health_of(

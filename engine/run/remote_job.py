@@ -24,11 +24,11 @@ from engine.steps.registry import remote_step
 
 
 class RemoteJob:
-    """`block` are the steps of the job, those already complete included."""
+    """`block` are the steps of the job, those already complete included; those kept from an earlier attempt are none of it."""
 
     def __init__(self, attempt: Attempt, block: Sequence[StepProgress], log: HostLog, stopping: asyncio.Event) -> None:
         self._attempt = attempt
-        self._keys = [step.key for step in block]
+        self._keys = [step.key for step in block if not step.kept_from]
         self._log = log
         self._stopping = stopping
 
@@ -38,7 +38,7 @@ class RemoteJob:
 
     @property
     def begun(self) -> bool:
-        return any(step.state is not StepState.PENDING for step in self._block)
+        return any(step.begun for step in self._block)
 
     async def go(self) -> None:
         """To the job's end. Raises Failed, Stopped, Again."""

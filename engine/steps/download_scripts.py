@@ -10,9 +10,10 @@ from engine.ports import RemoteStep
 from engine.steps.context import StepContext, seconds
 from engine.steps.download import FETCH, checked_url, checksum, fetch
 from engine.steps.shell import paths
-from engine.steps.unpack import UNPACK
+from engine.steps.unpack import DIGEST, UNPACK
 
 DEADLINE_S = 600.0
+LOOK_S = 10.0
 
 
 def build(context: StepContext, step: StepPlan) -> RemoteStep:
@@ -25,6 +26,20 @@ def build(context: StepContext, step: StepPlan) -> RemoteStep:
         body += _bring(stack.sdk, "secret_sdk_url", "SDK_DIR")
     deadline_s = seconds(context, "download_scripts_deadline_s", DEADLINE_S)
     return RemoteStep(step.key, body, deadline_s, secrets)
+
+
+def look(context: StepContext, step: StepPlan) -> RemoteStep:
+    """Ends with 0 when what is unpacked is the stack's archive, and its SDK."""
+    stack = context.stack
+    body = paths(context) + "\n" + _is_unpacked(stack.archive, "STACK_DIR")
+    if stack.sdk is not None:
+        body += _is_unpacked(stack.sdk, "SDK_DIR")
+    return RemoteStep(step.key, body, LOOK_S)
+
+
+def _is_unpacked(ref: ObjectRef, folder: str) -> str:
+    digest = quote(checksum(ref)[1])
+    return f'[ -n {digest} ] && [ "$(cat "${folder}/{DIGEST}" 2>/dev/null)" = {digest} ] || exit 1\n'
 
 
 def _bring(ref: ObjectRef, url_variable: str, folder: str) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from shlex import quote
 
 from engine.domain import step_names
+from engine.steps.check_health import SHORT_S, shortened
 from engine.steps.context import StepContext, variables
 from engine.steps.registry import remote_step, step
 
-DEADLINE_S = 8.0  # a person waits for the answer
 GRACE_S = 15.0
 
 
 def health_now(context: StepContext) -> tuple[str, float]:
     """A piece of POSIX sh that ends with 0 when the health check passes, and its deadline in seconds. Raises ProblemError."""
-    short = {"health_deadline_s": f"{DEADLINE_S:g}", "check_health_deadline_s": f"{DEADLINE_S:g}"}
-    host = replace(context.host, variables={**context.host.variables, **short})
-    context = replace(context, host=host)
+    context = shortened(context)
     exports = "\n".join(f"export {name}={quote(value)}" for name, value in variables(context).items())
-    return f"{exports}\n{remote_step(step(step_names.CHECK_HEALTH), context).body}", DEADLINE_S + GRACE_S
+    return f"{exports}\n{remote_step(step(step_names.CHECK_HEALTH), context).body}", SHORT_S + GRACE_S

@@ -12,7 +12,7 @@ from engine.domain import step_names as names
 from engine.domain.message import Message, message
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
-from engine.domain.steps import HEALTH, InDoubt, StepPlan, Traffic, Where
+from engine.domain.steps import HEALTH, Holds, InDoubt, StepPlan, Traffic, Where
 from engine.ports import RemoteStep
 from engine.steps import (
     check_agent,
@@ -27,6 +27,7 @@ from engine.steps import (
     offline,
     restart,
     restore_traffic,
+    service,
 )
 from engine.steps.context import StepContext
 from engine.steps.weight_change import WeightChange
@@ -37,47 +38,89 @@ ARCHIVE, PACKAGE = "archive", "package"
 @dataclass(frozen=True, slots=True)
 class StepRow:
     """What a step is called, how it stands in a list by default, and its builder: `remote` for a piece of sh on the host, `weights`
-    for a change at the balancer. `needs`: what must be signed before it can be built (`archive`, `package`)."""
+    for a change at the balancer. `needs`: what must be signed before it can be built (`archive`, `package`).
+    `look`: a piece of sh that changes nothing and ends with 0 when what the step did is still so."""
 
     plan: StepPlan
     word: Message
     remote: Callable[[StepContext, StepPlan], RemoteStep] | None = None
     weights: Callable[[HostPlan], WeightChange] | None = None
     needs: frozenset[str] = frozenset()
+    look: Callable[[StepContext, StepPlan], RemoteStep] | None = None
 
 
-def _host(name: str, in_doubt: InDoubt, *, sets: tuple[str, ...] = (), skippable: bool = True) -> StepPlan:
-    return StepPlan(name, name, Where.HOST, in_doubt, sets, skippable=skippable)
+def _host(
+    name: str,
+    in_doubt: InDoubt,
+    holds: Holds = Holds.UNKNOWN,
+    *,
+    sets: tuple[str, ...] = (),
+    prepares: bool = False,
+) -> StepPlan:
+    return StepPlan(name, name, Where.HOST, in_doubt, sets, skippable=True, holds=holds, prepares=prepares)
 
 
-def _balancer(name: str, traffic: Traffic) -> StepPlan:
-    return StepPlan(name, name, Where.BALANCER, InDoubt.RERUN, traffic=traffic)
+def _balancer(name: str, traffic: Traffic, *, prepares: bool = False) -> StepPlan:
+    return StepPlan(name, name, Where.BALANCER, InDoubt.RERUN, traffic=traffic, holds=Holds.SHOWN, prepares=prepares)
 
 
 _ROWS = (
-    StepRow(_balancer(names.CUT_TRAFFIC, Traffic.OUT), message("cut traffic"), weights=cut_traffic.build),
-    StepRow(_host(names.CHECK_AGENT, InDoubt.RERUN), message("check agent"), check_agent.build),
     StepRow(
-        _host(names.DOWNLOAD_SCRIPTS, InDoubt.RERUN),
+        _balancer(names.CUT_TRAFFIC, Traffic.OUT, prepares=True), message("cut traffic"), weights=cut_traffic.build
+    ),
+    StepRow(
+        _host(names.CHECK_AGENT, InDoubt.RERUN, Holds.LOOK, prepares=True),
+        message("check agent"),
+        check_agent.build,
+        look=check_agent.build,
+    ),
+    StepRow(
+        _host(names.DOWNLOAD_SCRIPTS, InDoubt.RERUN, Holds.LOOK, prepares=True),
         message("download scripts"),
         download_scripts.build,
         needs=frozenset({ARCHIVE}),
+        look=download_scripts.look,
     ),
     # the stack's own scripts: only a person knows what half of one leaves behind
-    StepRow(_host(names.INSTALL_SOFTWARE, InDoubt.ASK), message("install software"), install_software.build),
     StepRow(
-        _host(names.CONFIGURE_ENVIRONMENT, InDoubt.ASK), message("configure environment"), configure_environment.build
+        _host(names.INSTALL_SOFTWARE, InDoubt.ASK, Holds.RECORD), message("install software"), install_software.build
     ),
     StepRow(
-        _host(names.DOWNLOAD_PACKAGE, InDoubt.RERUN),
+        _host(names.CONFIGURE_ENVIRONMENT, InDoubt.ASK, Holds.RECORD),
+        message("configure environment"),
+        configure_environment.build,
+    ),
+    StepRow(
+        _host(names.DOWNLOAD_PACKAGE, InDoubt.RERUN, Holds.LOOK, prepares=True),
         message("download package"),
         download_package.build,
         needs=frozenset({PACKAGE}),
+        look=download_package.look,
     ),
-    StepRow(_host(names.DEPLOY, InDoubt.ASK, sets=("version",)), message("deploy"), deploy.build),
-    StepRow(_host("offline", InDoubt.ASK, sets=("state",)), message("take the service offline"), offline.build),
-    StepRow(_host("restart", InDoubt.ASK, sets=("state",)), message("restart the service"), restart.build),
-    StepRow(_host(names.CHECK_HEALTH, InDoubt.PROBE, sets=(HEALTH,)), message("check health"), check_health.build),
+    StepRow(
+        _host(names.DEPLOY, InDoubt.ASK, Holds.RECORD_AND_LOOK, sets=("version",)),
+        message("deploy"),
+        deploy.build,
+        look=service.running,
+    ),
+    StepRow(
+        _host("offline", InDoubt.ASK, Holds.RECORD_AND_LOOK, sets=("state",)),
+        message("take the service offline"),
+        offline.build,
+        look=service.ended,
+    ),
+    StepRow(
+        _host("restart", InDoubt.ASK, Holds.RECORD_AND_LOOK, sets=("state",)),
+        message("restart the service"),
+        restart.build,
+        look=service.running,
+    ),
+    StepRow(
+        _host(names.CHECK_HEALTH, InDoubt.PROBE, Holds.LOOK, sets=(HEALTH,)),
+        message("check health"),
+        check_health.build,
+        look=check_health.look,
+    ),
     StepRow(_balancer("keep_out", Traffic.STAYS_OUT), message("stay without traffic"), weights=keep_out.build),
     StepRow(_balancer(names.RESTORE_TRAFFIC, Traffic.BACK), message("restore traffic"), weights=restore_traffic.build),
 )
@@ -107,6 +150,12 @@ def remote_step(plan: StepPlan, context: StepContext) -> RemoteStep:
     if plan.deadline_s:
         built = replace(built, deadline_s=plan.deadline_s)
     return _with_retries(built, plan) if plan.retries else built
+
+
+def look(plan: StepPlan, context: StepContext) -> RemoteStep | None:
+    """The look at what the step did, where it has one. Raises ProblemError for parameters that cannot be used, `step_unknown`."""
+    row = _row(plan)
+    return None if row.look is None else row.look(context, plan)
 
 
 def weight_change(plan: StepPlan, host: HostPlan) -> WeightChange:

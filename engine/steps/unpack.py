@@ -77,6 +77,8 @@ END {
 }
 """
 
+DIGEST = ".cockpit-digest"  # in an unpacked folder: of which archive it is
+
 UNPACK = (
     """
 ck_look() {
@@ -87,7 +89,7 @@ ck_look() {
 
 # ck_unpack <archive> <folder> <digest>: into a new folder beside it, then in its place. tar runs only on names looked at.
 ck_unpack() {
-    if [ -n "$3" ] && [ "$(cat "$2/.cockpit-digest" 2>/dev/null)" = "$3" ]; then
+    if [ -n "$3" ] && [ "$(cat "$2/@digest@" 2>/dev/null)" = "$3" ]; then
         echo "already unpacked: $2"
         return 0
     fi
@@ -117,13 +119,13 @@ ck_unpack() {
     fi
     # tar run by root keeps what a file may do as its owner.
     chmod -R u-s,g-s "$2.new" || exit 1
-    rm -rf "$2.new/.cockpit-digest"
-    printf '%s\\n' "$3" >"$2.new/.cockpit-digest" || exit 1
+    rm -rf "$2.new/@digest@"
+    printf '%s\\n' "$3" >"$2.new/@digest@" || exit 1
     rm -rf "$2.old"
     [ ! -e "$2" ] || mv "$2" "$2.old" || exit 1
     mv "$2.new" "$2" || exit 1
     rm -rf "$2.old"
     echo "unpacked: $2"
 }
-"""
+""".replace("@digest@", DIGEST)
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.domain.message import Message
 from engine.domain.problem import Problem
 from engine.domain.progress import RunKey, RunProgress, StepProgress
 from engine.domain.states import Direction, RunState, StepState
@@ -21,7 +22,7 @@ _DIRECTIONS = {str(direction): direction for direction in Direction}
 _RUNS = sa.select(
     *columns(t.host_run, "direction", "node", "host", "state", "attempt", "from_version", "to_version", "touched"),
     text_of(t.host_run.c.problem),
-    *columns(t.host_run, "started_at", "ended_at", "job", "position"),
+    *columns(t.host_run, "started_at", "ended_at", "job", "failed_at", "from_start", "position"),
 ).where(t.host_run.c.order_id == _ORDER)
 
 
@@ -35,7 +36,7 @@ def load_runs(conn: sa.Connection, order_id: int) -> dict[RunKey, RunProgress]:
 @lru_cache(maxsize=8192)
 def _run(
     direction: str, node: str, host: str, state: str, attempt: int, from_version: str, to_version: str, touched: bool,
-    problem: str | None, started_at: float | None, ended_at: float | None, job: str,
+    problem: str | None, started_at: float | None, ended_at: float | None, job: str, failed_at: str, from_start: bool,
 ) -> RunProgress:  # fmt: skip
     return RunProgress(
         direction=_DIRECTIONS[direction],
@@ -50,6 +51,8 @@ def _run(
         started_at=started_at,
         ended_at=ended_at,
         job=job,
+        failed_at=failed_at,
+        from_start=from_start,
     )
 
 
@@ -71,47 +74,88 @@ def load_steps(
                 row.started_at,
                 row.ended_at,
                 decode_problem(row.problem),
+                row.kept_from,
             )
         )
     return {key: tuple(steps) for key, steps in found.items()}
 
 
 def _set_run(conn: sa.Connection, order_id: int, run: RunProgress, **values: Any) -> None:
-    at = {"order_id": order_id, "direction": str(run.direction), "node": run.node, "host": run.host}
-    update(conn, t.host_run, at, values)
+    update(conn, t.host_run, {"order_id": order_id, **_at(run)}, values)
+
+
+def _at(run: RunProgress) -> dict[str, Any]:
+    return {"direction": str(run.direction), "node": run.node, "host": run.host}
 
 
 def start_run(conn: sa.Connection, order_id: int, run: RunProgress, keys: Iterable[str], now: float) -> None:
-    """The run is `running` and its steps of this attempt stand pending, before anything is done to the host. One that was held goes
-    on with the steps it has."""
+    """The run is `running` and its steps of this attempt stand pending, before anything is done to the host; those that the attempt
+    before has done stand as kept, until the host has been asked. One that was held goes on with the steps it has."""
     running = str(RunState.RUNNING)
     if run.held:
         _set_run(conn, order_id, run, state=running)
         _host_event(conn, order_id, run, RunState.RUNNING, now, resumed=True)
         return
     _set_run(conn, order_id, run, state=running, started_at=now, ended_at=None, problem=None)
+    pending = {"state": str(StepState.PENDING), "started_at": None, "ended_at": None, "kept_from": 0}
+    kept = {} if run.from_start else _done_before(conn, order_id, run)
     conn.execute(
         sa.insert(t.step),
         [
-            {
-                "order_id": order_id,
-                "direction": str(run.direction),
-                "node": run.node,
-                "host": run.host,
-                "attempt": run.attempt,
-                "position": position,
-                "key": key,
-            }
+            {"order_id": order_id, **_at(run), "attempt": run.attempt, "position": position, "key": key}
+            | kept.get(key, pending)
             for position, key in enumerate(keys)
         ],
     )
     _host_event(conn, order_id, run, RunState.RUNNING, now)
 
 
-def end_run(
-    conn: sa.Connection, order_id: int, run: RunProgress, state: RunState, now: float, problem: Problem | None = None
+def _done_before(conn: sa.Connection, order_id: int, run: RunProgress) -> dict[str, dict[str, Any]]:
+    """The steps that the attempt before has done, or kept itself: what their rows are in the next one."""
+    if run.attempt == 1:
+        return {}
+    return {
+        step.key: {
+            "state": str(step.state),
+            "started_at": step.started_at,
+            "ended_at": step.ended_at,
+            "kept_from": step.kept_from or run.attempt - 1,
+        }
+        for step in load_steps(conn, order_id, hosts=[run.host]).get((run.key, run.attempt - 1), ())
+        if step.state in (StepState.SUCCEEDED, StepState.SKIPPED)
+    }
+
+
+def keep_steps(conn: sa.Connection, order_id: int, run: RunProgress, steps: Iterable[StepProgress]) -> None:
+    """The steps as they stand after the host was asked: kept from an earlier attempt, or pending."""
+    for step in steps:
+        values: dict[str, Any] = {"state": str(step.state), "kept_from": step.kept_from}
+        values |= {"started_at": step.started_at, "ended_at": step.ended_at}
+        at = {"order_id": order_id, **_at(run), "attempt": run.attempt, "position": step.position}
+        update(conn, t.step, at, values)
+
+
+def begins_event(
+    conn: sa.Connection, order_id: int, run: RunProgress, step: str, kept: int, why: Message | None, now: float
 ) -> None:
-    _set_run(conn, order_id, run, state=str(state), ended_at=now, problem=encode_problem(problem))
+    """Where a host that is tried again begins, how many steps are kept, and what was not so any more."""
+    data = {"host": run.host, "node": run.node, "attempt": run.attempt, "step": step, "kept": kept}
+    add_event(conn, order_id, now, "begins", data | ({} if why is None else {"why": why.to_json()}))
+
+
+def end_run(
+    conn: sa.Connection,
+    order_id: int,
+    run: RunProgress,
+    state: RunState,
+    now: float,
+    problem: Problem | None = None,
+    *,
+    failed_at: str = "",
+) -> None:
+    """`failed_at`: at which step, when it has failed."""
+    values = {"failed_at": failed_at} if failed_at else {}
+    _set_run(conn, order_id, run, state=str(state), ended_at=now, problem=encode_problem(problem), **values)
     _host_event(conn, order_id, run, state, now, problem)
 
 
@@ -124,8 +168,8 @@ def hold_run(conn: sa.Connection, order_id: int, run: RunProgress, before: str, 
     return True
 
 
-def retry_run(conn: sa.Connection, order_id: int, run: RunProgress, now: float) -> None:
-    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1}
+def retry_run(conn: sa.Connection, order_id: int, run: RunProgress, now: float, *, from_start: bool = False) -> None:
+    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1, "from_start": from_start}
     _set_run(conn, order_id, run, **again, problem=None, started_at=None, ended_at=None)
     _host_event(conn, order_id, run, RunState.PENDING, now)
 
@@ -172,8 +216,8 @@ def set_step(
         values["started_at"] = now
     elif state.complete:
         values["ended_at"] = now
-    at = {"order_id": order_id, "direction": str(run.direction), "node": run.node, "host": run.host}
-    update(conn, t.step, at | {"attempt": run.attempt, "position": step.position}, values)
+    at = {"order_id": order_id, **_at(run), "attempt": run.attempt, "position": step.position}
+    update(conn, t.step, at, values)
     data: dict[str, Any] = {"host": run.host, "step": step.key, "state": str(state), "attempt": run.attempt}
     if problem is not None:
         data["problem"] = problem.to_json()

@@ -214,6 +214,10 @@ host_run = sa.Table(
     sa.Column("touched", sa.Boolean, nullable=False, default=False),
     sa.Column("problem", sa.JSON, nullable=True),
     sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
+    # the step at which the attempt failed that failed last
+    _text("failed_at"),
+    # the present attempt does again what an earlier one has done
+    sa.Column("from_start", sa.Boolean, nullable=False, default=False),
 )  # fmt: skip
 
 step = sa.Table(
@@ -225,6 +229,8 @@ step = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False, default=0),
     sa.Column("started_at", sa.Float, nullable=True), sa.Column("ended_at", sa.Float, nullable=True),
     sa.Column("problem", sa.JSON, nullable=True),
+    # the earlier attempt that did it and whose work is kept; 0: it is this attempt's to do
+    sa.Column("kept_from", sa.Integer, nullable=False, default=0),
     sa.ForeignKeyConstraint(
         ["order_id", "direction", "node", "host"],
         ["host_run.order_id", "host_run.direction", "host_run.node", "host_run.host"],

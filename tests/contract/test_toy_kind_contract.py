@@ -6,7 +6,7 @@ It runs, is killed in the middle, resumed, and rolled back, on both stores.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from engine.domain.orders import AppAsked, HostIs, HostPlan, OrderSpec, Plan, Pl
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, HostState, NodeKind, NodeState, OrderState, RunState
-from engine.domain.steps import InDoubt, StepPlan, Where
+from engine.domain.steps import Holds, InDoubt, StepPlan, Where
 from engine.kinds import registry
 from engine.kinds.asked import pack, unpack
 from engine.kinds.kind import Checks, Kind
@@ -153,6 +153,28 @@ async def test_killed_in_the_middle_it_goes_on_and_nothing_is_done_twice(scene: 
     async with scene.engine():
         await scene.until_state(OrderState.SUCCEEDED)
     assert sorted(begun(scene)) == sorted(ALL)
+
+
+@pytest.mark.parametrize(
+    ("holds", "again"), [(Holds.RECORD, ["say-2"]), (Holds.UNKNOWN, ["say-1", "say-2"])], ids=["recorded", "unknown"]
+)
+async def test_tried_again_it_begins_where_it_failed_if_somebody_can_tell(
+    scene: Scene,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    holds: Holds,
+    again: list[str],
+) -> None:
+    monkeypatch.setitem(globals(), "DO", tuple(replace(step, holds=holds) for step in DO))
+    scene.remote.failing = {(HOSTS[1], "say-2")}
+    async with scene.engine():
+        create(scene)
+        await scene.until_state(OrderState.READY)
+        await scene.accepted(Act.START)
+        await scene.until_state(OrderState.HALTED)
+        scene.remote.failing = set()
+        await scene.accepted(Act.RETRY)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert [step for host, job, step in begun(scene) if (host, job) == (HOSTS[1], f"forward-{FIRST}-2")] == again
 
 
 async def test_rolled_back_it_is_undone_from_the_last_node_to_the_first(scene: Scene) -> None:  # noqa: F811

@@ -3,6 +3,8 @@ what was read back, never what was hoped for."""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -91,6 +93,7 @@ def test_a_weight_that_does_not_come_back_is_shown_as_0_until_a_retry_brings_it_
     order = fleet.create(wanted)
     first = group_of(fleet.ends(order, OrderState.READY), "group-1")
     before = fleet.version
+    starts = {host: fleet.starts(host, wanted) for host in first}
     for host in first:
         fleet.fault("hung_start", True, host)
     fleet.start(order)
@@ -108,7 +111,54 @@ def test_a_weight_that_does_not_come_back_is_shown_as_0_until_a_retry_brings_it_
             line = weight_of(view, host)
             assert (line.recorded, line.asked, line.confirmed, line.owned) == (RECORDED, RECORDED, 0, True)
         assert_untouched(fleet, view, group_of(view, "group-2"), before)
-    assert_all_well(fleet, fleet.retry(order, *first), wanted)
+    view = fleet.retry(order, *first)
+    assert_all_well(fleet, view, wanted)
+    for host in first:  # only its weight came back: nothing was cut, installed or deployed once more
+        kept = {step.name for step in run_of(view, host).steps if step.kept_from == 1}
+        assert kept == {step.name for step in run_of(view, host).steps} - {step_names.RESTORE_TRAFFIC}
+        assert fleet.starts(host, wanted) == starts[host] + 1
+
+
+def left_without_traffic(fleet: Fleet, wanted: str) -> tuple[int, tuple[str, ...], dict[str, int]]:
+    """A release that is halted because the weights of its first group did not come back: the order, the group, and how often that
+    version had been started on its hosts before."""
+    order = fleet.create(wanted)
+    first = group_of(fleet.ends(order, OrderState.READY), "group-1")
+    starts = {host: fleet.starts(host, wanted) for host in first}
+    for host in first:
+        fleet.fault("hung_start", True, host)
+    fleet.start(order)
+    for host in first:
+        fleet.step(order, host, step_names.DEPLOY)
+    with fleet.weather("slb_busy"):
+        fleet.fault("hung_start", False)
+        fleet.ends(order, OrderState.HALTED)
+    return order, first, starts
+
+
+def test_a_retry_from_the_start_does_everything_again(fleet: Fleet) -> None:
+    wanted = fleet.other_version
+    order, first, starts = left_without_traffic(fleet, wanted)
+    fleet.act(order, Act.RETRY, from_start=True)
+    assert_all_well(fleet, fleet.ends(order, OrderState.SUCCEEDED), wanted)
+    assert {host: fleet.starts(host, wanted) - starts[host] for host in first} == dict.fromkeys(first, 2)
+
+
+def test_a_service_that_died_meanwhile_is_deployed_again_and_that_of_another_host_is_not(fleet: Fleet) -> None:
+    wanted = fleet.other_version
+    order, first, starts = left_without_traffic(fleet, wanted)
+    dead, *others = first
+    os.kill(int((fleet.home(dead) / "apps" / "trade-core" / "app.pid").read_text()), signal.SIGKILL)
+    fleet.until(lambda: fleet.versions()[dead] != wanted, "the service is gone")
+    view = fleet.retry(order, *first)
+    assert_all_well(fleet, view, wanted)
+    kept = {host: [step.name for step in run_of(view, host).steps if step.kept_from] for host in first}
+    assert step_names.INSTALL_SOFTWARE in kept[dead]
+    assert step_names.DEPLOY not in kept[dead]
+    assert fleet.starts(dead, wanted) == starts[dead] + 2
+    for host in others:
+        assert step_names.CHECK_HEALTH in kept[host]
+        assert fleet.starts(host, wanted) == starts[host] + 1
 
 
 def test_a_rollback_after_a_cut_that_failed_leaves_everything_as_it_was(fleet: Fleet) -> None:

@@ -39,8 +39,11 @@ TWO = "7 two engines never act on the same host"
 TRUTH = "8 what the journal says is what the world shows"
 BACK = "9 rollback goes to the last version that succeeded"
 WANTED = "10 a wanted zero is nobody's, and on no list"
+KEPT = "11 what a retry keeps is still so, and is not done again"
 BROKE = "0 the engine never falls over"
 
+_STARTED = frozenset({step_names.DEPLOY, "restart"})
+_LASTING = _STARTED | {step_names.INSTALL_SOFTWARE, step_names.CONFIGURE_ENVIRONMENT}
 COMPLETE = ("cancelled", "rolled_back", "succeeded", "failed")
 _TAKEN_OVER = (
     sa.select(t.event.c.at, t.event.c.data)
@@ -102,6 +105,8 @@ class Checkers:
     asked_and_passed: set[tuple[str, str]] = field(default_factory=set)  # (host, version) outside of a job
     # hosts of which our own check, made last, did not say that they answer
     silent: set[str] = field(default_factory=set)
+    # (order, host, job) → what was no longer so of that job when the host was asked, at what time
+    untrue: dict[tuple[int, str, str], list[tuple[float, frozenset[str]]]] = field(default_factory=dict)
     actors: dict[tuple[int, str], dict[Process, int]] = field(default_factory=dict)
     outside: set[tuple[ServerGroup, Key]] = field(default_factory=set)  # last set by somebody else
     by_hand: set[tuple[ServerGroup, Key]] = field(default_factory=set)
@@ -233,6 +238,18 @@ class Checkers:
         else:
             self.silent.add(host.name)
 
+    def recalled(self, host: SimHost, job: Job) -> None:
+        """What of that job is not so any more: nothing, after a restart; of the service, if that was started again or has died."""
+        now, there = running_loop().time(), host.jobs.get((job.order_id, job.key))
+        ended = None if there is None or there.forgotten else there.ended_at
+        if ended is None or any(at > ended for at in host.restarts):
+            untrue = _LASTING
+        elif not host.up or host.starts[-1] > ended:
+            untrue = _STARTED
+        else:
+            untrue = frozenset()
+        self.untrue.setdefault((job.order_id, host.name, job.key), []).append((now, untrue))
+
     def _attempt(self, key: str) -> tuple[str, str, str]:
         """Direction, node, attempt."""
         found = _KEY.fullmatch(key)
@@ -310,6 +327,7 @@ class Checkers:
             for row in orders:
                 self._check_owned(conn, row)
                 self._check_steps(conn, row)
+                self._check_kept(conn, row)
                 if row.id in last.values():
                     self._check_truth(conn, row)
             self._check_hosts(conn)
@@ -336,12 +354,32 @@ class Checkers:
             if step.key not in remote:
                 continue
             self.checks[TRUTH] += 1
-            done = self.done.get((order.id, step.host, step.direction, step.node, str(step.attempt)), {})
+            did = str(step.kept_from or step.attempt)
+            done = self.done.get((order.id, step.host, step.direction, step.node, did), {})
             asked = step.key == "check_health" and any(host == step.host for host, _ in self.asked_and_passed)
             if done.get(step.key) != 0 and not asked:
                 self.violated(
                     TRUTH, f"#{order.id}: {step.key} of {step.host} ({step.attempt}) succeeded only in the rows"
                 )
+
+    def _check_kept(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
+        begun = {
+            (event.data["host"], event.data["node"], event.data["attempt"]): event.at - self.epoch_s
+            for event in conn.execute(_of(t.event, order.id).where(t.event.c.kind == "begins"))
+        }
+        for step in conn.execute(_of(t.step, order.id).where(t.step.c.kept_from > 0)):
+            self.checks[KEPT] += 1
+            attempt = (step.direction, step.node, str(step.attempt))
+            what = f"#{order.id}: {step.key} of {step.host} ({step.attempt}) is kept from {step.kept_from}"
+            if self.begun[(order.id, step.host, attempt, step.key)]:
+                self.violated(KEPT, f"{what} and done again")
+            at = begun.get((step.host, step.node, step.attempt))
+            if at is None:
+                continue  # the host could not be asked
+            key = f"{step.direction}-{step.node}-{step.kept_from}"
+            told = [untrue for asked, untrue in self.untrue.get((order.id, step.host, key), []) if asked <= at]
+            if step.key in _LASTING and (not told or step.key in told[-1]):
+                self.violated(KEPT, f"{what} and is not so any more")
 
     def _check_truth(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
         """The last order of an app: hosts and weights are as its rows say; a weight at 0 that served is somebody's, and known."""

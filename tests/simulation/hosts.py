@@ -19,9 +19,12 @@ from engine.ports import (
     JobEnded,
     JobEvent,
     LogBytes,
+    Look,
+    Recall,
     RemoteError,
     RemoteResult,
     RemoteStep,
+    Since,
     StepEnded,
     StepStarted,
     StopOutcome,
@@ -68,6 +71,8 @@ class HostWitness(Protocol):
 
     def health_asked(self, host: SimHost, passes: bool | None) -> None: ...
 
+    def recalled(self, host: SimHost, job: Job) -> None: ...
+
 
 @dataclass(eq=False)
 class SimJob:
@@ -78,6 +83,9 @@ class SimJob:
     vanished: bool = False  # the host went down under it: no last word will come
     task: asyncio.Task[None] | None = None
     running: str | None = None
+    begun_at: float = 0.0
+    ended_at: float | None = None
+    forgotten: bool = False  # its folder is gone
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
@@ -105,6 +113,8 @@ class SimHost:
     away_until: float = 0.0
     dead_since: float | None = None  # its service died by itself; a deploy brings it back
     deaths: list[tuple[float, float]] = field(default_factory=list)  # earlier ones, with when it was back
+    restarts: list[float] = field(default_factory=list)  # of the machine
+    starts: list[float] = field(default_factory=lambda: [0.0])  # of the service
     epochs: dict[int, int] = field(default_factory=dict)  # order → newest seen
     jobs: dict[tuple[int, str], SimJob] = field(default_factory=dict)
 
@@ -116,6 +126,7 @@ class SimHost:
         if self.dead_since is not None:
             self.deaths.append((self.dead_since, running_loop().time()))
             self.up, self.dead_since = True, None
+            self.starts.append(running_loop().time())
 
     def was_dead_since(self, at: float) -> bool:
         """Whether it has been dead all the time from then to now."""
@@ -205,6 +216,29 @@ class SimRemote:
         await self._connect(host)
         return await self.ask(host, lambda: self._stop(host, job))
 
+    async def recall(self, job: Job) -> Recall:
+        host = self.hosts[job.host.name]
+        await self._connect(host)
+        return await self.ask(host, lambda: self._recall(host, job))
+
+    def _recall(self, host: SimHost, job: Job) -> Recall:
+        there = host.jobs.get((job.order_id, job.key))
+        self.trace.add(f"{host.name} is asked what it knows of {job.order_id}/{job.key}")
+        self.witness.recalled(host, job)
+        if there is None or there.forgotten:
+            return Recall(found=False)
+        done = frozenset(e.step for e in there.log if isinstance(e, StepEnded) and not e.exit_status)
+        return Recall(True, done, _since(host, there), {s.name: self._look(host, there, s.name) for s in job.steps})
+
+    def _look(self, host: SimHost, there: SimJob, step: str) -> Look:
+        if step == step_names.CHECK_HEALTH:
+            return Look(self._ask_health(host), "")
+        if step == "offline":
+            return Look(not host.up, "")
+        if step in STARTS:
+            return Look(host.up and there.ended_at is not None and host.starts[-1] <= there.ended_at, "")
+        return Look(not there.forgotten, "")
+
     def log_in_anew(self, hosts: Sequence[Host]) -> None:
         """Every call here is a login of its own."""
 
@@ -272,7 +306,7 @@ class SimRemote:
         self.witness.job_accepted(host, job, what)
 
     def start(self, host: SimHost, job: Job) -> SimJob:
-        there = host.jobs[job.order_id, job.key] = SimJob(job)
+        there = host.jobs[job.order_id, job.key] = SimJob(job, begun_at=running_loop().time())
         self.trace.add(f"{host.name} starts job {job.order_id}/{job.key} epoch {job.epoch}")
         there.task = running_loop().spawn(self._go(host, there))
         return there
@@ -305,11 +339,18 @@ class SimRemote:
     def reboot(self, host: SimHost, until: float) -> None:
         """Its jobs are gone without a last word; what was deployed is started again."""
         host.away_until = until
+        host.restarts.append(running_loop().time())
+        host.starts.append(running_loop().time())
         for there in host.jobs.values():
             if not there.ended and there.task is not None:
                 there.task.cancel()
                 there.vanished, there.running = True, None
         self.drop(host)
+
+    def forget(self, host: SimHost) -> None:
+        """Somebody deletes the folders of its jobs; not that of one at work."""
+        for there in host.jobs.values():
+            there.forgotten = there.forgotten or there.running is None
 
     def drop(self, host: SimHost) -> None:
         for there in host.jobs.values():
@@ -330,6 +371,7 @@ class SimRemote:
             there.write(lambda at, name=step.name, status=status, late=late: StepEnded(name, status, late, 0.0, at), 40)  # type: ignore[misc]
             if status:
                 break
+        there.ended_at = running_loop().time()
         there.write(lambda at: JobEnded(there.stopping, at), 20)
 
     async def _do(self, host: SimHost, there: SimJob, step: RemoteStep) -> tuple[int, bool]:
@@ -354,6 +396,7 @@ class SimRemote:
             if host.dead_since is not None:
                 host.revive()
             host.up = not fails
+            host.starts.append(running_loop().time())
         elif step.name == step_names.CHECK_HEALTH:
             passes = host.up and self.healthy(host) and not fails
             host.passed = host.version if passes else None
@@ -361,6 +404,16 @@ class SimRemote:
         elif step.name in (step_names.DOWNLOAD_PACKAGE, step_names.DOWNLOAD_SCRIPTS):
             fails = fails or not self.downloadable()
         return int(fails), False
+
+
+def _since(host: SimHost, there: SimJob) -> Since:
+    ended = there.ended_at
+    if ended is None:
+        return Since.UNKNOWN  # it was cut off
+    if any(at > ended for at in host.restarts):
+        return Since.RESTARTED
+    others = (other for (order, _), other in host.jobs.items() if order != there.job.order_id)
+    return Since.ANOTHER if any(other.begun_at > ended for other in others) else Since.SAME
 
 
 class _Attach:

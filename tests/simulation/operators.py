@@ -119,7 +119,7 @@ class Operators:
     def _halted(self, progress: OrderProgress, *, bounded: bool) -> tuple[Act, dict[str, Any]]:
         failed = [run.host for run in progress.current_runs if run.state is RunState.FAILED]
         if failed and self._may(("retry", progress.id, progress.direction), bounded):
-            return Act.RETRY, {"hosts": []}
+            return Act.RETRY, {"hosts": []} | self._from_start(progress)
         idle = {line.mount.host for line in progress.weights if line.owned and line.believed == 0 < line.recorded}
         healthy = [host for host in sorted(idle) if _succeeded(progress, host)]
         if healthy and self._may(("give", progress.id, progress.direction), bounded):
@@ -128,6 +128,12 @@ class Operators:
         if forward and self._may(("back", progress.id), bounded):
             return Act.ROLL_BACK, {}
         return Act.CANCEL, {}
+
+    def _from_start(self, progress: OrderProgress) -> dict[str, Any]:
+        """Sometimes a person wants everything done again."""
+        attempts = sum(run.attempt for run in progress.runs.values())
+        chosen = random.Random(f"{progress.id}/{attempts}").random() < 0.2
+        return {"from_start": True} if chosen else {}
 
     def _may(self, what: tuple[object, ...], bounded: bool) -> bool:
         self.tried[(*what, bounded)] += 1

@@ -293,6 +293,9 @@ class Run:
     def _take_away(self, chance: random.Random) -> None:
         host = self.hosts[chance.choice(list(self.hosts))]
         until = running_loop().time() + chance.choice((1.0, 10.0, 60.0))
+        if chance.random() < self.scenario.forgets:
+            self.trace.add(f"{host.name} loses the folders of its jobs")
+            self.remote.forget(host)
         if chance.random() < self.scenario.reboot:
             self.trace.add(f"{host.name} restarts")
             self.remote.reboot(host, until)

@@ -60,6 +60,7 @@ class Scenario:
     away_every_s: float = 0.0  # a host cannot be reached for a while
     store_away_every_s: float = 0.0
     reboot: float = 0.0  # of those, how many restart
+    forgets: float = 0.0  # of those, how many lose the folder of their jobs
     dies_every_s: float = 0.0  # the service of a host dies, its weight stays
     unchecked: bool = False  # the balancer checks no health: only ours can tell, when the order is checked
     bad: dict[tuple[str, str], str] = field(default_factory=dict)  # (host or *, version) → always | once
@@ -186,6 +187,7 @@ def _host_faults(made: Scenario, chance: random.Random) -> None:
     )
     made.away_every_s = chance.choice((0.0, 0.0, 5.0, 20.0))
     made.reboot = chance.choice((0.0, 0.5))
+    made.forgets = random.Random(f"{made.seed}/forgets").choice((0.0, 0.0, 0.3))
 
 
 def _balancer_faults(made: Scenario, chance: random.Random) -> None:

@@ -14,6 +14,7 @@ import engine.plan.back
 import engine.plan.in_service
 import engine.plan.next
 import engine.plan.outside
+import engine.run.kept_steps
 import engine.run.reconcile
 from engine.domain import step_names
 from engine.domain.fleet import Facts
@@ -27,7 +28,7 @@ from engine.run.remote_job import RemoteJob
 from engine.steps.registry import steps
 from engine.store import tables as t
 from engine.store.progress import load_progress
-from tests.simulation.checkers import BACK, END, FLOOR, GATE, HEALTH, OWNED, TRUTH, TWICE, TWO
+from tests.simulation.checkers import BACK, END, FLOOR, GATE, HEALTH, KEPT, OWNED, TRUTH, TWICE, TWO
 from tests.simulation.run import simulate
 from tests.simulation.scenario import Scenario, scenario
 
@@ -126,6 +127,19 @@ def a_rollback_goes_forward(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(engine.run.reconcile, "plan_rollback", lambda progress, _version=None: real(progress, "3.0.0"))
 
 
+def a_host_is_not_asked_what_is_still_so(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine.run.kept_steps, "_doubt", lambda *_: None)
+
+
+def what_is_kept_is_done_again(patch: pytest.MonkeyPatch) -> None:
+    real = RemoteJob.__init__
+
+    def with_all(self: RemoteJob, attempt: Any, block: Any, log: Any, stopping: Any) -> None:
+        real(self, attempt, [replace(step, kept_from=0) for step in block], log, stopping)
+
+    patch.setattr(RemoteJob, "__init__", with_all)
+
+
 def _weather_for(broken: Break, seed: int) -> Scenario | None:
     """Deaths for an engine that does not see them; else the seed's own."""
     if broken is not whatever_has_a_weight_is_in_service:
@@ -144,6 +158,8 @@ BROKEN: list[tuple[str, Break]] = [
     (TWO, a_takeover_keeps_the_epoch),
     (TRUTH, a_step_that_ended_has_succeeded),
     (BACK, a_rollback_goes_forward),
+    (KEPT, a_host_is_not_asked_what_is_still_so),
+    (KEPT, what_is_kept_is_done_again),
 ]
 
 

@@ -265,7 +265,7 @@ class OrderStory:
             self.pass_time(STEP_S)
             if name == upto:
                 self._step(host, step, StepState.FAILED, fails)
-                self._end(host, RunState.FAILED, fails)
+                self._end(host, RunState.FAILED, fails, failed_at=name)
                 return
             self._step(host, step, self._outcome(name))
             self._effect(host, name)
@@ -293,8 +293,8 @@ class OrderStory:
         elif name == step_names.RESTORE_TRAFFIC and plan.restore_to:
             self.set_weight(host, plan.restore_to[0].weight, owned=False)
 
-    def _end(self, host: str, state: RunState, problem: Problem | None = None) -> None:
-        end_run(self.conn, self.id, self._run(host), state, self.at, problem)
+    def _end(self, host: str, state: RunState, problem: Problem | None = None, *, failed_at: str = "") -> None:
+        end_run(self.conn, self.id, self._run(host), state, self.at, problem, failed_at=failed_at)
         deployed = "deployed" if state is RunState.SUCCEEDED else "deploy_failed"
         set_host(self.conn, self.scope.workspace_id, host, state=deployed)
 
@@ -414,11 +414,11 @@ def _halted_late(story: OrderStory) -> None:
 
 
 def _retrying(story: OrderStory) -> None:
-    """The host that failed is tried again, and deploys."""
+    """The host that failed is tried again from the start, and deploys."""
     _halted(story)
     failed = next(run for run in story.progress.runs.values() if run.state is RunState.FAILED)
     story.pass_time(30)
-    retry_run(story.conn, story.id, failed, story.at)
+    retry_run(story.conn, story.id, failed, story.at, from_start=True)
     story.node("group-1", NodeState.RUNNING)
     story.state(OrderState.RUNNING)
     story.run_host(failed.host, upto=step_names.DEPLOY)

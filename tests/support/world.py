@@ -26,10 +26,13 @@ from engine.ports import (
     JobEnded,
     JobEvent,
     LogBytes,
+    Look,
     ObjectFacts,
     PackagesError,
+    Recall,
     RemoteError,
     RemoteResult,
+    Since,
     StepEnded,
     StepStarted,
     StopOutcome,
@@ -145,6 +148,12 @@ class SimRemote:
     records: dict[tuple[str, str], list[JobEvent]] = field(default_factory=dict)  # what the job did, kept on the host
     stopped: set[tuple[str, str]] = field(default_factory=set)
     epochs: dict[tuple[int, str], int] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)  # hosts whose folders of jobs are gone
+    since: dict[str, Since] = field(default_factory=dict)  # host → what became of it after its jobs
+    changed: dict[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # (host, step) that is not so any more → what a look says
+    recalled: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)  # (host, job, the steps looked at)
 
     async def run(
         self,
@@ -218,6 +227,25 @@ class SimRemote:
         started = bool(record)
         record.append(JobEnded(True, len(record)))
         return StopOutcome.STOPPED if started else StopOutcome.NEVER_STARTED
+
+    async def recall(self, job: Job) -> Recall:
+        self._use_login(job.host)
+        await asyncio.sleep(0)
+        host = job.host.name
+        if host in self.unreachable:
+            raise RemoteError(problem("host_unreachable"))
+        self.recalled.append((host, job.key, tuple(step.name for step in job.steps)))
+        record = self.records.get((host, job.key), [])
+        if not record or host in self.forgotten:
+            return Recall(found=False)
+        done = frozenset(event.step for event in record if isinstance(event, StepEnded) and not event.exit_status)
+        looks = {step.name: self._look(host, step.name) for step in job.steps}
+        return Recall(True, done, self.since.get(host, Since.SAME), looks)
+
+    def _look(self, host: str, step: str) -> Look:
+        fails = step == step_names.CHECK_HEALTH and (host, step) in self.failing
+        said = self.changed.get((host, step), "HEALTH CHECK NOT PASSED" if fails else "")
+        return Look(not said, said)
 
     def log_in_anew(self, hosts: Sequence[Host]) -> None:
         for host in hosts:

@@ -55,6 +55,8 @@ def test_an_act_is_read_as_it_was_written(act: AnyAct, parts: dict[str, Any]) ->
 
 def test_what_the_version_before_wrote_is_read() -> None:
     assert decode("retry", {"hosts": []}) == Retry()
+    assert decode("retry", {"from_start": True}) == Retry(from_start=True)
+    assert encode(Retry(("hz-01",), from_start=True)) == {"hosts": ["hz-01"], "from_start": True}
     assert decode("give_back", {"hosts": ["hz-03"], "force": False}) == GiveBack(("hz-03",))
     assert decode("cancel", {}) == Cancel()
 

@@ -13,6 +13,7 @@ import pytest
 from engine.domain.acts import ACTS
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, OrderState, RunState
+from engine.domain.steps import Holds, StepPlan
 from engine.kinds.registry import way_back_of
 from engine.plan.sensible_acts import sensible_acts
 from engine.plan.what_if import consequence
@@ -185,6 +186,63 @@ def test_retry_takes_failed_hosts_only(given: Given) -> None:
     refusal = ask(progress, Act.RETRY, hosts=["hz-02"]).refusal
     assert refusal is not None
     assert refusal.code == "not_failed"
+
+
+def failed_at(progress: OrderProgress, step: str) -> OrderProgress:
+    runs = {
+        key: replace(run, failed_at=step) if run.state is RunState.FAILED else run for key, run in progress.runs.items()
+    }
+    return replace(progress, runs=runs)
+
+
+def test_a_retry_says_where_it_begins_and_what_is_done_before(given: Given) -> None:
+    answer = ask(failed_at(given("halted"), "restore_traffic"), Act.RETRY)
+    said = list(map(str, answer.lines))
+    assert said[0] == "hz-03: attempt 2 begins at restore_traffic; steps before it that are done: 8"
+    assert said[1] == "each host is asked first whether what was done is still so; what is not is done again"
+    assert answer.may_keep
+
+
+def test_a_retry_from_the_start_says_what_is_done_again(given: Given) -> None:
+    answer = ask(failed_at(given("halted"), "restore_traffic"), Act.RETRY, from_start=True)
+    said = list(map(str, answer.lines))
+    assert said[0] == "hz-03: attempt 2, from its first step; done steps that are done again: 8"
+    assert not any("asked first" in line for line in said)
+    assert answer.may_keep
+
+
+def test_a_retry_of_a_host_that_has_done_nothing_begins_at_its_first_step(given: Given) -> None:
+    answer = ask(failed_at(given("halted"), "cut_traffic"), Act.RETRY)
+    assert str(answer.lines[0]) == "hz-03: attempt 2, from its first step"
+    assert not answer.may_keep
+
+
+def test_a_retry_says_of_what_nobody_can_tell_whether_it_still_holds(given: Given) -> None:
+    progress = failed_at(given("halted"), "restore_traffic")
+    assert progress.plan is not None
+    nodes = tuple(
+        replace(node, runs=tuple(replace(run, steps=tuple(map(doubtful, run.steps))) for run in node.runs))
+        for node in progress.plan.nodes
+    )
+    answer = ask(replace(progress, plan=replace(progress.plan, nodes=nodes)), Act.RETRY)
+    assert str(answer.lines[0]) == (
+        "hz-03: attempt 2 does everything again: nobody can tell whether install_software still is as it was left"
+    )
+    assert not answer.may_keep
+
+
+def doubtful(step: StepPlan) -> StepPlan:
+    return replace(step, holds=Holds.UNKNOWN) if step.holds is Holds.RECORD else step
+
+
+def test_a_retry_that_only_gives_traffic_back_takes_nothing_out(given: Given) -> None:
+    """Half of its weights came back before the balancer was away: it serves, and no floor holds it back."""
+    late = with_weights(given("halted"), {"hz-03": 100, "hz-06": 0, "hz-07": 0, "hz-08": 0, "hz-02": 0})
+    only_traffic = failed_at(late, "restore_traffic")
+    assert ask(only_traffic, Act.RETRY).allowed
+    refusal = ask(only_traffic, Act.RETRY, from_start=True).refusal
+    assert refusal is not None
+    assert refusal.code == "floor_broken"
 
 
 def test_retrying_a_host_that_still_has_traffic_counts_it_as_leaving(given: Given) -> None:

@@ -74,7 +74,7 @@ runner_alive() {
     alive "$r_pid" "$r_start" "$r_boot"
 }
 
-# prepare: the new job's own files. `reserve` is room kept back for the last records; pid and group are later
+# prepare: the new job's own files. `reserve` is room kept back for the last records; pid, group and ended are later
 # overwritten in place. Comes back only if all of it was written.
 prepare() {
     {
@@ -82,6 +82,7 @@ prepare() {
             printf '%-4096s\n' reserve >"$job/reserve" &&
             printf '%-80s\n' - >"$job/pid" &&
             printf '%-12s\n' - >"$job/group" &&
+            printf '%-80s\n' - >"$job/ended" &&
             printf '' >"$job/steps" &&
             printf '' >"$job/log" &&
             printf '%s\n' "$new_nonce" >"$job/nonce.new" &&

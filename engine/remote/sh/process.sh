@@ -17,6 +17,16 @@ identity() {
     printf '%-12s %-20s %s\n' "$1" "$f_start" "$f_boot"
 }
 
+# The start that a process has which begins now, and the boot it belongs to. Not the shell's own: it began earlier.
+moment() {
+    facts $$
+    f_start=-
+    f_line=$(cat /proc/self/stat 2>/dev/null)
+    # shellcheck disable=SC2086
+    [ -z "$f_line" ] || facts_of ${f_line##*) }
+    printf '%-20s %s\n' "$f_start" "$f_boot"
+}
+
 # alive <pid> <start> <boot>: that very process, and not merely its remains.
 alive() {
     case ${1-} in '' | *[!0-9]*) return 1 ;; esac

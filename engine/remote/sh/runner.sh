@@ -70,6 +70,7 @@ ck_end() {
     else
         ck_word=ok
     fi
+    moment 1<>"$ck_job/ended"
     ck_record "end $ck_word $(date +%s)"
 }
 

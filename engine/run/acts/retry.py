@@ -1,4 +1,4 @@
-"""Retry: failed hosts begin a new attempt."""
+"""Retry: failed hosts begin a new attempt, at the step that failed or from the start."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ from engine.store.host_runs import retry_run
 def rows(conn: sa.Connection, progress: OrderProgress, act: Retry, by: By, now: float) -> None:
     for run in progress.current_runs:
         if run.state is RunState.FAILED and (not act.hosts or run.host in act.hosts):
-            retry_run(conn, progress.id, run, now)
+            retry_run(conn, progress.id, run, now, from_start=act.from_start)

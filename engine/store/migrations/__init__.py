@@ -16,7 +16,7 @@ from engine.store.failures import StoreError, store_error
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0006"
 # Oldest first; a unit test holds it against the files in versions/
 REVISIONS = (
     "0001",
@@ -24,6 +24,7 @@ REVISIONS = (
     "0003",
     "0004",
     "0005",
+    "0006",
 )
 
 FOLDER = Path(__file__).parent
