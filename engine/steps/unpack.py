@@ -63,7 +63,7 @@ END {
         if (found < 0) { bad(row[i]); continue }
         is = "file"
         if (found > 0 && kind == "l") { is = "l " target; links[path] = target; order[++count] = path }
-        if (found > 0 && kind != "l") { hard[path] = target }
+        if (found > 0 && kind != "l") { hard[++hards] = path; same[hards] = target }
         if ((path in seen) && seen[path] != is && (seen[path] ~ /^l / || is ~ /^l /)) bad(name[i] " is there twice")
         seen[path] = is
     }
@@ -72,8 +72,8 @@ END {
             if (above in links) bad(path " lies behind the link " above)
     for (i = 1; i <= count; i++)
         if (!walk(parent(order[i]), links[order[i]])) bad(order[i] " -> " links[order[i]])
-    for (path in hard)
-        if (dotted(hard[path]) || !walk("", hard[path])) bad(path " link to " hard[path])
+    for (i = 1; i <= hards; i++)
+        if (dotted(same[i]) || !walk("", same[i])) bad(hard[i] " link to " same[i])
 }
 """
 
