@@ -81,6 +81,7 @@ class _Apply:
             self._tenant(tenant)
         for operator in self.catalogue.operators:
             self._operator(operator)
+        self._somebody_is_admin()
         if self.problems:
             raise CatalogueError(self.problems)
         if conn is not None:
@@ -275,6 +276,33 @@ class _Apply:
             where = "/".join(part for part in (operator.name, role.tenant, role.workspace) if part)
             key = (operator_id, tenant_id, workspace_id)
             self.rows.put(t.operator_role, where, Scope(tenant_id, workspace_id), key, {"role": role.role})
+
+    def _somebody_is_admin(self) -> None:
+        """Once an operator is named, the store's owner may do no more than their roles: without an admin nobody could change
+        anything again."""
+        if not self.catalogue.operators:
+            return
+        place = ("operator", self.catalogue.operators[0].name)
+        roles = self.rows.all(t.operator_role)
+        tenants = {row["id"]: row["name"] for row in self.rows.all(t.tenant)}
+        admins = {row["tenant_id"] for row in roles if row["role"] == Role.ADMIN}
+        for tenant_id in dict.fromkeys(row["tenant_id"] for row in roles):
+            if tenant_id not in admins:
+                self._refuse(
+                    place,
+                    message(
+                        "tenant {tenant} would have operators and no admin: nobody could change its catalogue again; give one of "
+                        "them the role admin",
+                        tenant=tenants[tenant_id],
+                    ),
+                )
+        if not roles:
+            self._refuse(
+                place,
+                message(
+                    "operators are named and none of them has a role: nobody could do anything again; give one the role admin"
+                ),
+            )
 
     # ---- both
 

@@ -107,6 +107,20 @@ class Gate:
             log.warning("a refused act could not be written down: %s", error)
 
 
+def no_longer_allowed(conn: sa.Connection, operator: str, act: str, least: Role, workspace_id: int) -> Problem | None:
+    """Why what the operator was allowed to ask for must not be done now: their role was taken away meanwhile. A store that names
+    nobody was asked by its owner, and by no one else."""
+    if _names_nobody(conn):
+        return None
+    tenant_id = conn.execute(sa.select(t.workspace.c.tenant_id).where(t.workspace.c.id == workspace_id)).scalar_one()
+    place = Where(tenant_id, workspace_id)
+    try:
+        admit(conn, load_grants(conn, operator), act, least, place)
+    except NotAllowed as error:
+        return error.problem
+    return None
+
+
 def admit(conn: sa.Connection, grants: Grants, act: str, least: Role, place: Place | None) -> Standing:
     """Raises NotAllowed, naming who may."""
     standing = grants.anywhere() if place is None else grants.at(place.tenant_id, place.workspace_id)

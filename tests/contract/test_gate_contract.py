@@ -14,12 +14,14 @@ import sqlalchemy as sa
 
 from cockpit.identity import operating_system_user
 from engine.api import Api, ApiError
+from engine.catalogue.catalogue import Catalogue
+from engine.catalogue.problems import CatalogueError
 from engine.catalogue.read import read_text
 from engine.domain.acts import ACTS, AnyAct, Cancel, Confirm, GiveBack, Pause, RollBack, SetWeights
 from engine.domain.roles import Grant, Grants, Role
 from engine.domain.states import Act
 from engine.store import tables as t
-from engine.store.catalogue import apply
+from engine.store.catalogue import Change, apply, plan_changes
 from engine.store.gate import NotAllowed
 from engine.store.store import Store
 from engine.views import Outcome
@@ -248,6 +250,41 @@ def test_an_admin_of_one_workspace_changes_nothing_of_the_tenants_own(store: Sto
         apply(store, known(store, NEW_GROUP % "acme"), "ada", NOW)
     region = "version: 1\ntenants: [{name: acme, workspaces: [{name: prod, regions: [{name: cn-beijing}]}]}]\n"
     assert apply(store, known(store, region), "ada", NOW)
+
+
+@pytest.mark.parametrize(
+    ("operators", "says"),
+    [
+        ("[{name: olga, roles: [{tenant: acme, role: operator}]}]", "tenant acme would have operators and no admin"),
+        ("[{name: olga}]", "none of them has a role"),
+    ],
+)
+def test_a_catalogue_that_would_lock_everybody_out_is_refused_with_what_to_do(
+    store: Store, operators: str, says: str
+) -> None:
+    catalogue = known(store, f"version: 1\noperators: {operators}\n")
+    for ask in (lambda: apply(store, catalogue, "owner", NOW), lambda: planned(store, catalogue)):
+        with pytest.raises(CatalogueError) as caught:
+            ask()
+        (problem,) = caught.value.problems
+        assert says in str(problem)
+        assert "give one" in str(problem)
+    with store.reading() as conn:
+        assert conn.execute(sa.select(t.operator)).first() is None
+
+
+def test_the_last_admin_of_a_tenant_can_not_be_made_something_else(store: Store) -> None:
+    grant(store, ("ada", "acme", None, Role.ADMIN), ("olga", "acme", None, Role.OPERATOR))
+    demoted = "version: 1\noperators: [{name: ada, roles: [{tenant: acme, role: viewer}]}]\n"
+    with pytest.raises(CatalogueError):
+        apply(store, known(store, demoted), "ada", NOW)
+    grant(store, ("ann", "acme", None, Role.ADMIN))
+    assert apply(store, known(store, demoted), "ada", NOW)
+
+
+def planned(store: Store, catalogue: Catalogue) -> list[Change]:
+    with store.reading() as conn:
+        return plan_changes(conn, catalogue)
 
 
 def test_roles_rank_from_seeing_to_editing() -> None:
