@@ -178,6 +178,7 @@ async def _run(settings: Settings, embedded: bool) -> None:
         log_keep_days=settings.log_keep_days,
         log_place=str(settings.engine_log) if embedded else "the standard error of `cockpit engine`",
         started_with=started_with(settings, embedded=embedded),
+        outage_s=settings.balancer_outage_s,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

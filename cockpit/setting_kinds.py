@@ -110,6 +110,18 @@ def positive(value: Any) -> float:
     return number
 
 
+def seconds(most: float) -> Kind[float]:
+    """A number of seconds from 0 to `most`."""
+
+    def kind(value: Any) -> float:
+        number = positive(value) if str(value).strip() not in ("0", "0.0") else 0.0
+        if number > most:
+            raise Wrong((), f"it should be {most:g} at most")
+        return number
+
+    return kind
+
+
 def days(value: Any) -> int:
     """A whole number of days, 0 or more."""
     said = str(value)

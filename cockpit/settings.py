@@ -96,6 +96,11 @@ class Settings:
         kinds.positive, "An embedded engine ends by itself after being idle for this long.", 600.0
     )
     engine_start_s: float = setting(kinds.positive, "Longest wait for an embedded engine to come up.", 20.0)
+    balancer_outage_s: float = setting(
+        kinds.seconds(3600),
+        "A balancer whose API is away is waited for this long before an order halts; 0: not at all.",
+        120.0,
+    )
     credentials_file: Path | None = setting(
         kinds.path_or_none,
         "A file with cloud credentials, in the INI form of the Alibaba Cloud SDKs.",

@@ -248,10 +248,12 @@ class Packages(Protocol):
 
 
 class BalancerError(ProblemError):
-    """A balancer call that did not end well. `request_id` and `api_code` are the service's own, empty if there was no answer."""
+    """A balancer call that did not end well. `request_id` and `api_code` are the service's own, empty if there was no answer;
+    `brief` is what happened in a few words (`503 ServiceUnavailable`, `connection refused`)."""
 
-    def __init__(self, problem: Problem, *, api_code: str = "", request_id: str = "") -> None:
+    def __init__(self, problem: Problem, *, api_code: str = "", request_id: str = "", brief: str = "") -> None:
         super().__init__(problem)
+        self.brief = brief or api_code or problem.code
         self.api_code = api_code
         self.request_id = request_id
 

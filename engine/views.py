@@ -257,6 +257,7 @@ class HostRunView:
     started_at: float | None
     ended_at: float | None
     log_path: str
+    waits_for: Message | None = None  # a balancer whose API is away
 
 
 @dataclass(frozen=True, slots=True)

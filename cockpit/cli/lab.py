@@ -101,12 +101,16 @@ def faults(session: Session) -> None:
         print_table((N_("fault"), N_("what it does")), known.items())
 
 
-@command(app, "fault", example="cockpit lab fault failing_health --host hz-a-01")
+@command(app, "fault", example="cockpit lab fault slb_away --for 20")
 def fault(
     session: Session,
     name: Annotated[str, typer.Argument(help="Which fault; `cockpit lab faults` lists them.")],
     switch: Annotated[str, typer.Argument(metavar="on|off", help="Switch it on or off.")] = "on",
     host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="On this host only.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", metavar="SECONDS", min=0.1, help="Switch it off again by itself after so long."),
+    ] = None,
     folder: Folder = None,
 ) -> None:
     """Switch a fault on or off."""
@@ -116,7 +120,7 @@ def fault(
         raise WrongUse(
             Problem("wrong_use", message("{word} is neither on nor off.", word=switch), message("Say on or off."))
         )
-    now = process.fault(_folder(folder), name, switch == "on", host)
+    now = process.fault(_folder(folder), name, switch == "on", host, for_s=seconds)
     if session.json:
         print_json({"faults": now})
         return

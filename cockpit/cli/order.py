@@ -336,7 +336,7 @@ def _show(view: OrderView) -> None:
             run.step,
             run.version,
             " ".join(str(line.recorded if line.confirmed is None else line.confirmed) for line in run.weights),
-            tr(run.problem.what) if run.problem else "",
+            tr(run.problem.what) if run.problem else tr(run.waits_for) if run.waits_for else "",
         )
         for run in view.hosts
     ]

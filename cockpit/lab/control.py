@@ -58,7 +58,8 @@ class Control:
 
     async def _fault(self, request: web.Request) -> web.Response:
         asked = json.loads(await request.read())
-        await self._lab.switches.set(asked["name"], bool(asked["on"]), asked.get("host"))
+        for_s = None if asked.get("for_s") is None else float(asked["for_s"])
+        await self._lab.switches.set(asked["name"], bool(asked["on"]), asked.get("host"), for_s=for_s)
         return web.json_response({"faults": self._lab.switches.state()})
 
     async def _load(self, request: web.Request) -> web.Response:

@@ -227,19 +227,23 @@ class Lab:
             self._undo.append(host.server.close)
             await host.server.open(host.plan.ssh_port)
 
+    async def start_service(self, host: FleetHost) -> None:
+        """What is deployed there, or the first version; a service that runs is left alone."""
+        package = self.dir / "packages" / Path(artefacts.package_key(TRADE_CORE, FIRST_VERSION)).name
+        parameters = {"boot_wait_s": "30", "drain_s": str(paperwork.DRAIN_S)}
+        await host.bring_up(self.dir / "stack", package, parameters)
+
     async def _bring_up_fleet(self) -> None:
         up = 0
         self._tell_progress(up)
         free = asyncio.Semaphore(AT_ONCE)
-        package = self.dir / "packages" / Path(artefacts.package_key(TRADE_CORE, FIRST_VERSION)).name
-        parameters = {"boot_wait_s": "30", "drain_s": str(paperwork.DRAIN_S)}
 
         async def bring_up(host: FleetHost) -> None:
             nonlocal up
             async with free:
                 await host.agent("start")
                 if host.plan.workspace == PROD or (host.app_home / "VERSION").exists():
-                    await host.bring_up(self.dir / "stack", package, parameters)
+                    await self.start_service(host)
                 up += 1
                 self._tell_progress(up)
 

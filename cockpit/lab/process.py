@@ -210,10 +210,13 @@ def status(dir: Path) -> LabStatus:
     )
 
 
-def fault(dir: Path, name: str, on: bool, host: str | None = None) -> dict[str, list[str]]:
-    """Switch a fault on or off, on one host or everywhere; returns those that are on now. Raises LabError `lab_refused` for
-    an unknown fault or host."""
-    return dict(_call(_running(dir), "POST", "/fault", {"name": name, "on": on, "host": host})["faults"])
+def fault(
+    dir: Path, name: str, on: bool, host: str | None = None, *, for_s: float | None = None
+) -> dict[str, list[str]]:
+    """Switch a fault on or off, on one host or everywhere, for some seconds or until it is switched off; returns those that are on
+    now. Raises LabError `lab_refused` for an unknown fault or host."""
+    asked = {"name": name, "on": on, "host": host, "for_s": for_s}
+    return dict(_call(_running(dir), "POST", "/fault", asked)["faults"])
 
 
 def load(dir: Path, act: Literal["start", "stop"], *, workers: int = 4, rate: float = 100.0) -> LabLoad:

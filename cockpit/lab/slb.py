@@ -46,6 +46,7 @@ class SlbFaults:
     """How many of the next calls go wrong, by the way they do; -1 = all, until set to 0. The first that is not 0 is taken, in
     the order written here."""
 
+    unavailable: Fault = 0  # 503, nothing done
     throttled: Fault = 0  # Throttling.User, nothing done
     busy: Fault = 0  # configuring / processing, nothing done
     error_not_done: Fault = 0  # 500, nothing done
@@ -147,6 +148,8 @@ class SlbEndpoint:
 
     def _before(self, fault: str, params: Params) -> None:
         """The faults that leave everything as it was."""
+        if fault == "unavailable":
+            raise Refusal(503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.")
         if fault == "throttled":
             raise Refusal(400, "Throttling.User", "Request was denied due to user flow control.")
         if fault == "busy":

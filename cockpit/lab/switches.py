@@ -27,6 +27,7 @@ FAULTS: dict[str, str] = {
     "stack_missing": "The tech stack's archive is gone from OSS.",
     "agent_down": "StarAgent does not run on the hosts.",
     "hung_start": "The service starts and never listens.",
+    "service_dead": "The services of the hosts are killed now; off: they are started again.",
     "failing_health": "The health check of the services says passed:false.",
     "hung_health": "The health check of the services takes connections and never answers.",
     "dropped_links": f"All SSH connections are cut now and every {CUT_EVERY_S:.0f} s.",
@@ -34,6 +35,7 @@ FAULTS: dict[str, str] = {
     "host_unreachable": "The hosts refuse SSH connections.",
     "host_key_changed": "The hosts show another host key than the one that is known.",
     "jump_key_changed": "The jump host shows another host key than the one that is known.",
+    "slb_away": "The balancer's API is away: 503 ServiceUnavailable to whatever it is asked.",
     "slb_busy": "The balancer says that an earlier change is still pending.",
     "slb_throttled": "The balancer says that there are too many calls.",
     "slb_5xx": "The balancer makes the change and answers with an internal error.",
@@ -43,7 +45,16 @@ FAULTS: dict[str, str] = {
     "oss_503": "OSS is not available.",
 }
 PER_HOST = frozenset(
-    {"disk_full", "agent_down", "hung_start", "failing_health", "hung_health", "host_unreachable", "host_key_changed"}
+    {
+        "disk_full",
+        "agent_down",
+        "hung_start",
+        "service_dead",
+        "failing_health",
+        "hung_health",
+        "host_unreachable",
+        "host_key_changed",
+    }
 )
 _SLB_COUNTERS = {
     "slb_busy": "busy",
@@ -67,13 +78,27 @@ class Switches:
         self._lab = lab
         self._on: dict[str, set[str]] = {}
         self._cutting: asyncio.Task[None] | None = None
+        self._ends: dict[tuple[str, str | None], asyncio.Task[None]] = {}
 
     def state(self) -> dict[str, list[str]]:
         every = set(self._lab.hosts)
         return {name: [] if hosts == every else sorted(hosts) for name, hosts in self._on.items()}
 
-    async def set(self, name: str, on: bool, host: str | None = None) -> None:
-        """Raises UnknownFault."""
+    async def set(self, name: str, on: bool, host: str | None = None, *, for_s: float | None = None) -> None:
+        """`for_s`: it is switched off again by itself after so many seconds. Raises UnknownFault."""
+        await self._switch(name, on, host)
+        end = self._ends.pop((name, host), None)
+        if end is not None:
+            end.cancel()
+        if on and for_s is not None:
+            self._ends[name, host] = asyncio.create_task(self._end(name, host, for_s), name=f"end of {name}")
+
+    async def _end(self, name: str, host: str | None, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        del self._ends[name, host]
+        await self._switch(name, False, host)
+
+    async def _switch(self, name: str, on: bool, host: str | None) -> None:
         if name not in FAULTS:
             raise UnknownFault(f"no fault is called {name}; there are {', '.join(FAULTS)}")
         if host is not None and host not in self._lab.hosts:
@@ -96,6 +121,12 @@ class Switches:
             self._on.pop(name, None)
 
     async def close(self) -> None:
+        for end in self._ends.values():
+            end.cancel()
+        await asyncio.gather(*self._ends.values(), return_exceptions=True)
+        await self._stop_cutting()
+
+    async def _stop_cutting(self) -> None:
         if self._cutting is not None:
             self._cutting.cancel()
             await asyncio.gather(self._cutting, return_exceptions=True)
@@ -107,6 +138,7 @@ class Switches:
         acts: dict[str, Callable[[FleetHost, bool], Awaitable[None]]] = {
             "disk_full": _disk_full,
             "agent_down": _agent_down,
+            "service_dead": self._service_dead,
             "host_unreachable": _unreachable,
             "host_key_changed": _key_changed,
         }
@@ -119,10 +151,18 @@ class Switches:
             else:
                 (host.faults / name).unlink(missing_ok=True)
 
+    async def _service_dead(self, host: FleetHost, on: bool) -> None:
+        if on:
+            host.kill_service()
+        else:
+            await self._lab.start_service(host)
+
     # ---- of what all hosts share
 
     async def _set_shared(self, name: str, on: bool) -> None:
-        if name in _SLB_COUNTERS:
+        if name == "slb_away":
+            self._lab.slb.faults.unavailable = self._lab.slb.read_faults.unavailable = -1 if on else 0
+        elif name in _SLB_COUNTERS:
             setattr(self._lab.slb.faults, _SLB_COUNTERS[name], -1 if on else 0)
         elif name in ("package_missing", "stack_missing"):
             key = STACK_KEY if name == "stack_missing" else package_key(TRADE_CORE, NEXT_VERSION)
@@ -139,7 +179,7 @@ class Switches:
             other = asyncssh.generate_private_key("ssh-ed25519") if on else None
             await self._lab.jump.open(self._lab.layout.ports.jump, host_key=other)
         elif name == "dropped_links":
-            await self.close()
+            await self._stop_cutting()
             if on:
                 self._cut()
                 self._cutting = asyncio.create_task(self._keep_cutting())

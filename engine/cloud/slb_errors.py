@@ -40,6 +40,16 @@ _CREDENTIALS = {
     "InvalidTimeStamp.Format",
     "SignatureNonceUsed",
 }
+_NO_ANSWER = {
+    "refused": "connection refused",
+    "resolve": "name not found",
+    "Name or service not known": "name not found",
+    "timed out": "no answer in time",
+    "reset": "connection reset",
+    "closed": "connection closed",
+    "aborted": "connection closed",
+    "unreachable": "network unreachable",
+}
 _DENIED = {"Forbidden", "Forbidden.RAM", "Forbidden.SubUser", "NoPermission"}
 _NOT_FOUND = {
     "InvalidLoadBalancerId.NotFound",
@@ -66,7 +76,13 @@ def to_balancer_error(error: Exception, group: ServerGroup, credentials: Credent
         return _answered(group, 400, "SignatureDoesNotMatch", _with_source("", 400, credentials), "", change)
     if isinstance(error, ClientException) and error.get_error_code() == "SDK.InvalidRegionId":
         return _refused(group, 0, str(error.get_error_code()), redact(str(error), credentials), "")
-    return _unknown(group, change, redact(str(error) or type(error).__name__, credentials))
+    said = redact(str(error) or type(error).__name__, credentials)
+    return _unknown(group, change, said, brief=_no_answer(said))
+
+
+def _no_answer(said: str) -> str:
+    """Why nobody answered, in a few words: the libraries' own text is a paragraph."""
+    return next((words for part, words in _NO_ANSWER.items() if part in said), "no answer")
 
 
 def _with_source(said: str, status: int, credentials: Credentials) -> str:
@@ -78,6 +94,7 @@ def _with_source(said: str, status: int, credentials: Credentials) -> str:
 
 def _answered(group: ServerGroup, status: int, code: str, said: str, request_id: str, change: bool) -> BalancerError:
     evidence = _evidence(status, code, said, request_id)
+    brief = f"{status} {code}".strip()
     if code in BUSY:
         problem = Problem(
             "balancer_busy",
@@ -87,7 +104,7 @@ def _answered(group: ServerGroup, status: int, code: str, said: str, request_id:
             message("Nothing was changed; the same call can be repeated in a few seconds."),
             evidence,
         )
-        return BalancerBusy(problem, api_code=code, request_id=request_id)
+        return BalancerBusy(problem, api_code=code, request_id=request_id, brief=brief)
     if code.startswith("Throttling"):
         problem = Problem(
             "balancer_throttled",
@@ -99,14 +116,14 @@ def _answered(group: ServerGroup, status: int, code: str, said: str, request_id:
             message("Nothing was changed; slow down and repeat the call."),
             evidence,
         )
-        return BalancerThrottled(problem, api_code=code, request_id=request_id)
+        return BalancerThrottled(problem, api_code=code, request_id=request_id, brief=brief)
     # Some of the 5xx family's codes come with other statuses; and without a code of its own it is not the service that answered.
     if (
         not 400 <= status < 500
         or not code
         or code.startswith(("SDK.", "InternalError", "InternalInvokeError", "ServiceUnavailable"))
     ):
-        return _unknown(group, change, evidence, code, request_id)
+        return _unknown(group, change, evidence, code, request_id, brief)
     return _refused(group, status, code, said, request_id)
 
 
@@ -158,7 +175,7 @@ def _refusal(group: ServerGroup, status: int, code: str, said: str, request_id: 
 
 
 def _unknown(
-    group: ServerGroup, change: bool, evidence: str = "", code: str = "", request_id: str = ""
+    group: ServerGroup, change: bool, evidence: str = "", code: str = "", request_id: str = "", brief: str = ""
 ) -> BalancerUnknown:
     what = (
         message("It is not known whether the weights of {group} were changed: the call failed.", group=str(group))
@@ -166,16 +183,18 @@ def _unknown(
         else message("The weights of {group} could not be read: the call failed.", group=str(group))
     )
     remedy = message("Read the weights back before anything else; check the network if it lasts.")
-    return BalancerUnknown(Problem("balancer_unknown", what, remedy, evidence), api_code=code, request_id=request_id)
+    problem = Problem("balancer_unknown", what, remedy, evidence)
+    return BalancerUnknown(problem, api_code=code, request_id=request_id, brief=brief)
 
 
 def unreadable(group: ServerGroup, *, change: bool) -> BalancerUnknown:
     """An answer that is not what the documentation promises: cut short, or a page of a proxy."""
-    return _unknown(group, change, "the answer is not the JSON of the load balancer's API")
+    evidence = "the answer is not the JSON of the load balancer's API"
+    return _unknown(group, change, evidence, brief="unreadable answer")
 
 
 def unanswered(group: ServerGroup, deadline_s: float, *, change: bool) -> BalancerUnknown:
-    return _unknown(group, change, f"no answer within {deadline_s:g} s")
+    return _unknown(group, change, f"no answer within {deadline_s:g} s", brief="no answer in time")
 
 
 def no_credentials(group: ServerGroup, missing: CredentialsMissing) -> BalancerRefused:

@@ -10,6 +10,7 @@ from engine.domain.fleet import Mount
 from engine.domain.health import answers, either
 from engine.domain.message import Message
 from engine.domain.orders import HostPlan, OrderApp, OrderSpec, Plan
+from engine.domain.outage import Outage
 from engine.domain.problem import Problem
 from engine.domain.states import (
     Direction,
@@ -193,6 +194,7 @@ class OrderProgress:
     started_at: float | None
     ended_at: float | None
     at_work: tuple[ActAtWork, ...] = ()
+    outages: tuple[Outage, ...] = ()  # balancers it waits for now
 
     @property
     def weights_at_work(self) -> frozenset[str]:

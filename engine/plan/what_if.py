@@ -59,6 +59,7 @@ MAX_WEIGHT = 100
 
 
 A = TypeVar("A", bound=AnyAct)
+_GOES_ON = (Confirm, Resume, Retry)  # what lets hosts begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,10 @@ def consequence(
 
     A rollback of an ended order is an order of its own: it is allowed here, and no command of the ended one.
     """
-    return _ANSWERS[type(act)](Asked(progress, act, succeeded_versions, production, now, way_back))
+    answer = _ANSWERS[type(act)](Asked(progress, act, succeeded_versions, production, now, way_back))
+    if isinstance(act, _GOES_ON) and any(isinstance(each.act, RollBack) for each in progress.at_work):
+        return replace(answer, allowed=False, refusal=words.rollback_at_work())
+    return answer
 
 
 # ------------------------------------------------------------------------------------------------------- the acts, one by one
@@ -286,6 +290,8 @@ def _roll_back(asked: Asked[RollBack]) -> Consequence:
     if back.lowest_in_service < min(back.floor, back.in_service) and not progress.spec.override_reason:
         return _refused(asked, summary, floor_broken(back.lowest_in_service, back.in_service, back.floor), hosts)
     lines = words.rolling_back(progress, back, touched)
+    if progress.state is OrderState.RUNNING:
+        lines.append(words.paused_for_the_look())
     lines += _time_line(asked, len(hosts), len([n for n in back.nodes if n.kind.runs_hosts]))
     allowed = _allowed(asked, summary, lines, hosts)
     return replace(allowed, choices=answer.choices, chosen=version)

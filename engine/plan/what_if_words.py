@@ -353,6 +353,18 @@ def weights_at_work(hosts: Sequence[str]) -> Problem:
     )
 
 
+def rollback_at_work() -> Problem:
+    return Problem(
+        "rollback_at_work",
+        message("A rollback was asked for: whether it can succeed is being checked."),
+        message("Wait for the result; you can still cancel meanwhile."),
+    )
+
+
+def paused_for_the_look() -> Message:
+    return message("the order is paused at once, and stays so if the check finds that the way back can't succeed")
+
+
 def starting_already() -> Problem:
     return Problem(
         "starting_already",

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.domain.message import Message, message
+from engine.domain.outage import Outage, answered_again
 from engine.plan.kept import begins_at
 from engine.store import tables as t
 from engine.views import EventView
@@ -137,6 +138,12 @@ def _outside(data: Data) -> Message:
     return message("{host} in {group}: somebody else set weight {was} → {now}", **what)
 
 
+def _outage(data: Data) -> Message:
+    if "answered_at" in data:
+        return answered_again(data["balancer"], data["answered_at"] - data["since"])
+    return Outage.from_json(data).sentence
+
+
 def _health(data: Data) -> Message:
     what = {"host": data["host"], "group": data["server_group"]}
     if data["health"] == "healthy":
@@ -184,6 +191,7 @@ _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "weight": _weight,
     "outside": _outside,
     "health": _health,
+    "outage": _outage,
     "command": _command,
     "engine": _engine,
     "warning": _warning,

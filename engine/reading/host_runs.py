@@ -7,7 +7,7 @@ its row, its place or a weight differs, or while it runs. What is remembered is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.domain.log_path import log_path
-from engine.domain.message import message
+from engine.domain.message import Message, message
+from engine.domain.outage import Outage
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunKey, RunProgress, WeightLine
 from engine.domain.states import Direction, RunState, StepState
@@ -47,6 +48,7 @@ class _Seen:
     cell: str
     version: str
     weights: tuple[WeightLine, ...]
+    outage: Outage | None
 
 
 class HostRuns:
@@ -98,8 +100,16 @@ def _seen(conn: sa.Connection, progress: OrderProgress) -> dict[RunKey, _Seen]:
     for run in _present_runs(progress) if progress.plan is not None else _not_planned(progress, places):
         data_centre, cell, version = places.get(run.host, ("", "", ""))
         plans = progress.host_plan(run).steps if progress.plan is not None else ()
-        found[run.key] = _Seen(run, plans, data_centre, cell, version, weights.get(run.host, ()))
+        lines = weights.get(run.host, ())
+        found[run.key] = _Seen(run, plans, data_centre, cell, version, lines, _outage(progress, run, lines))
     return found
+
+
+def _outage(progress: OrderProgress, run: RunProgress, lines: Sequence[WeightLine]) -> Outage | None:
+    """What the host waits for, if it is at work."""
+    groups = {line.mount.server_group for line in lines}
+    at_work = run.state is RunState.RUNNING
+    return next((each for each in progress.outages if at_work and each.group in groups), None)
 
 
 def _present_runs(progress: OrderProgress) -> list[RunProgress]:
@@ -202,7 +212,16 @@ def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:
         started_at=run.started_at,
         ended_at=run.ended_at,
         log_path=log,
+        waits_for=_waits_for(seen, current),
     )
+
+
+def _waits_for(seen: _Seen, current: StepView | None) -> Message | None:
+    """Said of a step at the balancer: whatever runs on the host goes on."""
+    if seen.outage is None or current is None or current.state is not StepState.RUNNING:
+        return None
+    plan = next((plan for plan in seen.plans if plan.key == current.name), None)
+    return seen.outage.sentence if plan is not None and plan.on_balancer else None
 
 
 def _current_step(steps: tuple[StepView, ...]) -> StepView | None:

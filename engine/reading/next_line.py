@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from engine.domain.message import Message, message
 from engine.domain.orders import PlanNode
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Direction, NodeKind, NodeState, OrderState, RunState
+from engine.domain.time_of_day import at
 from engine.plan.next import node_state, runs_of
 from engine.plan.what_if_words import named
 from engine.plan.which_hosts import failed_hosts, waiting_gate, without_traffic
@@ -34,6 +34,8 @@ def next_line(
         return left_alone.what
     if not state.halts and not engine_alive:
         return message("nothing happens: no engine is running; start one with `cockpit engine`")
+    if progress.outages:
+        return progress.outages[0].sentence
     if progress.at_work:
         return progress.at_work[0].waits_for
     if state in (OrderState.RUNNING, OrderState.ROLLING_BACK, OrderState.CANCELLING):
@@ -51,11 +53,6 @@ def next_line(
             "waiting since {since}: {count} problems found; solve them and initialise again", since=since, count=count
         )
     return message("checked; waiting since {since} for a person to start it", since=since)
-
-
-def at(time: float) -> str:
-    """The time of day in the zone of the process that reads."""
-    return datetime.fromtimestamp(time).astimezone().strftime("%H:%M:%S")
 
 
 def _since(progress: OrderProgress, changed_at: float) -> float:

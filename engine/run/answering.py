@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from engine.domain.acts import AnyAct, UnreadableAct, decode
+from engine.domain.acts import ACTS, AnyAct, UnreadableAct, decode
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress
@@ -25,6 +25,7 @@ from engine.run.acts import DOING, By, Doing, World
 from engine.run.journal import StaleEpoch
 from engine.store import commands
 from engine.store.fleets import deployable_versions, is_production
+from engine.store.gate import no_longer_allowed
 from engine.store.progress import load_progress
 from engine.store.store import StoreError
 
@@ -89,6 +90,8 @@ class Answering:
             return
         if doing.effect is None:
             await self._write(lambda conn: self._close(conn, command, act, doing, None))
+            if doing.ends_waits:
+                self._ports.ledger.withdraw(self._order_id, if_away=True)
         elif await self._write(lambda conn: self._begin(conn, command, act, doing)):
             task = asyncio.create_task(self._carry_out(command, act, doing), name=f"command {command.id}: {act.name}")
             self._at_work[command.id] = task
@@ -157,7 +160,9 @@ class Answering:
     ) -> Problem | None:
         if progress.state.complete and act.name is not Act.GIVE_BACK:  # an act before this one has ended it
             return commands.order_ended(self._order_id, progress.state)
-        strange = not_understood(progress)
+        strange = not_understood(progress) or no_longer_allowed(
+            conn, command.operator, str(act.name), ACTS[act.name].least, progress.workspace_id
+        )
         if strange is not None:
             return strange
         meaning = consequence(
@@ -181,6 +186,8 @@ class Answering:
             return False
         assert doing.waits_for is not None, "whoever waits says for what"
         self._set_working(conn, command, doing.waits_for(progress, act))
+        if doing.begins is not None:
+            doing.begins(conn, progress, act, By(command.operator, command.reason), self._now())
         return True
 
     def _close(

@@ -44,6 +44,10 @@ class Held(Exception):
     """The order is paused and the run stands between two steps; its rows say so."""
 
 
+class Withdrawn(Exception):
+    """The step at the balancer was given up before it was done, because the order was paused or turned back."""
+
+
 class Again(Exception):
     """Nobody knows what became of a step that does no harm when it is done again: the host is tried once more."""
 
@@ -168,11 +172,14 @@ class Attempt:
     async def hold(self, before: StepProgress) -> bool:
         """Stand still before this step, if the order is paused; False: it is not (any more)."""
         now, context = self.now(), self.context
-        return await context.journal.write(
-            context.order_id,
-            context.epoch,
-            lambda conn: hold_run(conn, context.order_id, self.run, before.key, now),
-        )
+
+        def change(conn: sa.Connection) -> bool:
+            held = hold_run(conn, context.order_id, self.run, before.key, now)
+            if held and before.state is StepState.RUNNING:  # it waited for its balancer: it is taken anew
+                self._write_step(conn, before, StepState.PENDING, now, None)
+            return held
+
+        return await context.journal.write(context.order_id, context.epoch, change)
 
     async def _set(self, step: StepProgress, state: StepState, problem: Problem | None = None) -> None:
         """Commit the step's new state, with what it means for the host, then remember it."""

@@ -9,7 +9,7 @@ from engine.domain.problem import ProblemError
 from engine.domain.progress import StepProgress
 from engine.domain.states import StepState
 from engine.ports import RemoteError
-from engine.run.attempt import Attempt
+from engine.run.attempt import Attempt, Withdrawn
 from engine.run.logs import HostLog
 from engine.steps.context import parameter, port, seconds
 from engine.steps.drain import drain_script
@@ -22,8 +22,10 @@ SERVES_WITHIN_S = 60.0
 DEFAULT_DRAIN_S = 10.0
 
 
-async def take_balancer_step(attempt: Attempt, step: StepProgress, log: HostLog, stopping: asyncio.Event) -> None:
-    """Raises Failed."""
+async def take_balancer_step(
+    attempt: Attempt, step: StepProgress, log: HostLog, *, stopping: asyncio.Event, leaving: asyncio.Event
+) -> None:
+    """When `leaving` is set, no balancer is waited for. Raises Failed and Withdrawn."""
     await attempt.begin(step, log)
     try:
         change = weight_change(attempt.plan_of(step), attempt.plan)
@@ -34,7 +36,7 @@ async def take_balancer_step(attempt: Attempt, step: StepProgress, log: HostLog,
         log.heading("gray: this host's weight is given by hand", attempt.now())
         await attempt.finish(step, StepState.SKIPPED)
         return
-    await _move(attempt, step, change, log)
+    await _move(attempt, step, change, log, leaving)
     if change.drain and change.weights:
         await _drain(attempt, step, log)
     if not change.owned:
@@ -42,7 +44,9 @@ async def take_balancer_step(attempt: Attempt, step: StepProgress, log: HostLog,
     await attempt.finish(step, StepState.SUCCEEDED)
 
 
-async def _move(attempt: Attempt, step: StepProgress, change: WeightChange, log: HostLog) -> None:
+async def _move(
+    attempt: Attempt, step: StepProgress, change: WeightChange, log: HostLog, leaving: asyncio.Event
+) -> None:
     if not change.weights:
         log.heading("not mounted on a load balancer: no traffic to move", attempt.now())
         return
@@ -54,13 +58,16 @@ async def _move(attempt: Attempt, step: StepProgress, change: WeightChange, log:
         owned=change.owned,
         stays_out=change.stays_out,
         floors=context.floors,
-        told=lambda problem: log.heading(f"{problem.what} It is asked again.", attempt.now()),
+        told=lambda said: log.heading(str(said), attempt.now()),
+        leave=leaving,
     )
     for result in results:
         log.heading(_weight_line(result), attempt.now())
-    problem = next((result.problem for result in results if result.problem), None)
+    problem = next((result.problem for result in results if result.problem and not result.withdrawn), None)
     if problem is not None:
         await attempt.fail(step, StepState.FAILED, problem)
+    if any(result.withdrawn for result in results):
+        raise Withdrawn
 
 
 async def _until_it_serves(attempt: Attempt, change: WeightChange, log: HostLog, stopping: asyncio.Event) -> None:

@@ -32,6 +32,7 @@ from engine.run.initialise import Expiring
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
+from engine.run.outages import OUTAGE_S
 from engine.run.pacing import Turns
 from engine.run.reconcile import OrderReconciler, Ports
 from engine.run.unforeseen import Unforeseen
@@ -70,7 +71,8 @@ class Engine:
     """Run it with `await run()`. `idle_s` None: it never ends by itself. `standby_s`: it ends when there has been no room for it
     for so long; None: it stands by for as long as it takes. `expiring` names what of ours will have expired by a moment; logs of
     orders that ended more than `log_keep_days` ago are cleared away (0: never). `log_place`: where an operator finds the engine's
-    own log. `started_with` is for operators: what it can reach and with which keys."""
+    own log. `started_with` is for operators: what it can reach and with which keys. A balancer whose API is away is waited for
+    for `outage_s`."""
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class Engine:
         background: Background | None = None,
         acquire: Acquire = acquire,
         gather_s: float = 0.0,
+        outage_s: float = OUTAGE_S,
         expiring: Expiring = lambda by: (),
         log_keep_days: int = 0,
         log_place: str = "the engine's log",
@@ -101,6 +104,7 @@ class Engine:
         self._idle_s = idle_s
         self._standby_s = standby_s
         self._gather_s = gather_s
+        self._outage_s = outage_s
         self._expiring = expiring
         self._log_keep_days = log_keep_days
         self._started_with = started_with
@@ -212,7 +216,7 @@ class Engine:
         if not engines.holds_lease(conn, self.id):
             raise LeaseEnded(self.id)
         query = sa.update(t.order).where(t.order.c.id == order_id)
-        taken = query.values(epoch=t.order.c.epoch + 1, engine_id=self.id).returning(t.order.c.epoch)
+        taken = query.values(epoch=t.order.c.epoch + 1, engine_id=self.id, outages=None).returning(t.order.c.epoch)
         epoch = int(conn.execute(taken).scalar_one())
         add_event(conn, order_id, self._clock.now(), "engine", {"engine": self.id, "epoch": epoch})
         return epoch
@@ -246,7 +250,9 @@ class Engine:
             self._ports[workspace_id] = Ports(
                 store=self._store,
                 journal=journal,
-                ledger=Ledger(journal, balancers, self._clock, turns=self._turns, regions=regions),
+                ledger=Ledger(
+                    journal, balancers, self._clock, turns=self._turns, regions=regions, outage_s=self._outage_s
+                ),
                 remote=self._remote,
                 packages=self._cloud.packages(regions),
                 balancers=balancers,

@@ -15,7 +15,6 @@ from engine.ports import BalancerError, Balancers, Remote
 from engine.steps.context import StepContext
 from engine.steps.health_now import health_now
 
-READS = 3
 HOSTS_AT_ONCE = 50
 
 
@@ -67,12 +66,10 @@ def warnings(weights: Sequence[MountWeight], seen: Mapping[Mount, HealthSeen]) -
 
 
 async def _of_group(group: ServerGroup, balancers: Balancers) -> Mapping[tuple[str, int], Health]:
-    for _ in range(READS):
-        try:
-            return await balancers.read_health(group)
-        except BalancerError:
-            continue
-    return {}
+    try:
+        return await balancers.read_health(group)
+    except BalancerError:
+        return {}
 
 
 async def _ours(hosts: Sequence[tuple[InstanceFacts, Host]], remote: Remote) -> Mapping[str, Health]:

@@ -15,7 +15,7 @@ from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
 from engine.domain.states import Direction, RunState, StepState
-from engine.run.attempt import Again, Attempt, Earlier, Failed, Held, Stopped
+from engine.run.attempt import Again, Attempt, Earlier, Failed, Held, Stopped, Withdrawn
 from engine.run.balancer_steps import take_balancer_step
 from engine.run.earlier_jobs import stop_earlier_jobs
 from engine.run.kept_steps import keep_what_is_still_so
@@ -36,6 +36,9 @@ class HostRun:
     earlier: tuple[Earlier, ...] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     holding: bool = False
+    leaving: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # either of them: nothing is waited for at the balancer
     broken: Problem | None = None
     _attempt: Attempt = field(init=False)
 
@@ -56,9 +59,14 @@ class HostRun:
 
     def stop(self) -> None:
         self.stopping.set()
+        self.leaving.set()
 
     def hold(self, paused: bool) -> None:
         self.holding = paused
+        if paused or self.stopping.is_set():
+            self.leaving.set()
+        else:
+            self.leaving.clear()
 
     async def _go(self, log: HostLog) -> None:
         attempt = self._attempt
@@ -96,8 +104,12 @@ class HostRun:
             elif self.stopping.is_set():
                 await self._stop_here(at, log)
             elif self._on_balancer(step):
-                await take_balancer_step(self._attempt, step, log, self.stopping)
-                at += 1
+                try:
+                    await take_balancer_step(self._attempt, step, log, stopping=self.stopping, leaving=self.leaving)
+                except Withdrawn:
+                    await self._turn_away(at)
+                else:
+                    at += 1
             else:
                 block = self._block(at)
                 await RemoteJob(self._attempt, block, log, self.stopping).go()
@@ -123,6 +135,14 @@ class HostRun:
                 await job.stop()
         raise Stopped
 
+    async def _turn_away(self, at: int) -> None:
+        """The step waited for its balancer, and the order was paused or turned back. With neither it is taken again."""
+        if self.stopping.is_set():
+            step = self._attempt.steps[at]
+            await self._attempt.finish(step, StepState.CANCELLED)
+            raise Stopped
+        await self._stand_still(self._attempt.steps[at])
+
     def _between_programs(self, at: int) -> bool:
         """Whether nothing of ours runs on the host or the balancer before this step: a job that has begun goes on by itself."""
         step = self._attempt.steps[at]
@@ -133,7 +153,7 @@ class HostRun:
     async def _stand_still(self, before: StepProgress) -> None:
         if await self._attempt.hold(before):
             raise Held
-        self.holding = False
+        self.hold(False)
 
     def _log_in_anew(self) -> None:
         """Somebody tries again: what was wrong with the host's account may have been put right meanwhile."""

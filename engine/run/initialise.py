@@ -139,13 +139,10 @@ async def _weights(facts: Facts, balancers: Balancers) -> tuple[tuple[MountWeigh
 
 
 async def _read_group(group: ServerGroup, balancers: Balancers) -> tuple[dict[tuple[str, int], int], Problem | None]:
-    problem: Problem | None = None
-    for _ in range(3):
-        try:
-            return dict(await balancers.read_weights(group)), None
-        except BalancerError as error:
-            problem = error.problem
-    return {}, problem
+    try:
+        return dict(await balancers.read_weights(group)), None
+    except BalancerError as error:
+        return {}, error.problem
 
 
 def _mount_missing(host: str, group: ServerGroup) -> Problem:

@@ -3,8 +3,9 @@
 Changes of many hosts of one server group that are asked for at about the same time become calls of up to 20 servers; one writer
 a balancer, calls paced for all orders and workspaces together. Before a call the group is read, so that what somebody else changed
 is noticed and not overwritten in silence (`engine.plan.outside` has the rule). Busy and throttled answers back off; an unknown
-outcome is read back, never assumed; an answer that lied is found by reading back. Every retry has a bound, and whoever asked
-learns which of three things is true: verified yes, no, or cannot tell.
+outcome is read back, never assumed; an answer that lied is found by reading back; a balancer whose API is away is waited for
+(`engine.run.outages`), until whoever asked turns away. Every retry has a bound, and whoever asked learns which of three things is
+true: verified yes, no, or cannot tell.
 """
 
 from __future__ import annotations
@@ -14,85 +15,43 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
-from engine.domain.message import message
-from engine.domain.problem import Problem, ProblemError
+from engine.domain.message import Message
+from engine.domain.problem import ProblemError
 from engine.domain.progress import WeightLine
-from engine.domain.states import Health, Verified
-from engine.plan.outside import Seen, Verdict, Wish, mount_missing
-from engine.ports import (
-    BalancerBusy,
-    BalancerError,
-    BalancerRefused,
-    Balancers,
-    BalancerThrottled,
-    BalancerUnknown,
-    Clock,
-)
+from engine.domain.states import Health
+from engine.plan.outside import Seen, Wish
+from engine.ports import BalancerBusy, BalancerError, BalancerRefused, Balancers, BalancerThrottled, Clock
 from engine.run.journal import Journal
+from engine.run.outages import CHECK_S, OUTAGE_S, READS, PatientBalancers, Wait
 from engine.run.pacing import Pace, Turns
-from engine.store.weight_calls import MoveResult, Opened, close_call, complete_lost_calls, lost_groups, open_call
+from engine.run.weight_asks import (
+    SERVERS_A_CALL,
+    Ask,
+    Call,
+    Told,
+    all_there,
+    key_of,
+    next_batch,
+    results_of,
+    somebody_else,
+    withdrawn,
+)
+from engine.store.weight_calls import MoveResult, close_call, complete_lost_calls, lost_groups, open_call
 from engine.store.weights import load_weights, write_health
 
 log = logging.getLogger(__name__)
-SERVERS_A_CALL = 20
 GATHER_S = 0.04
 GATHER_LIMIT = 5
 TRIES = 8
-READS = 3
 READ_BACKS = 4
 HEALTH_PAUSE_S = 1.0
-FIRST_BACKOFF_S = 1.0
-LONGEST_BACKOFF_S = 10.0
+SETTLE_PAUSE_S = 3.0
 FRESH_S = 1.0  # so long an order that was seen to be ours is taken to be ours, far less than a lease
 CHECKS = 3  # with a store so slow that every answer is older than that, the last one counts
-
-Told = Callable[[Problem], None]
-
-
-@dataclass(slots=True, eq=False)
-class _Ask:
-    order_id: int
-    epoch: int
-    wish: Wish
-    future: asyncio.Future[MoveResult]
-    told: Told
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One call in the making: its asks, all of one order; what was there before, what was decided, what came back."""
-
-    asks: list[_Ask]
-    before: Seen = field(default_factory=dict)
-    opened: Opened = field(default_factory=lambda: Opened((), ()))
-    after: Seen | None = None
-    request_id: str = ""
-    error: BalancerError | None = None
-    ours_at: tuple[float, float] | None = None  # when the order was last seen to be ours, by two clocks
-    withdrawn: bool = False  # nobody wants it any more: it is not asked for again
-
-    @property
-    def order_id(self) -> int:
-        return self.asks[0].order_id
-
-    @property
-    def epoch(self) -> int:
-        return self.asks[0].epoch
-
-    @property
-    def wishes(self) -> list[Wish]:
-        return [ask.wish for ask in self.asks]
-
-    @property
-    def wanted(self) -> list[MountWeight]:
-        """What the balancer is asked for; empty when everything is as it should be, or may not be changed."""
-        pairs = zip(self.wishes, self.opened.verdicts, strict=True)
-        return [MountWeight(wish.mount, verdict.weight) for wish, verdict in pairs if verdict.call]
 
 
 class Ledger:
@@ -106,18 +65,22 @@ class Ledger:
         *,
         turns: Turns | None = None,
         regions: Sequence[Region] = (),
+        outage_s: float = OUTAGE_S,
         seed: int = 0,
     ) -> None:
+        """`outage_s`: how long a balancer whose API is away is waited for."""
         self._journal = journal
         self._balancers = balancers
         self._clock = clock
         self._turns = turns or Turns(clock)
         self._endpoints = {region.name: region.slb_endpoint for region in regions}
+        self._outage_s = outage_s
         self._chance = random.Random(seed)
-        self._asks: dict[ServerGroup, list[_Ask]] = defaultdict(list)
+        self._away: dict[ServerGroup, float] = {}  # since when their balancer has not answered
+        self._asks: dict[ServerGroup, list[Ask]] = defaultdict(list)
         self._writers: dict[ServerGroup, asyncio.Task[None]] = {}
         self._settling: set[asyncio.Task[None]] = set()
-        self._calls: set[_Call] = set()
+        self._calls: set[Call] = set()
 
     async def move(
         self,
@@ -129,28 +92,58 @@ class Ledger:
         by_hand: bool = False,
         stays_out: bool = False,
         floors: Mapping[str, int] | None = None,
-        told: Told = lambda _problem: None,
+        told: Told = lambda _said: None,
+        leave: asyncio.Event | None = None,
     ) -> tuple[MoveResult, ...]:
         """Bring the weights to what is asked and say for each whether the balancer shows it. `owned`: the order keeps the
         weight in its hands (a cut, a gray step); False gives it back. `by_hand`: a person chose the weights. `stays_out`: 0 is
         wanted from here on. `floors`: by server group, the hosts of the order that must stay in service. `told` is called with
-        the reason each time a weight is asked for again. Raises StaleEpoch and StoreError, never BalancerError."""
+        what is being waited for. When `leave` is set, what is under way comes to its end and nothing is asked for any more: its
+        results say `withdrawn`. Raises StaleEpoch and StoreError, never BalancerError."""
         wishes = [
             Wish(
                 line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0), stays_out
             )
             for line in weights
         ]
-        futures = [self._ask(order_id, epoch, wish, told).future for wish in wishes]
+        asks = [self._ask(order_id, epoch, wish, told) for wish in wishes]
         try:
-            if futures:
-                await asyncio.wait(
-                    futures
-                )  # for all: what one of them raises must not leave the others asked for by nobody
+            if asks:
+                await self._answered(asks, leave)
         finally:
-            for future in futures:
-                future.cancel()
-        return tuple(future.result() for future in futures)
+            for ask in asks:
+                ask.future.cancel()
+            self._withdraw_calls(lambda call: all(ask.future.done() for ask in call.asks))
+        return tuple(ask.future.result() for ask in asks)
+
+    async def _answered(self, asks: Sequence[Ask], leave: asyncio.Event | None) -> None:
+        """Until all of them are: what one of them raises must not leave the others asked for by nobody."""
+        everything = asyncio.ensure_future(asyncio.wait([ask.future for ask in asks]))
+        if leave is None:
+            await everything
+            return
+        leaving = asyncio.ensure_future(leave.wait())
+        try:
+            await asyncio.wait([everything, leaving], return_when=asyncio.FIRST_COMPLETED)
+            if not everything.done():
+                self._withdraw_waiting(lambda ask: ask in asks)
+                self._withdraw_calls(lambda call: any(ask in asks for ask in call.asks))
+            await everything
+        finally:
+            leaving.cancel()
+            everything.cancel()
+
+    def patient(self, order_id: int, epoch: int) -> Balancers:
+        """The balancers for looking only, on behalf of an order that has nothing at stake yet: waited for, not for as long."""
+        limit_s = min(CHECK_S, self._outage_s)
+        return PatientBalancers(
+            self._balancers, lambda group: self._wait(order_id, epoch, group, limit_s=limit_s), self._clock
+        )
+
+    def _wait(
+        self, order_id: int, epoch: int, group: ServerGroup, *, limit_s: float, told: Told = lambda _said: None
+    ) -> Wait:
+        return Wait(self._journal, self._clock, order_id, epoch, group, limit_s=limit_s, chance=self._chance, told=told)
 
     async def health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health] | None:
         """What the balancer's own health check says now; empty when we may not ask. None while its API is away: then what it said
@@ -177,7 +170,7 @@ class Ledger:
                 if found is not None:
                     await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
                     its = [mount for mount in mounts if mount.server_group == group]
-                    silent += [mount for mount in its if found.get(_key(mount)) is Health.UNHEALTHY]
+                    silent += [mount for mount in its if found.get(key_of(mount)) is Health.UNHEALTHY]
             if not silent or self._clock.now() >= until or enough():
                 return tuple(silent)
             await self._clock.sleep(HEALTH_PAUSE_S)
@@ -195,25 +188,41 @@ class Ledger:
     async def holds(self, order_id: int, epoch: int, weights: Sequence[MountWeight]) -> bool:
         """Whether the balancers show these weights, and the order has nothing else on its way. Raises StaleEpoch and StoreError."""
         for group in dict.fromkeys(line.mount.server_group for line in weights):
-            seen = await self._read_if_possible(group)
+            try:
+                seen = await self.patient(order_id, epoch).read_weights(group)
+            except BalancerError:
+                return False
             lines = await self._journal.write(order_id, epoch, _lines_of(order_id, group))
             settled = {line.mount: line.believed for line in lines if not line.in_doubt}
             its = [line for line in weights if line.mount.server_group == group]
-            if seen is None or any(not (seen.get(_key(w.mount)) == settled.get(w.mount) == w.weight) for w in its):
+            if any(not (seen.get(key_of(w.mount)) == settled.get(w.mount) == w.weight) for w in its):
                 return False
         return True
 
-    def withdraw(self, order_id: int) -> None:
+    def withdraw(self, order_id: int, *, if_away: bool = False) -> None:
         """Weights that persons have asked for, for that order, are not asked for again: what has not been begun never is, and a
-        call under way comes to its end. Whoever waits for them learns what became of each."""
+        call under way comes to its end. Whoever waits for them learns what became of each. `if_away`: only those that wait for a
+        balancer whose API is away."""
+        away = {call.group for call in self._calls if call.wait.outage is not None}
+
+        def meant(ask: Ask) -> bool:
+            ours = ask.order_id == order_id and ask.wish.by_hand
+            return ours and (not if_away or ask.wish.mount.server_group in away)
+
+        self._withdraw_waiting(meant)
+        self._withdraw_calls(lambda call: all(map(meant, call.asks)))
+
+    def _withdraw_waiting(self, meant: Callable[[Ask], bool]) -> None:
         for asks in self._asks.values():
-            for ask in [ask for ask in asks if ask.order_id == order_id and ask.wish.by_hand]:
+            for ask in [ask for ask in asks if meant(ask)]:
                 asks.remove(ask)
                 if not ask.future.done():
-                    ask.future.set_result(_withdrawn(ask.wish))
+                    ask.future.set_result(withdrawn(ask.wish))
+
+    def _withdraw_calls(self, meant: Callable[[Call], bool]) -> None:
         for call in self._calls:
-            if call.order_id == order_id and all(wish.by_hand for wish in call.wishes):
-                call.withdrawn = True
+            if meant(call):
+                call.withdrawn.set()
 
     def settle(self, order_id: int, epoch: int) -> None:
         """Soon complete the rows that an earlier engine of the order wrote before a call and never after it."""
@@ -227,11 +236,14 @@ class Ledger:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ask(self, order_id: int, epoch: int, wish: Wish, told: Told = lambda _problem: None) -> _Ask:
+    def _ask(self, order_id: int, epoch: int, wish: Wish, told: Told = lambda _said: None) -> Ask:
         loop = asyncio.get_running_loop()
-        ask = _Ask(order_id, epoch, wish, loop.create_future(), told)
+        ask = Ask(order_id, epoch, wish, loop.create_future(), told, self._clock.now())
         group = wish.mount.server_group
         self._asks[group].append(ask)
+        for call in self._calls:
+            if call.group == group and call.wait.outage is not None:
+                ask.told(call.wait.outage.sentence)  # it waits behind that call
         if group not in self._writers:
             self._writers[group] = loop.create_task(self._write_group(group), name=f"ledger {group}")
         return ask
@@ -257,25 +269,19 @@ class Ledger:
 
     async def _change(self, group: ServerGroup) -> None:
         """One batch from row to read-back. Whatever goes wrong here reaches those who asked, and only them."""
-        asks: list[_Ask] = []
-        call: _Call | None = None
+        asks: list[Ask] = []
+        call: Call | None = None
         try:
             async with self._writer(group):
-                asks = _next_batch(self._asks[group])
+                asks = next_batch(self._asks[group])
                 if not asks:
                     return  # withdrawn meanwhile
-                call = _Call(asks)
-                self._calls.add(call)
-                done = await self._open(group, call) or await self._attempt(group, call)
-            for number in range(1, TRIES):
-                if done or call.withdrawn:
-                    break
-                _tell(call)
-                await self._clock.sleep(self._backoff_s(number))
-                if call.withdrawn:
-                    break
+                call = self._begin(asks)
+                done = await self._try(group, call)
+            while not done and not call.withdrawn.is_set() and await self._goes_on(call):
+                await self._pause(call)
                 async with self._writer(group):
-                    done = await self._attempt(group, call, again=number)
+                    done = call.withdrawn.is_set() or await self._try(group, call)
             results = await self._close(call)
         except asyncio.CancelledError:
             for ask in asks:
@@ -293,15 +299,58 @@ class Ledger:
             if not ask.future.done():
                 ask.future.set_result(result)
 
-    async def _open(self, group: ServerGroup, call: _Call) -> bool:
+    def _begin(self, asks: list[Ask]) -> Call:
+        order_id, epoch, group = asks[0].order_id, asks[0].epoch, asks[0].wish.mount.server_group
+        wait = self._wait(order_id, epoch, group, limit_s=self._outage_s, told=lambda said: self._tell(call, said))
+        call = Call(asks, wait)
+        self._calls.add(call)
+        return call
+
+    def _tell(self, call: Call, said: Message) -> None:
+        """Whoever waits for the call, or behind it, learns why nothing has happened yet."""
+        for ask in [*call.asks, *self._asks[call.group]]:
+            ask.tell(said)
+
+    async def _goes_on(self, call: Call) -> bool:
+        """What failed is tried a few times anyway, and a balancer whose API is away is waited for: since it went away, or since it
+        was asked for if that was later."""
+        failure = call.failure
+        if failure is None or isinstance(failure, BalancerRefused):
+            self._away.pop(call.group, None)
+            since = self._clock.now()
+            call.tell_why_again()
+        else:
+            first = self._away.setdefault(call.group, self._clock.now())
+            since = max(first, min(ask.at for ask in call.asks))
+        at_least = TRIES if call.opened_yet else READS
+        return await call.wait.goes_on(failure, since=since, at_least=at_least)
+
+    async def _pause(self, call: Call) -> None:
+        """Before it is tried again, and no longer than somebody wants it."""
+        waiting = [asyncio.ensure_future(call.wait.pause()), asyncio.ensure_future(call.withdrawn.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def _try(self, group: ServerGroup, call: Call) -> bool:
+        """True when there is nothing more to be done, or it is no use to do it."""
+        if not call.opened_yet:
+            nothing_to_ask = await self._open(group, call)
+            if nothing_to_ask or not call.opened_yet:
+                return call.opened_yet or isinstance(call.error, BalancerRefused)
+        return await self._attempt(group, call)
+
+    async def _open(self, group: ServerGroup, call: Call) -> bool:
         """Wait for the turn, read what is there, decide and write the intent. True when there is nothing to call for."""
         await self._pace(group).wait()
         try:
-            call.before = await self._read(group)
+            call.before = await self._balancers.read_weights(group)
         except BalancerError as error:
             call.error = error
             return True
-        call.after = call.before
+        call.error, call.after = None, call.before
         cuts = any(wish.weight == 0 and wish.floor > 0 for wish in call.wishes)
         health = await self.health(group) if cuts else None
         busy = frozenset(ask.wish.mount for ask in [*call.asks, *self._asks[group]])
@@ -320,24 +369,33 @@ class Ledger:
             ask.future.add_done_callback(_nobody_waits)
         return not call.wanted
 
-    async def _attempt(self, group: ServerGroup, call: _Call, again: int = 0) -> bool:
+    async def _attempt(self, group: ServerGroup, call: Call) -> bool:
         """Ask and read back. True when it is no use to ask once more."""
-        if again:
+        if call.sets:
             await self._pace(group).wait()
             call.ours_at = None
+            if call.after is None and await self._settled_meanwhile(group, call):
+                return call.after is not None
         await self._make_sure(call)
+        call.sets += 1
         call.error = await self._set(group, call)
         if isinstance(call.error, BalancerRefused):
-            call.after = await self._read_if_possible(group)
+            call.after = await self._look(group, call)
             return True
         if isinstance(call.error, BalancerBusy | BalancerThrottled):
             return False
-        call.after = await self._read_back(group, call.wanted)
+        call.after = await self._read_back(group, call)
         if call.after is None:
             return False
-        return _all_there(call.wanted, call.after) or _somebody_else(call, again)
+        return all_there(call.wanted, call.after) or somebody_else(call)
 
-    async def _make_sure(self, call: _Call) -> None:
+    async def _settled_meanwhile(self, group: ServerGroup, call: Call) -> bool:
+        """Nobody knows what became of the call before: what is there now is looked at before it is made again. True when it need
+        not be, or can't be looked at."""
+        call.after = await self._look(group, call)
+        return call.after is None or all_there(call.wanted, call.after) or somebody_else(call)
+
+    async def _make_sure(self, call: Call) -> None:
         """That the order is ours, a moment before the balancer is asked: an engine that was frozen since it was told so must not
         make a call that its successor knows nothing of. Raises StaleEpoch."""
         for _ in range(CHECKS):
@@ -353,7 +411,7 @@ class Ledger:
     def _passed_since(self, moment: tuple[float, float]) -> float:
         return max(now - then for now, then in zip(self._moment(), moment, strict=True))
 
-    async def _set(self, group: ServerGroup, call: _Call) -> BalancerError | None:
+    async def _set(self, group: ServerGroup, call: Call) -> BalancerError | None:
         try:
             call.request_id = await self._balancers.set_weights(group, call.wanted)
         except BalancerThrottled as error:
@@ -365,13 +423,14 @@ class Ledger:
             return error
         return None
 
-    async def _close(self, call: _Call) -> tuple[MoveResult, ...]:
-        if not call.opened.verdicts:  # the group could not be read: nothing was decided, written or asked
-            assert call.error is not None, "a call that was not opened has an error"
-            return tuple(_unread(ask.wish, call.error) for ask in call.asks)
-        results = tuple(
-            _result(wish, verdict, call) for wish, verdict in zip(call.wishes, call.opened.verdicts, strict=True)
-        )
+    async def _close(self, call: Call) -> tuple[MoveResult, ...]:
+        answered = call.failure is None or isinstance(call.failure, BalancerRefused)
+        if answered:
+            self._away.pop(call.group, None)
+        await call.wait.over(answered=answered)
+        results = results_of(call)
+        if not call.opened_yet:
+            return results
         now, api_code = self._clock.now(), call.error.api_code if call.error else ""
         await self._journal.write(
             call.order_id,
@@ -391,69 +450,58 @@ class Ledger:
         return results
 
     async def _settle(self, order_id: int, epoch: int) -> None:
-        """What can't be read now is left as it is: the next call of the order completes it as well."""
+        """What can't be read within the time of an outage is left as it is: the next call of the order completes it as well."""
+        until = self._clock.now() + self._outage_s
         try:
             groups: frozenset[ServerGroup] = await self._journal.write(
                 order_id, epoch, lambda conn: lost_groups(conn, order_id)
             )
             for group in sorted(groups, key=str):
-                async with self._writer(group):
-                    seen, now = await self._read(group), self._clock.now()
-                    await self._journal.write(order_id, epoch, _completing(order_id, group, seen, now))
+                while not await self._complete(order_id, epoch, group, last=self._clock.now() >= until):
+                    await self._clock.sleep(SETTLE_PAUSE_S)
         except ProblemError as error:
             log.warning("order %s: weights in doubt stay so for now: %s", order_id, error)
 
-    async def _read_back(self, group: ServerGroup, wanted: Sequence[MountWeight]) -> Seen | None:
+    async def _complete(self, order_id: int, epoch: int, group: ServerGroup, *, last: bool) -> bool:
+        async with self._writer(group):
+            try:
+                seen, now = await self._balancers.read_weights(group), self._clock.now()
+            except BalancerError as error:
+                if last or isinstance(error, BalancerRefused):
+                    raise
+                return False
+            await self._journal.write(order_id, epoch, _completing(order_id, group, seen, now))
+        return True
+
+    async def _read_back(self, group: ServerGroup, call: Call) -> Seen | None:
         """The configuration goes out after the answer, so a weight that is not there yet is looked at again."""
         seen: Seen | None = None
         for attempt in range(READ_BACKS):
             if attempt:
                 await self._clock.sleep(0.2 * 2**attempt)
-            read = await self._read_if_possible(group)
+            read = await self._look(group, call)
             seen = read if read is not None else seen
-            if read is not None and _all_there(wanted, read):
+            if read is not None and all_there(call.wanted, read):
                 return read
+            if read is None and call.withdrawn.is_set():
+                break
         return seen
 
-    async def _read_if_possible(self, group: ServerGroup) -> Seen | None:
+    async def _look(self, group: ServerGroup, call: Call) -> Seen | None:
+        """The group's weights now; None when they can't be read, and why is in the call."""
         try:
-            return await self._read(group)
-        except BalancerError:
-            return None  # cannot tell: the result of the call says so
-
-    async def _read(self, group: ServerGroup) -> Seen:
-        """The group's weights now. Raises BalancerError when they can't be read, after a few tries."""
-        for attempt in range(1, READS):
-            try:
-                return await self._balancers.read_weights(group)
-            except (BalancerBusy, BalancerThrottled, BalancerUnknown):
-                await self._clock.sleep(self._backoff_s(attempt))
-        return await self._balancers.read_weights(group)
+            seen = await self._balancers.read_weights(group)
+        except BalancerError as error:
+            call.unread = error
+            return None
+        call.unread = None
+        return seen
 
     def _pace(self, group: ServerGroup) -> Pace:
         return self._turns.pace(self._endpoints.get(group.region, ""), group.region)
 
     def _writer(self, group: ServerGroup) -> asyncio.Lock:
         return self._turns.writer(self._endpoints.get(group.region, ""), group.region, group.balancer_id)
-
-    def _backoff_s(self, attempt: int) -> float:
-        doubled = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (attempt - 1))
-        return doubled * self._chance.uniform(0.8, 1.2)
-
-
-def _next_batch(waiting: list[_Ask]) -> list[_Ask]:
-    """Take up to 20 asks of one order off the list, at most one a mount, in order: two asks for one mount are two calls."""
-    taken: list[_Ask] = []
-    mounts: set[Mount] = set()
-    for ask in list(waiting):
-        if len(taken) == SERVERS_A_CALL:
-            break
-        if ask.order_id == waiting[0].order_id and ask.wish.mount not in mounts:
-            mounts.add(ask.wish.mount)
-            taken.append(ask)
-    for ask in taken:
-        waiting.remove(ask)
-    return taken
 
 
 def _still_ours(conn: sa.Connection) -> None:
@@ -478,78 +526,3 @@ def _nobody_waits(future: asyncio.Future[MoveResult]) -> None:
     """The ledger's own ask: its outcome is in its rows; an error has no other listener."""
     if not future.cancelled() and future.exception() is not None:
         log.warning("cutting once more failed: %s", future.exception())
-
-
-def _key(mount: Mount) -> tuple[str, int]:
-    return mount.server_id, mount.port
-
-
-def _all_there(wanted: Sequence[MountWeight], weights: Seen) -> bool:
-    return all(weights.get(_key(line.mount)) == line.weight for line in wanted)
-
-
-def _somebody_else(call: _Call, again: int) -> bool:
-    """Whether a weight is neither what it was nor what was asked for: somebody else is writing it. Nobody fights in a loop: only
-    a host that is to be out is taken out once more."""
-    after = call.after or {}
-    strange = [
-        line
-        for line in call.wanted
-        if after.get(_key(line.mount)) not in (line.weight, call.before.get(_key(line.mount)))
-    ]
-    return bool(strange) and (again > 0 or any(line.weight > 0 for line in strange))
-
-
-def _tell(call: _Call) -> None:
-    """Whoever looks on learns why nothing has happened yet."""
-    for ask, verdict in zip(call.asks, call.opened.verdicts, strict=True):
-        problem = _result(ask.wish, verdict, call).problem
-        if verdict.call and problem is not None and not ask.future.done():
-            ask.told(problem)  # who has gone has closed what would be written to
-
-
-def _result(wish: Wish, verdict: Verdict, call: _Call) -> MoveResult:
-    mount, asked = wish.mount, verdict.weight
-    if verdict.problem is not None:
-        return MoveResult(mount, asked, call.before.get(_key(mount)), Verified.NO, verdict.problem)
-    if call.after is None:
-        problem = call.error.problem if call.error else _cannot_read(mount, asked)
-        return MoveResult(mount, asked, None, Verified.CANNOT_TELL, problem)
-    now = call.after.get(_key(mount))
-    if now == asked:
-        return MoveResult(mount, asked, now, Verified.YES, kept=verdict.kept)
-    problem = call.error.problem if call.error else _not_applied(mount, asked, now)
-    return MoveResult(mount, asked, now, Verified.NO, problem)
-
-
-def _unread(wish: Wish, error: BalancerError) -> MoveResult:
-    return MoveResult(wish.mount, wish.weight, None, Verified.CANNOT_TELL, error.problem)
-
-
-def _withdrawn(wish: Wish) -> MoveResult:
-    problem = Problem(
-        "weight_withdrawn",
-        message("The weight of {host} was not set: the order turned back first.", host=wish.mount.host),
-        message("Look at what the order does now."),
-    )
-    return MoveResult(wish.mount, wish.weight, None, Verified.NO, problem)
-
-
-def _cannot_read(mount: Mount, asked: int) -> Problem:
-    return Problem(
-        "weight_cannot_tell",
-        message("Weight {asked} was requested for {host} in {group}, but could not be read back.",
-                host=mount.host, group=str(mount.server_group), asked=asked),
-        message("Look at the balancer's console; retry the host when the balancer answers again."),
-    )  # fmt: skip
-
-
-def _not_applied(mount: Mount, asked: int, now: int | None) -> Problem:
-    if now is None:
-        return mount_missing(mount)
-    return Problem(
-        "weight_not_applied",
-        message("The balancer accepted weight {asked} for {host} in {group} but shows {now}.",
-                asked=asked, host=mount.host, group=str(mount.server_group), now=now),
-        message("Somebody else may be changing this server group; look at it, then retry the host."),
-    )  # fmt: skip

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from engine.domain.acts import UnreadableAct, decode
 from engine.domain.message import Message, message
 from engine.domain.orders import OrderApp
+from engine.domain.outage import Outage
 from engine.domain.problem import Problem
 from engine.domain.progress import ActAtWork, OrderProgress
 from engine.domain.states import CommandState, Direction, OrderState
@@ -80,6 +81,7 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
         started_at=row.started_at,
         ended_at=row.ended_at,
         at_work=_at_work(conn, order_id) if row.works else (),
+        outages=tuple(map(Outage.from_json, row.outages or ())),
     )
 
 

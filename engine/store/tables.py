@@ -168,6 +168,7 @@ order = sa.Table(
     _json("spec"), sa.Column("plan", sa.JSON, nullable=True), sa.Column("back_plan", sa.JSON, nullable=True),
     _json("problems"),  # a list of {host, problem}: what initialisation found
     sa.Column("problem", sa.JSON, nullable=True),  # why it halted or failed
+    sa.Column("outages", sa.JSON(none_as_null=True), nullable=True),  # a list: the balancers it waits for
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
     sa.Column("parallelism", sa.Integer, nullable=False, default=50),
     sa.Column("epoch", sa.Integer, nullable=False, default=0), _text("engine_id"),

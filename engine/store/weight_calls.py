@@ -51,7 +51,8 @@ _LET_GO = (
 @dataclass(frozen=True, slots=True)
 class MoveResult:
     """What became of one weight. `read_back` None: it could not be read. `problem` is set unless verified is YES. `kept`: what
-    was asked for was not given, because somebody else had set `asked` meanwhile."""
+    was asked for was not given, because somebody else had set `asked` meanwhile. `withdrawn`: nobody wanted it any more before it
+    was done."""
 
     mount: Mount
     asked: int
@@ -59,6 +60,7 @@ class MoveResult:
     verified: Verified
     problem: Problem | None = None
     kept: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from engine.domain.states import RunState, StepState, Verified
 from engine.views import HostRunView, WeightView
 from screens import words
 from screens.paint import Paint, paint_of
-from screens.translate import N_
+from screens.translate import N_, _
 from screens.widgets.table import Column, Row, Table
 from screens.words import Tone
 
@@ -75,7 +75,8 @@ def _step(host: HostRunView, paint: Paint, took: str) -> Text:
     if step is None:
         return Text("")
     if host.state is RunState.RUNNING:
-        return Text(f"{words.step_word(step)} {took}".rstrip())
+        text = Text(f"{words.step_word(step)} {took}".rstrip())
+        return text if host.waits_for is None else text.append(" ").append(_("waits"), paint.tone(Tone.WAIT))
     failed = step.state in (StepState.FAILED, StepState.TIMED_OUT)
     style = paint.tone(Tone.FAIL) if failed else paint.dim
     text = Text().append(words.step_word(step), style)

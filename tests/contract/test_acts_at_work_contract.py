@@ -169,7 +169,7 @@ async def test_what_is_being_waited_for_is_said_anew_each_time_the_balancer_is_a
                 said += [str(view.waits_for)] if view.waits_for else []
                 await asyncio.sleep(0)
     assert view.state is CommandState.ACCEPTED
-    assert "simulated busy" in said
+    assert "simulated busy It is asked again." in said
 
 
 async def test_an_act_whose_engine_was_lost_is_begun_anew_by_the_next(scene: Scene) -> None:  # noqa: F811
@@ -209,5 +209,35 @@ async def test_an_act_that_another_version_wrote_is_refused_and_the_order_goes_o
         await scene.until_state(OrderState.READY)
         assert await scene.refused(Act.START, colour="red") == "act_unreadable"
         assert await scene.refused(Act.SET_WEIGHTS, weights={"hz-a-01": "all"}) == "act_unreadable"
+        await scene.accepted(Act.START)
+        await scene.until_state(OrderState.SUCCEEDED)
+
+
+def give_role(scene: Scene, name: str, role: str) -> None:  # noqa: F811
+    with scene.store.writing() as conn:
+        tenant_id = conn.execute(sa.select(t.tenant.c.id)).scalar_one()
+        known = conn.execute(sa.select(t.operator.c.id).where(t.operator.c.name == name)).scalar_one_or_none()
+        if known is None:
+            known = conn.execute(sa.insert(t.operator).values(name=name).returning(t.operator.c.id)).scalar_one()
+        conn.execute(sa.delete(t.operator_role).where(t.operator_role.c.operator_id == known))
+        conn.execute(sa.insert(t.operator_role).values(operator_id=known, tenant_id=tenant_id, role=role))
+
+
+async def test_what_was_asked_with_a_role_that_was_taken_away_before_the_answer_is_refused(scene: Scene) -> None:  # noqa: F811
+    desk = Desk(scene)
+    give_role(scene, "ada", "admin")
+    give_role(scene, "alice", "operator")
+    async with scene.engine():
+        scene.create()
+        await scene.until_state(OrderState.READY)
+    start = await desk.send(Act.START)  # no engine is alive to answer it
+    give_role(scene, "alice", "viewer")
+    async with scene.engine():
+        view = await desk.until(start, CommandState.REFUSED)
+        assert view.problem is not None
+        assert view.problem.code == "not_allowed"
+        assert "alice is viewer here: start needs operator." in str(view.problem.what)
+        assert scene.progress().state is OrderState.READY
+        give_role(scene, "alice", "operator")
         await scene.accepted(Act.START)
         await scene.until_state(OrderState.SUCCEEDED)

@@ -30,7 +30,7 @@ from engine.cloud.credentials import Credentials, CredentialsSource
 from engine.cloud.role_providers import Places
 from engine.cloud.slb import SlbBalancers
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
-from engine.domain.states import Health
+from engine.domain.states import Health, Verified
 from engine.ports import (
     BalancerBusy,
     BalancerError,
@@ -40,7 +40,12 @@ from engine.ports import (
     BalancerUnknown,
     Cloud,
 )
+from engine.run.clock import SystemClock
+from engine.run.journal import Journal
+from engine.run.ledger import Ledger
+from engine.store.store import Store
 from tests.support.certificate import LoopbackCertificate
+from tests.unit.test_ledger import insert_order
 
 REGION = "cn-hangzhou"
 SECRET = "lab-secret-of-the-test"
@@ -645,3 +650,66 @@ async def test_a_repeated_nonce_is_refused(endpoint: SlbEndpoint) -> None:
     altered = urlencode({**endpoint.calls[-1].params, "LoadBalancerId": "lb-other"})
     async with aiohttp.ClientSession() as session, session.post(f"{endpoint.url}/?{altered}") as answer:
         assert (await answer.json())["Code"] == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize(
+    ("url", "brief"),
+    [
+        ("http://127.0.0.1:9", "connection refused"),
+        ("http://no-such-host.invalid", "name not found"),
+    ],
+)
+async def test_why_nobody_answered_is_said_in_a_few_words(url: str, brief: str) -> None:
+    with pytest.raises(BalancerUnknown) as caught:
+        await adapter(url).read_weights(VSERVER)
+    assert caught.value.brief == brief
+
+
+async def test_a_service_that_is_away_says_its_status_and_code(endpoint: SlbEndpoint) -> None:
+    endpoint.read_faults.unavailable = 1
+    with pytest.raises(BalancerUnknown) as caught:
+        await adapter(endpoint.url).read_weights(VSERVER)
+    assert caught.value.brief == "503 ServiceUnavailable"
+
+
+async def test_the_ledger_waits_for_an_api_that_is_away_on_the_wire(endpoint: SlbEndpoint, tmp_path: Path) -> None:
+    """The unmodified SDK, real time, a service that answers 503 for some seconds, and one whose port is closed."""
+    store = Store.open(f"sqlite:///{tmp_path}/cockpit.db")
+    with store.writing() as conn:
+        order_id = insert_order(conn)
+    group = ServerGroup(REGION, "lb-1", "rsp-1")
+    lines = [MountWeight(Mount("h01", "i-01", group, 80), 0)]
+    said: list[str] = []
+
+    async def back() -> None:
+        await asyncio.sleep(3)
+        endpoint.faults.unavailable = endpoint.read_faults.unavailable = 0
+
+    async with Journal(store) as journal:
+        ledger = Ledger(journal, adapter(endpoint.url), SystemClock(), outage_s=60)
+        endpoint.faults.unavailable = endpoint.read_faults.unavailable = -1
+        (result,), _ = await asyncio.gather(
+            ledger.move(order_id, 0, lines, owned=True, told=lambda text: said.append(str(text))), back()
+        )
+        port = int(endpoint.url.rsplit(":", 1)[1])
+        await endpoint.stop()
+        asked = asyncio.create_task(
+            ledger.move(
+                order_id,
+                0,
+                [MountWeight(lines[0].mount, 100)],
+                owned=False,
+                told=lambda text: said.append(str(text)),
+            )
+        )
+        async with asyncio.timeout(20):
+            while not any("(connection refused)" in each for each in said):
+                await asyncio.sleep(0.05)
+        await endpoint.start(port=port)
+        (given,) = await asked
+        await ledger.close()
+    store.close()
+    assert (result.verified, given.verified) == (Verified.YES, Verified.YES)
+    assert endpoint.state.weights("lb-1", "rsp-1")["i-01", 80] == 100
+    assert any("(503 ServiceUnavailable), at most until" in each for each in said)
+    assert said[-1].startswith("the balancer lb-1 answers again after ")

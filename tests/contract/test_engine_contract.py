@@ -395,6 +395,21 @@ async def test_the_way_back_logs_in_anew_so_that_a_repaired_account_is_seen(scen
     assert set(scene.versions().values()) == {"1.0.0"}
 
 
+async def test_giving_back_what_was_left_logs_in_anew_so_that_a_repaired_account_is_seen(scene: Scene) -> None:
+    scene.remote.failing = {("hz-a-01", step_names.CHECK_HEALTH)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until_state(OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, "enough")
+        await scene.until_state(OrderState.CANCELLED)
+        assert scene.balancer.weights[GROUP]["i-hz-a-01", 80] == 0
+        scene.remote.failing = set()
+        scene.remote.logins["hz-a-01"] = True  # locked then; it is repaired by now
+        await scene.accepted(Act.GIVE_BACK, "repaired", hosts=["hz-a-01"], force=False)
+    assert scene.weights() == {100}
+    assert scene.remote.logins["hz-a-01"] is False
+
+
 async def test_what_is_wrong_within_an_archive_is_found_by_the_check_and_not_on_a_host(scene: Scene) -> None:
     whole = scene.objects.archive
     scene.objects.archive = (Member("bin/install.sh", MemberKind.FILE), Member("passwords", MemberKind.LINK, "/etc"))

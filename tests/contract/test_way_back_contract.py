@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
 from engine.domain import step_names as names
 from engine.domain.fleet import ObjectRef
-from engine.domain.states import Act, Health, OrderState
+from engine.domain.message import Message
+from engine.domain.states import Act, Health, OrderState, RunState
 from engine.ports import ObjectFacts, PackagesError
 from engine.reading.events import read_events
 from engine.store import tables as t
-from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
+from tests.contract.test_engine_contract import DEADLINE_S, Scene, scene, url  # noqa: F401
 from tests.support.fleet_rows import GROUP
 from tests.support.world import SimPackages, problem
 
 
 class Objects(SimPackages):
-    """`gone` are keys that are no longer in OSS."""
+    """`gone` are keys that are no longer in OSS; looks wait until they `may`."""
 
     gone: frozenset[str] = frozenset()
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = asyncio.Event()
+        self.may.set()
+        self.looks = 0
+
     async def head(self, object: ObjectRef) -> ObjectFacts:
+        self.looks += 1
+        await self.may.wait()
         if object.key in self.gone:
             raise PackagesError(problem("package_missing"))
         return await super().head(object)
@@ -127,3 +139,50 @@ async def test_a_weight_of_zero_that_nobody_left_behind_stays_zero(scene: Scene)
         await scene.until_state(OrderState.SUCCEEDED)
     assert scene.balancer.weights[GROUP]["i-hz-a-01", 80] == 0
     assert scene.balancer.health.get(("i-hz-a-01", 80), Health.HEALTHY) is Health.HEALTHY
+
+
+async def rollback_while_hosts_are_released(scene: Scene, objects: Objects) -> asyncio.Task[tuple[str, Any]]:  # noqa: F811
+    """One host after the other is being released when a rollback is asked for; its check waits."""
+    await scene.start(groups=2, parallelism=1)
+    await scene.until(lambda p: any(run.state is RunState.SUCCEEDED for run in p.runs.values()))
+    objects.may.clear()
+    looks = objects.looks
+    rolling = asyncio.create_task(scene.act(Act.ROLL_BACK, reason="errors on checkout"))
+    async with asyncio.timeout(DEADLINE_S):
+        while objects.looks == looks:
+            await asyncio.sleep(0.01)
+    return rolling
+
+
+async def test_no_host_begins_while_it_is_checked_whether_a_rollback_can_succeed(scene: Scene) -> None:  # noqa: F811
+    scene.objects = objects = Objects()
+    async with scene.engine():
+        rolling = await rollback_while_hosts_are_released(scene, objects)
+        progress = await scene.until(lambda p: all(run.state is not RunState.RUNNING for run in p.runs.values()))
+        begun = {run.host for run in progress.runs.values() if run.begun}
+        assert progress.paused
+        assert len(begun) < len(progress.runs)
+        assert await scene.refused(Act.RESUME) == "rollback_at_work"
+        await asyncio.sleep(0.5)  # time in which a host would begin
+        assert {run.host for run in scene.progress().runs.values() if run.begun} == begun
+        objects.may.set()
+        assert await rolling == ("accepted", None)
+        progress = await scene.until_state(OrderState.ROLLED_BACK)
+    assert set(scene.versions().values()) == {"1.0.0"}
+    assert scene.weights() == {100}
+
+
+async def test_an_order_whose_rollback_is_refused_stays_paused_and_says_so(scene: Scene) -> None:  # noqa: F811
+    scene.objects = objects = Objects()
+    async with scene.engine():
+        rolling = await rollback_while_hosts_are_released(scene, objects)
+        objects.gone = frozenset({"shop-1.0.0.tar.gz"})
+        objects.may.set()
+        state, refusal = await rolling
+        assert (state, refusal and refusal["code"]) == ("refused", "way_back_blocked")
+        assert "stays paused" in str(Message.from_json(refusal["remedy"]))
+        progress = await scene.until_state(OrderState.HALTED)
+        assert progress.paused
+        await scene.accepted(Act.RESUME)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.weights() == {100}

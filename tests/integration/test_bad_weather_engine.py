@@ -133,6 +133,33 @@ def test_a_balancer_that_is_busy_for_a_while_is_waited_for(fleet: Fleet) -> None
     assert_all_well(fleet, fleet.ends(order, OrderState.SUCCEEDED), wanted)
 
 
+def test_a_balancer_whose_api_is_away_for_a_while_is_waited_for_and_a_pause_ends_the_wait(fleet: Fleet) -> None:
+    wanted = fleet.other_version
+    order = fleet.create(wanted)
+    first = group_of(fleet.ends(order, OrderState.READY), "group-1")
+    for host in first:
+        fleet.fault("hung_start", True, host)
+    fleet.start(order)
+    for host in first:
+        fleet.step(order, host, step_names.DEPLOY)
+    fleet.fault("slb_away", True)
+    fleet.fault("hung_start", False)
+    view = fleet.see(order, lambda view: all(run_of(view, host).waits_for is not None for host in first))
+    assert view.state is OrderState.RUNNING
+    assert str(view.next).startswith("waiting for the balancer lb-2zelab01 since ")
+    assert "(503 ServiceUnavailable), at most until " in str(view.next)
+    log = Path(run_of(view, first[0]).log_path)
+    fleet.until(lambda: str(view.next) in log.read_text(), "the host's log says it too")
+    fleet.act(order, Act.PAUSE)
+    fleet.see(order, lambda view: view.paused and view.state is OrderState.HALTED, deadline_s=20)
+    fleet.fault("slb_away", True, for_s=8)
+    fleet.act(order, Act.RESUME)
+    fleet.see(order, lambda view: all(run_of(view, host).waits_for is not None for host in first))
+    view = fleet.ends(order, OrderState.SUCCEEDED)
+    assert {run.attempt for run in view.hosts} == {1}
+    assert_all_well(fleet, view, wanted)
+
+
 def test_a_snapshot_release_loses_no_request(fleet: Fleet) -> None:
     wanted = fleet.other_version
     with no_request_lost(fleet):

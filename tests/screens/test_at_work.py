@@ -14,6 +14,7 @@ from engine.store.commands import insert_command, set_working
 from engine.store.store import Store
 from engine.views import CommandView
 from screens.consequence import ConsequenceScreen
+from screens.widgets.host_table import HostTable
 from screens.widgets.notice import Notice
 from tests.support import seeds
 from tests.support.cockpit_screens import Situation, open_order, press, settled, until
@@ -71,3 +72,23 @@ async def test_whoever_asked_reads_what_it_waits_for_until_it_is_done(tmp_path: 
         may_end.set()
         await until(pilot, lambda: "accepted" in text_of(notice))
         await settled(pilot)
+
+
+async def test_a_balancer_that_is_away_is_said_in_the_next_line_and_at_the_host_that_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    stage = Situation(tmp_path, "balancer_away")
+    async with stage.app().run_test(size=(160, 45)) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        assert screen.data is not None
+        says = str(screen.data.next)
+        assert says.startswith("waiting for the balancer lb-")
+        assert "(503 ServiceUnavailable), at most until " in says
+        assert says in text_of(screen.query_one("#says"))
+        waits = {host.name for host in screen.data.hosts if host.waits_for is not None}
+        assert len(waits) == 1
+        table = screen.query_one(HostTable)
+        rows = {row.key: str(row.cells["step"]) for row in table.rows if row.key in screen.data.nodes[3].hosts}
+        assert {name for name, step in rows.items() if step.endswith("waits")} == waits
+        await press(pilot, "p", "enter")
+        assert [name for name, _parts, _reason in stage.api.sent] == [Act.PAUSE]

@@ -23,6 +23,7 @@ LANGUAGES = ("zh_CN", "en")
 PICTURES: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "order-ready": ("ready", True, ()),
     "order-running": ("group_running", True, ()),
+    "order-balancer-away": ("balancer_away", True, ()),
     "order-beta-waits": ("waiting_at_beta_gate", True, ()),
     "order-confirm-asked": ("waiting_at_beta_gate", True, ("c",)),
     "order-roll-back-asked": ("waiting_at_beta_gate", True, ("R",)),

@@ -71,8 +71,20 @@ class SimBalancer:
         self.changes: deque[float] = deque()
         self.answers: Callable[[str], bool] = lambda _host: True  # whether a host's service can be reached
         self.checks = True  # whether it has a health check at all
+        self.away_until = 0.0  # its API, on the loop's clock
+        self.away_answers_after_s = 0.0
+
+    def go_away(self, until: float, answers_after_s: float) -> None:
+        """Its API says 503 to everything, at once or after a while; the traffic goes on as it is."""
+        self.away_until, self.away_answers_after_s = until, answers_after_s
+
+    async def _be_there(self) -> None:
+        if running_loop().time() < self.away_until:
+            await asyncio.sleep(self.chance.random() * self.away_answers_after_s)
+            raise BalancerUnknown(problem("balancer_unknown"), brief="503 ServiceUnavailable")
 
     async def read_weights(self, group: ServerGroup) -> Mapping[Key, int]:
+        await self._be_there()
         await asyncio.sleep(self.chance.random() * self.faults.latency_s)
         seen = dict(self.weights[group])
         await asyncio.sleep(self.chance.random() * self.faults.latency_s)
@@ -81,6 +93,7 @@ class SimBalancer:
         return seen
 
     async def read_health(self, group: ServerGroup) -> Mapping[Key, Health]:
+        await self._be_there()
         await asyncio.sleep(self.chance.random() * self.faults.latency_s)
         if self._hits(self.faults.unread):
             raise self.chance.choice((BalancerUnknown, BalancerThrottled))(problem("balancer_unknown"))
@@ -94,6 +107,7 @@ class SimBalancer:
     async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:
         assert 1 <= len(weights) <= 20, "more servers than a call can take"
         self.witness.weights_sent(PROCESS.get(), group, weights)
+        await self._be_there()
         asked = ", ".join(f"{line.mount.host}={line.weight}" for line in weights)
         self.trace.add(f"asks {group}: {asked}")
         loop = running_loop()

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from engine.domain.orders import OrderSpec
 from engine.run.engine import Engine
+from engine.run.outages import OUTAGE_S
 from engine.store import tables as t
 from engine.store.orders import open_orders
 from engine.store.progress import load_progress
@@ -270,6 +271,7 @@ class Run:
         self._every(wanted.outside_every_s, "outside", self._change_from_outside)
         self._every(wanted.away_every_s, "away", self._take_away)
         self._every(wanted.dies_every_s, "dies", self._die)
+        self._every(wanted.outage_every_s, "outage", self._take_balancer_away)
         self._every(wanted.store_away_every_s, "store-away", self._take_store_away)
         self._every(wanted.engines.rob_every_s, "rob", self._rob)
 
@@ -304,6 +306,13 @@ class Run:
             host.away_until = until
             self.remote.drop(host)
 
+    def _take_balancer_away(self, chance: random.Random) -> None:
+        """For less time than an order waits for it, for about as long, or for longer."""
+        until = running_loop().time() + chance.choice((2.0, 20.0, 60.0, OUTAGE_S - 1, OUTAGE_S + 1, 2 * OUTAGE_S))
+        if until > self.balancer.away_until:
+            self.trace.add(f"the balancer's API is away until {until:.1f}")
+            self.balancer.go_away(until, chance.choice((0.05, 5.0)))
+
     def _die(self, chance: random.Random) -> None:
         """Often for good, sometimes until somebody starts it again."""
         host = self.hosts[chance.choice(list(self.hosts))]
@@ -336,6 +345,7 @@ class Run:
         latency = self.remote.faults.latency_s
         self.remote.faults = HostFaults(latency_s=latency, step_s=self.remote.faults.step_s)
         self.balancer.faults = BalancerFaults()
+        self.balancer.away_until = 0.0
         self.packages.faults = PackageFaults()
         self.store.faults = StoreFaults()
         for host in self.hosts.values():

@@ -58,6 +58,7 @@ class Scenario:
     press_every_s: float = 2.0
     outside_every_s: float = 0.0  # somebody else changes a weight
     away_every_s: float = 0.0  # a host cannot be reached for a while
+    outage_every_s: float = 0.0  # the balancer's API is away for a while
     store_away_every_s: float = 0.0
     reboot: float = 0.0  # of those, how many restart
     forgets: float = 0.0  # of those, how many lose the folder of their jobs
@@ -85,6 +86,7 @@ def scenario(seed: int, *, hosts: int | None = None) -> Scenario:
     if chance.random() < 0.15:
         made.outside_every_s = chance.uniform(5, 20)
     _deaths(made, random.Random(f"{seed}/deaths"))
+    _outages(made, random.Random(f"{seed}/outages"))
     _other_kinds(made, random.Random(f"{seed}/kinds"))
     return made
 
@@ -93,6 +95,13 @@ def _deaths(made: Scenario, chance: random.Random) -> None:
     made.unchecked = chance.random() < 0.15
     if chance.random() < 0.35:
         made.dies_every_s = chance.choice((3.0, 8.0, 20.0))
+
+
+def _outages(made: Scenario, chance: random.Random) -> None:
+    """Some last longer than an order waits, so there must be time for them."""
+    if chance.random() < 0.3:
+        made.outage_every_s = chance.choice((15.0, 60.0))
+        made.faults_until_s = max(made.faults_until_s, chance.choice((60.0, 200.0, 500.0)))
 
 
 def _other_kinds(made: Scenario, chance: random.Random) -> None:

@@ -23,6 +23,7 @@ from engine.domain.acts import ACTS, Confirm
 from engine.domain.problem import ProblemError
 from engine.domain.states import Act, OrderState, RunState, Strategy
 from engine.views import EventView, OrderView
+from tests.support.floor_watch import FloorWatch
 from tests.support.lab_release import RECORDED, Fleet, versions_in, weights_in
 from tests.support.postgres import PostgresServer
 from tests.support.processes import running
@@ -88,8 +89,18 @@ class Luck:
 class Chaos:
     """One release under one seed. `server`: the PostgreSQL server of its store, which may be restarted."""
 
-    def __init__(self, fleet: Fleet, nursery: Nursery, seed: int, *, server: PostgresServer | None = None) -> None:
-        self.fleet, self.nursery, self.server = fleet, nursery, server
+    def __init__(
+        self,
+        fleet: Fleet,
+        nursery: Nursery,
+        seed: int,
+        *,
+        server: PostgresServer | None = None,
+        deadly: bool = False,
+    ) -> None:
+        """`deadly`: services of hosts die as well, with their weight up."""
+        self.fleet, self.nursery, self.server, self.deadly = fleet, nursery, server, deadly
+        self.dead: set[str] = set()
         self.rng = random.Random(seed)
         self.luck = Luck(seed)
         self.order = 0
@@ -142,6 +153,8 @@ class Chaos:
             due = (Act.INITIALISE, "", len(self._acted))
         elif gate and view.state is OrderState.WAITING:
             due = (Act.CONFIRM, gate, 0)
+        elif view.state is OrderState.HALTED and self.dead:
+            self.revive()  # nobody may leave any more
         elif view.state is OrderState.HALTED and any(run.state is RunState.FAILED for run in view.hosts):
             due = (Act.RETRY, "", sum(run.attempt for run in view.hosts))
         if due is None or due in self._acted:
@@ -170,6 +183,8 @@ class Chaos:
         kinds: list[Callable[[], None]] = [self._kill] * 7 + [self._freeze] + [self._weather] * 3
         if self.server is not None:
             kinds += [self._restart_store, self._kill_sessions]
+        if self.deadly:
+            kinds += [self._die] * 8
         self.rng.choice(kinds)()
 
     def _kill(self) -> None:
@@ -201,6 +216,26 @@ class Chaos:
         self.luck.note(name, name)
         with self.fleet.weather(name):
             time.sleep(self.rng.uniform(0.2, 2.5))
+
+    def _die(self) -> None:
+        """Of a host that takes traffic and is not being worked on, often for good."""
+        view = self._look()
+        busy = {run.name for run in view.hosts if run.state is RunState.RUNNING} if view is not None else set()
+        weights = self.fleet.weights()
+        alive = [host for host in self.fleet.info.hosts if weights[host] > 0 and host not in busy | self.dead]
+        if not alive:
+            return
+        host = self.rng.choice(alive)
+        self.luck.note(f"the service of {host} dies", "service died")
+        self.dead.add(host)
+        self.fleet.fault("service_dead", True, host)
+
+    def revive(self) -> None:
+        """A release may have started it again already: then it is left alone."""
+        for host in sorted(self.dead):
+            self.luck.note(f"the service of {host} is started again")
+            self.fleet.fault("service_dead", False, host)
+        self.dead.clear()
 
     def _restart_store(self) -> None:
         assert self.server is not None
@@ -280,6 +315,7 @@ def judge(fleet: Fleet, chaos: Chaos, view: OrderView) -> None:
     """The order ended well; every step was done once; versions and weights are as they should be."""
     luck, (wanted,) = chaos.luck, {app.to_version for app in view.apps}
     assert view.state is OrderState.SUCCEEDED, f"{fleet._unseen(view)}\n{luck}"
+    chaos.revive()
     status = fleet.status()
     assert set(versions_in(status).values()) == {wanted}, luck
     assert set(weights_in(status).values()) == {RECORDED}, luck
@@ -293,6 +329,8 @@ def judge(fleet: Fleet, chaos: Chaos, view: OrderView) -> None:
             began = Counter(step for word, step in words if word == "start")
             assert set(began.values()) <= {1}, f"{run.name} {folder.name}: {words}\n{luck}"
             deployed += began["deploy"]
+        if chaos.deadly:
+            continue  # somebody else starts services, too
         starts = fleet.starts(run.name, wanted) - chaos_starts(fleet, run.name, wanted)
         assert starts == deployed, f"{run.name}: started {starts} times in {deployed} deployments\n{luck}"
 
@@ -335,12 +373,24 @@ def recover(fleet: Fleet, nursery: Nursery) -> None:
         os.kill(engine, signal.SIGKILL)
 
 
-def one_order(fleet: Fleet, nursery: Nursery, seed: int, *, server: PostgresServer | None = None) -> Luck:
-    """One seed from its beginning to the judgement; every engine it started has ended afterwards."""
+@contextmanager
+def floor_watched(fleet: Fleet, luck: Luck) -> Iterator[None]:
+    """No act of the order leaves fewer hosts in service than the floor: half of them, and what counts is what answers."""
+    with FloorWatch(fleet, (len(fleet.info.hosts) + 1) // 2) as watch:
+        yield
+    assert watch.cuts, luck
+    assert not watch.violations, f"{watch.violations}\n{luck}"
+
+
+def one_order(
+    fleet: Fleet, nursery: Nursery, seed: int, *, server: PostgresServer | None = None, deadly: bool = False
+) -> Luck:
+    """One seed from its beginning to the judgement; every engine it started has ended afterwards. `deadly`: services die; requests
+    to them are lost, so what is watched is the floor."""
     remember_starts(fleet)
-    chaos = Chaos(fleet, nursery, seed, server=server)
+    chaos = Chaos(fleet, nursery, seed, server=server, deadly=deadly)
     try:
-        with under_load(fleet, chaos.luck):
+        with floor_watched(fleet, chaos.luck) if deadly else under_load(fleet, chaos.luck):
             view = chaos.run()
         judge(fleet, chaos, view)
     finally:

@@ -43,7 +43,7 @@ RECORDED = 100
 PARAMETERS = {"drain_s": "5", "boot_wait_s": "25", "health_deadline_s": "3", "health_interval_s": "1"}
 # The engine as it is, told to lose patience with a balancer sooner: its own bounds add up to more than a minute.
 IMPATIENT = (
-    "import sys; from engine.run import ledger, pacing; ledger.FIRST_BACKOFF_S = 0.1; ledger.LONGEST_BACKOFF_S = 0.4; "
+    "import sys; from engine.run import ledger, outages, pacing; outages.FIRST_BACKOFF_S = 0.1; outages.LONGEST_BACKOFF_S = 0.4; "
     "ledger.TRIES = 3; ledger.READ_BACKS = 2; pacing.SLOW_S = 2.0; from cockpit.cli import main; "
     "sys.argv = ['cockpit', 'engine', '--embedded']; main()"
 )
@@ -113,8 +113,8 @@ class Fleet:
         finally:
             store.close()
 
-    def fault(self, name: str, on: bool, host: str | None = None) -> None:
-        lab.fault(self.dir, name, on, host)
+    def fault(self, name: str, on: bool, host: str | None = None, *, for_s: float | None = None) -> None:
+        lab.fault(self.dir, name, on, host, for_s=for_s)
 
     @contextmanager
     def weather(self, name: str, host: str | None = None) -> Iterator[None]:
@@ -274,7 +274,8 @@ def fleet_of(folder: Path, *, impatient: bool = False, store: str = "") -> Itera
             nobody_vouched = folder / "known_hosts"
             nobody_vouched.touch()
             ssh = replace(settings.ssh, known_hosts=nobody_vouched)
-            fleet = Fleet(info, replace(settings, ssh=ssh), impatient=impatient)
+            outage_s = 0.0 if impatient else settings.balancer_outage_s
+            fleet = Fleet(info, replace(settings, ssh=ssh, balancer_outage_s=outage_s), impatient=impatient)
             fleet.catalogue()
             fleet.api.open()
             try:

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from engine.domain import step_names
 from engine.domain.message import message
 from engine.domain.orders import HostPlan, OrderSpec, Plan
+from engine.domain.outage import Outage
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress, StepProgress
 from engine.domain.states import (
@@ -44,6 +45,7 @@ from engine.store.facts import load_facts
 from engine.store.fleets import record_success, set_host
 from engine.store.host_runs import end_run, retry_run, set_step, start_run, touch_run
 from engine.store.orders import set_order_state, update_order
+from engine.store.outages import note_outage
 from engine.store.ownership import Ownership, acquire
 from engine.store.plans import insert_plan, set_node_state
 from engine.store.progress import load_progress
@@ -380,6 +382,19 @@ def _group_running(story: OrderStory) -> None:
     story.run_host(third, upto=step_names.CHECK_HEALTH)
 
 
+def _balancer_away(story: OrderStory) -> None:
+    """One host's weight should come back, another one's job runs."""
+    _waiting_at_beta_gate(story)
+    story.confirm("beta-confirm")
+    story.begin_group("group-1")
+    first, second, _third = story.progress.plan.node("group-1").hosts  # type: ignore[union-attr]
+    story.run_host(first, upto=step_names.RESTORE_TRAFFIC)
+    story.run_host(second, upto=step_names.CHECK_HEALTH)
+    group = story.progress.weights[0].mount.server_group
+    outage = Outage(group, story.at - 20, story.at + 100, "503 ServiceUnavailable")
+    note_outage(story.conn, story.id, outage, story.at)
+
+
 def _halted(story: OrderStory) -> None:
     _waiting_at_beta_gate(story)
     story.confirm("beta-confirm")
@@ -483,6 +498,7 @@ SITUATIONS: dict[str, Callable[[OrderStory], None]] = {
     "waiting_at_beta_gate": _waiting_at_beta_gate,
     "waiting_at_gray_gate": _waiting_at_beta_gate,  # in gray mode: no host of Beta has its weight back
     "group_running": _group_running,
+    "balancer_away": _balancer_away,
     "halted": _halted,
     "halted_late": _halted_late,
     "retrying": _retrying,

@@ -403,6 +403,7 @@ EXPECTED_FIRST = {
     "waiting_at_beta_gate": Act.CONFIRM,
     "waiting_at_gray_gate": Act.SET_WEIGHTS,
     "group_running": Act.PAUSE,
+    "balancer_away": Act.PAUSE,
     "halted": Act.RETRY,
     "halted_late": Act.RETRY,
     "retrying": Act.PAUSE,

@@ -41,11 +41,14 @@ Effect = Callable[[World, Any], Awaitable[Problem | None]]
 @dataclass(frozen=True, slots=True)
 class Doing:
     """`rows` are written in one transaction with the answer. `effect` waits on the world before that and may end with a problem;
-    `waits_for` is said when it begins. `asked_again`: after the effect it is asked once more whether the act is acceptable, because
-    its rows need the order as it was. `withdraws`: weights that are still being set by hand are given up for it."""
+    `waits_for` is said when it begins, and `begins` is written then. `asked_again`: after the effect it is asked once more whether
+    the act is acceptable, because its rows need the order as it was. `withdraws`: weights still being set by hand are given
+    up for it; `ends_waits`: only those that wait for a balancer whose API is away."""
 
     rows: Rows
     effect: Effect | None = None
     waits_for: Callable[[OrderProgress, Any], Message] | None = None
+    begins: Rows | None = None
     asked_again: bool = False
     withdraws: bool = False
+    ends_waits: bool = False

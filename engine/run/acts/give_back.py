@@ -51,6 +51,7 @@ class _GivingBack:
     """One act of one ended order."""
 
     def __init__(self, world: World, act: GiveBack) -> None:
+        self._say = world.say
         self._order_id = world.order_id
         self._act = act
         self._epoch = world.epoch
@@ -91,7 +92,7 @@ class _GivingBack:
         if problem is not None:
             return problem
         weights = [MountWeight(line.mount, line.due) for line in lines]
-        results = await self._ports.ledger.move(self._order_id, self._epoch, weights, owned=False)
+        results = await self._ports.ledger.move(self._order_id, self._epoch, weights, owned=False, told=self._say)
         return next((result.problem for result in results if result.problem), None)
 
     async def _health(self, name: str, app: InstanceFacts) -> Problem | None:

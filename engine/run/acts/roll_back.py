@@ -1,10 +1,12 @@
 """Roll back: what runs is stopped, then the hosts this order has touched get their earlier version. Before anything is stopped it
-is looked whether all that the way back needs is there. It is planned when nothing runs any more; which version was asked for is
+is looked whether all that the way back needs is there; the order is paused for that time, and stays so when it is not: who asks for
+a rollback does not want one more host released. The way back is planned when nothing runs any more; which version was asked for is
 read then."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -27,13 +29,23 @@ def waits_for(progress: OrderProgress, act: RollBack) -> Message:
     return message("the packages and hosts that the rollback needs are checked")
 
 
+def begins(conn: sa.Connection, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
+    if progress.state is OrderState.RUNNING and not progress.paused:
+        update_order(conn, progress.id, now, paused=True)
+
+
 async def effect(world: World, act: RollBack) -> Problem | None:
     """None: all that the way back needs is there. Raises StoreError."""
     ports = world.ports
     progress, plan, apps, known = await ports.background.call(_read, world, act.version or None)
-    return await way_back_blocked(
+    blocked = await way_back_blocked(
         progress, plan, apps, known, remote=ports.remote, packages=ports.packages, clock=ports.clock
     )
+    return replace(blocked, remedy=_still_paused(blocked.remedy)) if blocked and progress.paused else blocked
+
+
+def _still_paused(remedy: Message) -> Message:
+    return message("{remedy} The order stays paused: resume it to go on without a rollback.", remedy=remedy)
 
 
 def rows(conn: sa.Connection, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:

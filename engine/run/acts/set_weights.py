@@ -30,7 +30,7 @@ async def effect(world: World, act: SetWeights) -> Problem | None:
         owned=True,
         by_hand=True,
         floors=floors_of(progress),
-        told=lambda problem: world.say(problem.what),
+        told=world.say,
     )
     return next((result.problem for result in results if result.problem), None)
 

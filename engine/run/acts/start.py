@@ -31,12 +31,13 @@ async def effect(world: World, act: Start) -> Problem | None:
     progress, facts = await ports.background.call(_read, world)
     kind = kind_of(progress.kind)
     checks = kind.checks(progress.spec, facts)
-    recorded = await record(facts, checks, packages=ports.packages, balancers=ports.balancers)
+    balancers = ports.ledger.patient(world.order_id, world.epoch)
+    recorded = await record(facts, checks, packages=ports.packages, balancers=balancers)
     facts = with_recorded(facts, recorded)
     forbidden = (each for each in kind.forbids(progress.spec, facts) if each.code != FLOOR)
     for problem in (*(each for _, each in recorded.problems), *forbidden):
         return problem
-    told = await of_balancers((line.mount for line in recorded.weights), ports.balancers)
+    told = await of_balancers((line.mount for line in recorded.weights), balancers)
     ours = {line.mount: line.own_health for line in progress.weights}
     health = {mount: HealthSeen(said, ours.get(mount)) for mount, said in told.items()}
     now_plan = plan_of(progress.spec, with_health(facts, health))

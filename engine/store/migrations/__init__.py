@@ -16,7 +16,7 @@ from engine.store.failures import StoreError, store_error
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0006"
+HEAD = "0007"
 # Oldest first; a unit test holds it against the files in versions/
 REVISIONS = (
     "0001",
@@ -25,6 +25,7 @@ REVISIONS = (
     "0004",
     "0005",
     "0006",
+    "0007",
 )
 
 FOLDER = Path(__file__).parent

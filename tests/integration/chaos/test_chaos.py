@@ -60,13 +60,34 @@ def lucks() -> Iterator[list[Luck]]:
 def test_a_release_survives_its_seed(
     fleet: Fleet, nursery: Nursery, lucks: list[Luck], request: pytest.FixtureRequest, seed: int
 ) -> None:
+    survive(fleet, nursery, lucks, request, seed)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_release_survives_its_seed_while_services_die_with_their_weight_up(
+    fleet: Fleet, nursery: Nursery, lucks: list[Luck], request: pytest.FixtureRequest, seed: int
+) -> None:
+    survive(fleet, nursery, lucks, request, seed, deadly=True)
+
+
+def survive(
+    fleet: Fleet,
+    nursery: Nursery,
+    lucks: list[Luck],
+    request: pytest.FixtureRequest,
+    seed: int,
+    *,
+    deadly: bool = False,
+) -> None:
     on_postgres = not fleet.settings.store.startswith("sqlite")
     server = request.getfixturevalue("server") if on_postgres else None
     try:
-        lucks.append(one_order(fleet, nursery, seed, server=server))
+        lucks.append(one_order(fleet, nursery, seed, server=server, deadly=deadly))
     except BaseException as error:
         print(f"{error}"[:5000])
-        print(f"replay: make chaos N=1 SEED={seed} ARGS='-k {'postgresql' if on_postgres else 'sqlite'}'")
+        which = f"{'postgresql' if on_postgres else 'sqlite'} and {'' if deadly else 'not '}services_die"
+        print(f"replay: make chaos N=1 SEED={seed} ARGS='-k \"{which}\"'")
         recover(fleet, nursery)
         raise
 
