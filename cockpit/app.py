@@ -194,7 +194,7 @@ class CockpitApp(Cockpit):
                 Command(f"Language 语言: {name}", _("use this language"), partial(self.speak, language))
                 for language, name in LANGUAGES.items()
             ),
-            Command(_("Leave"), _("the engine goes on"), self.action_quit),
+            Command(_("Leave"), _("what runs goes on"), self.action_quit),
         ]
 
     def _wear(self, palette: str) -> None:

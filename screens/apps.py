@@ -61,6 +61,9 @@ class AppsScreen(WatchingScreen[AppsData]):
         Binding("slash", "filter", N_("filter"), key_display="/"),
     ]
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (60, "-roomy")]  # noqa: RUF012  # textual declares it so
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012  # textual declares it so
+
     def __init__(self) -> None:
         super().__init__()
         self._wanted = ""

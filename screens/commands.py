@@ -22,6 +22,10 @@ from screens.widgets.table import Column, Row, Table
 _COLUMNS = (Column("name", "", most=34), Column("about", "", most=50, rank=1))
 
 
+MOST_ROWS = 14  # of a list in a dialogue
+AROUND = 5  # rows of the dialogue that are not the list's: its edges, the field, two buttons
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """`name` and `about` as shown."""
@@ -59,6 +63,10 @@ class CommandsScreen(ModalScreen[Command | None]):
 
     def _recoloured(self, _theme: object) -> None:
         self._draw()
+
+    def on_resize(self) -> None:
+        """As many rows as fit, and the buttons below them."""
+        self.query_one(Table).styles.max_height = max(2, min(MOST_ROWS, self.size.height * 9 // 10 - AROUND))
 
     def action_move(self, by: int) -> None:
         self.query_one(Table).action_move(by)

@@ -45,6 +45,10 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#dialog").border_title = _("Keys of this screen")
         self.query_one("#leave", DialogButton).say("escape", _("back"))
 
+    def on_resize(self) -> None:
+        """As much as fits, and the button below it."""
+        self.query_one("#keys").styles.max_height = max(1, self.size.height * 9 // 10 - 3)
+
     def action_leave(self) -> None:
         self.dismiss(None)
 

@@ -51,7 +51,7 @@ class OrderForm(WatchingScreen[Choices]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "submit", N_("create the order"), show=False, priority=True),
         Binding("b", "switch_beta", N_("Beta")),
-        Binding("B", "draw_beta", N_("other Beta hosts")),
+        Binding("B", "draw_beta", N_("other hosts")),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (60, "-roomy")]  # noqa: RUF012  # textual declares it so
 
@@ -292,7 +292,7 @@ class OrderForm(WatchingScreen[Choices]):
         """For the bottom line."""
         if not self.is_mounted or self.blocked():
             return None
-        return KeyNow("ctrl+s", _("create the order"), "submit", self, marked=True)
+        return KeyNow("ctrl+s", _("create"), "submit", self, marked=True)
 
     # ---- creating it
 

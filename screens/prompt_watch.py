@@ -41,7 +41,7 @@ class PromptWatch:
     def ask_again(self) -> None:
         """Show what was left to others, if it still waits."""
         if not self._open:
-            self._cockpit.notify(_("No SSH server waits for an answer."), markup=False)
+            self._cockpit.notify(_("No SSH server is waiting for an answer."), markup=False)
         self._left.clear()
         self._show()
 

@@ -15,6 +15,7 @@ from engine.domain.problem import ProblemError
 from engine.views import WorkspaceView
 from screens.asking import ask, in_worker
 from screens.cockpit import cockpit_of
+from screens.commands import AROUND, MOST_ROWS
 from screens.paint import paint_of
 from screens.translate import N_, _
 from screens.widgets.filter_line import matches
@@ -26,10 +27,10 @@ from screens.words import Tone
 _COLUMNS = (
     Column("name", N_("tenant / workspace"), most=34),
     Column("production", "", most=10),
-    Column("apps", N_("apps"), right=True, rank=1),
-    Column("hosts", N_("hosts"), right=True, rank=2),
-    Column("open", N_("open orders"), right=True, rank=3),
-    Column("waiting", N_("wait for a person"), right=True),
+    Column("apps", N_("apps"), right=True, rank=3),
+    Column("hosts", N_("hosts"), right=True, rank=4),
+    Column("open", N_("open orders"), right=True, rank=2),
+    Column("waiting", N_("waiting"), right=True, rank=1),
 )
 
 
@@ -56,6 +57,7 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
         self.query_one("#dialog").border_title = _("Workspaces")
         self.query_one("#choose", DialogButton).say("enter", _("go there"))
         self.query_one("#leave", DialogButton).say("escape", _("back"))
+        self.query_one("#refusal").display = False
         self.query_one(Input).focus()
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._draw())
         in_worker(self, self._load, group="load")
@@ -64,12 +66,18 @@ class WorkspacesScreen(ModalScreen[WorkspaceView | None]):
         try:
             self._workspaces = await ask(self, lambda api: api.workspaces())
         except ProblemError as error:
-            self.query_one("#refusal", Static).update(problem_text(error.problem, self.app))
+            refusal = self.query_one("#refusal", Static)
+            refusal.update(problem_text(error.problem, self.app))
+            refusal.display = True
             return
         none_yet = N_("There is no workspace yet: `cockpit apply FILE` puts a catalogue in.")
         self.query_one(Table).say_instead(N_("No workspace of that name.") if self._workspaces else none_yet)
         self._draw()
         self.query_one(Table).move_to(self._here())
+
+    def on_resize(self) -> None:
+        """As many rows as fit, and the buttons below them."""
+        self.query_one(Table).styles.max_height = max(2, min(MOST_ROWS, self.size.height * 9 // 10 - AROUND))
 
     def action_move(self, by: int) -> None:
         self.query_one(Table).action_move(by)

@@ -56,7 +56,7 @@ def command(
             try:
                 return function(Session(ctx.obj.then(options)), **given)
             except KeyboardInterrupt:
-                note("\n" + _("Interrupted. What was asked for before stays asked for, and what runs goes on."))
+                note("\n" + _("Interrupted. What was already asked for still counts, and what runs goes on."))
                 return INTERRUPTED
             except WrongUse as error:
                 if error.problem.remedy != HELP_OF_THE_COMMAND:

@@ -105,14 +105,16 @@ def apps_of(given: list[str], version: str, needs: list[str]) -> list[AppAsked]:
     for each in given:
         name, found, own = each.partition("=")
         if not name or (found and not own):
-            raise _wrong(message("{given} is not an app, nor an app and its version, such as shop=2.1.", given=each))
+            raise _wrong(
+                message("{given} is neither an app nor an app with its version, such as shop=2.1.", given=each)
+            )
         if name in wanted:
             raise _wrong(message("{app} is named more than once.", app=name))
         wanted[name] = own or version
     if without := [name for name, own in wanted.items() if not own]:
         raise _wrong(message("No version for {apps}: give --version, or --app NAME=VERSION.", apps=", ".join(without)))
     if version and all("=" in each for each in given):
-        raise _wrong(message("--version {version} is of no app: each has one of its own.", version=version))
+        raise _wrong(message("--version {version} applies to no app: each has its own.", version=version))
     needed = _needed(needs, wanted)
     return [AppAsked(name, own, tuple(needed.get(name, ()))) for name, own in wanted.items()]
 
@@ -122,7 +124,7 @@ def _needed(needs: list[str], wanted: Mapping[str, str]) -> dict[str, list[str]]
     for each in needs:
         name, _colon, need = each.partition(":")
         if not (name and need):
-            raise _wrong(message("{given} is not two apps, such as shop:ledger.", given=each))
+            raise _wrong(message("{given} is not a pair of apps, such as shop:ledger.", given=each))
         if name not in wanted:
             raise _wrong(message("--needs {given}: {app} is not in the order.", given=each, app=name))
         found.setdefault(name, []).append(need)

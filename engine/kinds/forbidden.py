@@ -48,15 +48,17 @@ def dependencies(apps: Sequence[AppAsked]) -> Iterator[Problem]:
         if strange:
             yield Problem(
                 "need_not_in_order",
-                message("{app} waits for {apps}, not in this order.", app=waiting.app, apps=", ".join(strange)),
-                message("Add it to the order, or let {app} wait for nothing.", app=waiting.app),
+                message(
+                    "{app} needs {apps}, which this order does not have.", app=waiting.app, apps=", ".join(strange)
+                ),
+                message("Add it to the order, or drop the dependency of {app}.", app=waiting.app),
             )
     circle = _circle({app.app: app.needs for app in apps})
     if circle:
         yield Problem(
             "needs_circle",
             message("These apps wait for each other: {apps}.", apps=" → ".join(circle)),
-            message("Take one of these dependencies out: one app must go first."),
+            message("Remove one of these dependencies: one app must go first."),
         )
 
 

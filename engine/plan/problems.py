@@ -54,7 +54,7 @@ def open_order(order_id: int, what: str) -> Problem:
 def no_version_for_several_apps(version: str) -> Problem:
     return Problem(
         "no_version_for_several_apps",
-        message("The order is of several apps: {version} can't be the version of each.", version=version),
+        message("The order has several apps: {version} can't be a version of each of them.", version=version),
         message(
             "Roll back without naming a version: each app goes back to what it ran. Or roll one app back by itself."
         ),
@@ -65,5 +65,5 @@ def no_version_to_choose(version: str) -> Problem:
     return Problem(
         "no_version_to_choose",
         message("The way back of this order leads to no other version, so not to {version} either.", version=version),
-        message("Roll back without naming a version: its hosts become what they were."),
+        message("Roll back without naming a version: its hosts go back to what they ran."),
     )

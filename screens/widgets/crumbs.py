@@ -14,6 +14,8 @@ from screens.translate import _, ngettext
 from screens.widgets.lines import Lines
 from screens.words import Tone
 
+NARROW = 60  # below so many cells the words go to where one is
+
 
 class Crumbs(Lines):
     """A production workspace's line has its own colour and says so in words too."""
@@ -58,6 +60,6 @@ class Crumbs(Lines):
         if self._alive is None:
             return Text("")
         if self._alive:
-            return Text("● ").append(_("engine alive"))
+            return Text("●") if self.size.width < NARROW else Text("● ").append(_("engine alive"))
         style = "bold" if self._production else paint_of(self.app).tone(Tone.FAIL)
         return Text("○ ", style=style).append(_("no engine"))

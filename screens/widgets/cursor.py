@@ -16,10 +16,9 @@ def cursor_style(widget: Widget, *, led: bool = False) -> Style:
     app = widget.app
     if not (led or widget.has_focus):
         return Style(underline=True)
-    if app.no_color:
-        return Style(reverse=True, bold=True)
-    ground, text = (Color.parse(app.theme_variables[name]).rich_color for name in ("row-cursor", "row-cursor-text"))
-    return Style(color=text, bgcolor=ground, bold=True)
+    names = ("background", "foreground") if app.no_color else ("row-cursor", "row-cursor-text")
+    ground, text = (Color.parse(app.theme_variables[name]).rich_color for name in names)
+    return Style(color=text, bgcolor=ground, bold=True, reverse=app.no_color)
 
 
 def cursor_mark(widget: Widget, *, led: bool = False) -> str:

@@ -64,23 +64,24 @@ class KeyBar(Horizontal):
                 await self.app.run_action(item.action, item.node)
 
     def _bound(self) -> list[KeyNow]:
-        """What is expected first, then the bindings that are shown; help always has its place."""
+        """What is expected first, then the bindings that are shown, then the way to the next field; help always has its place."""
         expected = getattr(self.screen, "expected_key", None)
         on_top = self.screen.active_bindings.get("enter")
         taken = on_top is not None and on_top.binding.show  # where the cursor is, Enter means something else
         items = [expected] if isinstance(expected, KeyNow) and not taken else []
+        late: list[KeyNow] = []
         last: list[KeyNow] = []
         for key, active in self.screen.active_bindings.items():
             binding = active.binding
             if (
                 not is_shown(active)
                 or not active.enabled
-                or any(binding.action == item.action for item in (*items, *last))
+                or any(binding.action == item.action for item in (*items, *late, *last))
             ):
                 continue
             item = KeyNow(binding.key_display or key, _(words_of(active)), binding.action, active.node)
-            (last if binding.action == "help" else items).append(item)
-        return [*items, *last]
+            ({"help": last, "app.focus_next": late}.get(binding.action, items)).append(item)
+        return [*items, *late, *last]
 
     def _fitting(self, items: list[KeyNow]) -> tuple[KeyNow, ...]:
         last = [item for item in items if item.action == "help"]

@@ -25,6 +25,7 @@ from textual.strip import Strip
 from screens.paint import paint_of, strip_of
 from screens.translate import N_, _
 from screens.widgets.cursor import cursor_mark, cursor_style
+from screens.widgets.prose import wrapped
 
 _GAP = 2
 
@@ -234,7 +235,7 @@ class Table(ScrollView, can_focus=True):
         self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return max(1, len(self._rows)) + self._heading
+        return (len(self._rows) or max(1, len(self._instead(width)))) + self._heading
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
@@ -245,10 +246,17 @@ class Table(ScrollView, can_focus=True):
         at = y - self._heading + self.scroll_offset.y
         if at < len(self._rows):
             return self._row(at, base)
-        if not self._rows and at == 0 and self._empty:
-            text = Text(f" {_(self._empty)}", style=paint_of(self.app).dim)
-            return strip_of(text, self.app).apply_style(base).adjust_cell_length(width, base)
+        if not self._rows and at < len(instead := self._instead(width)):
+            return strip_of(instead[at], self.app).apply_style(base).adjust_cell_length(width, base)
         return Strip.blank(width, base)
+
+    def _instead(self, width: int) -> list[Text]:
+        """What is said where there are no rows, as many lines as it takes."""
+        if not self._empty:
+            return []
+        said = Text(_(self._empty), style=paint_of(self.app).dim)
+        lines = wrapped(said, max(8, width - 2)).split("\n")
+        return [Text(" ").append_text(line) for line in lines]
 
     def _row(self, at: int, base: Style) -> Strip:
         row, here = self._rows[at], at == self.cursor

@@ -86,7 +86,7 @@ def test_a_command_that_was_told_to_live_through_a_hangup_does(
 def test_ctrl_c_on_a_command_that_waits_says_what_goes_on(
     environment: dict[str, str], watching: list[str], tmp_path: Path
 ) -> None:
-    for language, said in (("en", "Interrupted. What was asked for"), ("zh_CN", "已中断")):
+    for language, said in (("en", "Interrupted. What was already"), ("zh_CN", "已中断")):
         given = environment | {"COCKPIT_LANGUAGE": language, "LC_ALL": "C.UTF-8"}
         with at_a_terminal(watching, given, tmp_path) as terminal:
             terminal.shows("hz-0")

@@ -152,7 +152,7 @@ async def test_each_command_says_what_comes_first(store: str, tmp_path: Path) ->
             if command in leads:
                 await expect(pilot, *STORES[store][leads[command]])
             if command == "Answer":
-                await expect(pilot, AppsScreen, "No SSH server waits for an answer.")
+                await expect(pilot, AppsScreen, "No SSH server is waiting for an answer.")
             while not isinstance(app.screen, AppsScreen):
                 await press(pilot, "escape")
         await press(pilot, "colon", *"Leave", "enter")

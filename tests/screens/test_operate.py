@@ -256,14 +256,14 @@ async def test_an_app_that_is_not_here_says_at_once_what_is_missing_and_its_butt
             assert "ledger  (not here)" in shown(pilot)
             assert "! ledger has no service instance" in shown(pilot)
             assert form.query_one("#submit", Button).disabled
-            assert "create the order" not in shown(pilot).splitlines()[-1]
+            assert "create" not in shown(pilot).splitlines()[-1]
             await press(pilot, "ctrl+s")
             assert pilot.app.screen is form
             form.query_one("#app", Select).value = "trade-core"
             await settled(pilot)
             assert not form.query_one("#submit", Button).disabled
             assert not form.query_one("#blocked").display
-            assert "▸ ^S create the order" in shown(pilot).splitlines()[-1]
+            assert "▸ ^S create" in shown(pilot).splitlines()[-1]
 
 
 def _of_ledger(conn: sa.Connection) -> int:
@@ -272,14 +272,16 @@ def _of_ledger(conn: sa.Connection) -> int:
 
 async def test_other_beta_hosts_are_offered_while_there_are_any(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "fleet")
-    async with stage.app().run_test(size=(100, 30)) as pilot:
+    async with stage.app().run_test(size=SIZE) as pilot:
         await settled(pilot)
         await press(pilot, "r")
-        assert "other Beta hosts" not in shown(pilot)
+        assert "B other hosts" not in shown(pilot)
         await press(pilot, "b")
-        assert "B other Beta hosts" in shown(pilot)
+        assert "B other hosts" in shown(pilot)
+        bar = shown(pilot).splitlines()[-1]
+        assert all(words in bar for words in ("^S create", "b Beta", "g traffic", "esc back", "? help"))
         await press(pilot, "b")
-        assert "other Beta hosts" not in shown(pilot)
+        assert "B other hosts" not in shown(pilot)
 
 
 async def test_the_usual_gray_release_is_three_keys_from_its_form(tmp_path: Path) -> None:
