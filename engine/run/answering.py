@@ -10,9 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import sqlalchemy as sa
+from typing import Any
 
 from engine.domain.acts import ACTS, AnyAct, UnreadableAct, decode
 from engine.domain.message import Message, message
@@ -23,14 +21,13 @@ from engine.kinds.registry import not_understood, way_back_of
 from engine.plan.what_if import consequence
 from engine.run.acts import DOING, By, Doing, World
 from engine.run.journal import StaleEpoch
+from engine.run.ports import Ports
 from engine.store import commands
+from engine.store.commands import Command
 from engine.store.fleets import deployable_versions, is_production
 from engine.store.gate import no_longer_allowed
 from engine.store.progress import load_progress
-from engine.store.store import StoreError
-
-if TYPE_CHECKING:
-    from engine.run.reconcile import Ports
+from engine.store.store import StoreError, Transaction
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
@@ -46,7 +43,7 @@ class Answering:
         epoch: int,
         ports: Ports,
         *,
-        moved_on: Callable[[sa.Connection], object] = lambda conn: None,
+        moved_on: Callable[[Transaction], object] = lambda conn: None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._order_id = order_id
@@ -74,11 +71,11 @@ class Answering:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _unanswered(self) -> list[sa.Row[Any]]:
+    def _unanswered(self) -> list[Command]:
         with self._ports.store.reading() as conn:
             return commands.unanswered_of(conn, self._order_id)
 
-    async def _answer(self, command: sa.Row[Any]) -> None:
+    async def _answer(self, command: Command) -> None:
         try:
             act = decode(command.act, command.params)
         except UnreadableAct as error:
@@ -99,7 +96,7 @@ class Answering:
 
     # ------------------------------------------------------------------------------------------- what waits on the world
 
-    async def _carry_out(self, command: sa.Row[Any], act: AnyAct, doing: Doing) -> None:
+    async def _carry_out(self, command: Command, act: AnyAct, doing: Doing) -> None:
         assert doing.effect is not None, "an act without an effect waits for nothing"
         world = World(self._order_id, self._epoch, self._ports, partial(self._say, command))
         try:
@@ -114,7 +111,7 @@ class Answering:
             problem = _broke(act.name, error)
         await self._write(lambda conn: self._close(conn, command, act, doing, problem))
 
-    def _ended(self, command: sa.Row[Any], task: asyncio.Task[None]) -> None:
+    def _ended(self, command: Command, task: asyncio.Task[None]) -> None:
         """Answered; or its engine or its store was lost, and it is begun anew."""
         del self._at_work[command.id]
         if task.cancelled():
@@ -126,7 +123,7 @@ class Answering:
         log.warning("command %s: %s", command.id, error)
         asyncio.get_running_loop().call_later(STORE_PAUSE_S, self._wake)
 
-    def _say(self, command: sa.Row[Any], said: Message) -> None:
+    def _say(self, command: Command, said: Message) -> None:
         task = asyncio.create_task(self._write(lambda conn: commands.set_working(conn, command.id, said)))
         self._saying.add(task)
         task.add_done_callback(self._said)
@@ -136,7 +133,7 @@ class Answering:
         if not task.cancelled() and task.exception() is not None:
             log.warning("what is being waited for could not be written: %s", task.exception())
 
-    async def _withdrawn(self, command: sa.Row[Any], act: AnyAct) -> bool:
+    async def _withdrawn(self, command: Command, act: AnyAct) -> bool:
         """Give up weights that are still being set, if the act is acceptable. False: it is answered when they have ended, because
         it ends the order as it stands."""
         refusal, direction = await self._write(lambda conn: self._judged(conn, command, act))
@@ -151,13 +148,11 @@ class Answering:
 
     # --------------------------------------------------------------------------------------------------------------- rows
 
-    def _judged(self, conn: sa.Connection, command: sa.Row[Any], act: AnyAct) -> tuple[Problem | None, Direction]:
+    def _judged(self, conn: Transaction, command: Command, act: AnyAct) -> tuple[Problem | None, Direction]:
         progress = load_progress(conn, self._order_id)
         return self._refusal(conn, progress, command, act), progress.direction
 
-    def _refusal(
-        self, conn: sa.Connection, progress: OrderProgress, command: sa.Row[Any], act: AnyAct
-    ) -> Problem | None:
+    def _refusal(self, conn: Transaction, progress: OrderProgress, command: Command, act: AnyAct) -> Problem | None:
         if progress.state.complete and act.name is not Act.GIVE_BACK:  # an act before this one has ended it
             return commands.order_ended(self._order_id, progress.state)
         strange = not_understood(progress) or no_longer_allowed(
@@ -175,7 +170,7 @@ class Answering:
         )
         return None if meaning.allowed else meaning.refusal
 
-    def _begin(self, conn: sa.Connection, command: sa.Row[Any], act: AnyAct, doing: Doing) -> bool:
+    def _begin(self, conn: Transaction, command: Command, act: AnyAct, doing: Doing) -> bool:
         """Whether the act is acceptable; it is `working` then, and answered otherwise."""
         if not commands.is_unanswered(conn, command.id):
             return False  # written before, and the answer to that was lost
@@ -190,9 +185,7 @@ class Answering:
             doing.begins(conn, progress, act, By(command.operator, command.reason), self._now())
         return True
 
-    def _close(
-        self, conn: sa.Connection, command: sa.Row[Any], act: AnyAct, doing: Doing, problem: Problem | None
-    ) -> None:
+    def _close(self, conn: Transaction, command: Command, act: AnyAct, doing: Doing, problem: Problem | None) -> None:
         if not commands.is_unanswered(conn, command.id):
             return  # written before, and the answer to that was lost
         progress = load_progress(conn, self._order_id)
@@ -201,19 +194,19 @@ class Answering:
         if problem is not None:
             self._refuse(conn, command, problem)
             return
-        doing.rows(conn, progress, act, By(command.operator, command.reason), self._now())
+        doing.write(conn, progress, act, By(command.operator, command.reason), self._now())
         commands.answer(conn, command, CommandState.ACCEPTED, self._now())
         # What follows is written with the answer: whoever looks after it must not find the order waiting for this very act.
         self._moved_on(conn)
 
-    def _refuse(self, conn: sa.Connection, command: sa.Row[Any], problem: Problem) -> None:
+    def _refuse(self, conn: Transaction, command: Command, problem: Problem) -> None:
         if commands.is_unanswered(conn, command.id):
             commands.answer(conn, command, CommandState.REFUSED, self._now(), problem)
 
-    def _set_working(self, conn: sa.Connection, command: sa.Row[Any], waits_for: Message) -> None:
+    def _set_working(self, conn: Transaction, command: Command, waits_for: Message) -> None:
         commands.begin(conn, command, waits_for, self._now())
 
-    async def _write(self, change: Callable[[sa.Connection], Any]) -> Any:
+    async def _write(self, change: Callable[[Transaction], Any]) -> Any:
         return await self._ports.journal.write(self._order_id, self._epoch, change)
 
     def _now(self) -> float:

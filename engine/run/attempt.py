@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import sqlalchemy as sa
-
 from engine.domain.log_path import job_key, log_path
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
@@ -21,6 +19,7 @@ from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext
 from engine.store.fleets import set_host
 from engine.store.host_runs import end_run, hold_run, retry_run, set_step, touch_run
+from engine.store.store import Transaction
 from engine.store.weights import write_own_health
 
 
@@ -134,7 +133,7 @@ class Attempt:
     async def end(self, state: RunState, problem: Problem | None) -> None:
         now, context = self.now(), self.context
 
-        def change(conn: sa.Connection) -> None:
+        def change(conn: Transaction) -> None:
             failed_at = self.stands_at if state is RunState.FAILED else ""
             end_run(conn, context.order_id, self.run, state, now, problem, failed_at=failed_at)
             touched = self.run.touched
@@ -159,7 +158,7 @@ class Attempt:
         """In one transaction: a step that stands cancelled in a run that goes on would be read as the end of the run."""
         now, context, step = self.now(), self.context, self.current()
 
-        def change(conn: sa.Connection) -> None:
+        def change(conn: Transaction) -> None:
             if step.state is StepState.RUNNING:
                 self._write_step(conn, step, StepState.CANCELLED, now, problem)
             elif self._may_have_touched():
@@ -173,7 +172,7 @@ class Attempt:
         """Stand still before this step, if the order is paused; False: it is not (any more)."""
         now, context = self.now(), self.context
 
-        def change(conn: sa.Connection) -> bool:
+        def change(conn: Transaction) -> bool:
             held = hold_run(conn, context.order_id, self.run, before.key, now)
             if held and before.state is StepState.RUNNING:  # it waited for its balancer: it is taken anew
                 self._write_step(conn, before, StepState.PENDING, now, None)
@@ -193,7 +192,7 @@ class Attempt:
             self.run = replace(self.run, touched=True)
 
     def _write_step(
-        self, conn: sa.Connection, step: StepProgress, state: StepState, now: float, problem: Problem | None
+        self, conn: Transaction, step: StepProgress, state: StepState, now: float, problem: Problem | None
     ) -> None:
         order_id = self.context.order_id
         set_step(conn, order_id, self.run, step, state, now, epoch=self.context.epoch, problem=problem)
@@ -216,7 +215,7 @@ class Attempt:
         return self.unseen and touching is not None and touching.state is StepState.PENDING
 
 
-def set_facts(conn: sa.Connection, context: OrderContext, plan: HostPlan, step: StepPlan) -> None:
+def set_facts(conn: Transaction, context: OrderContext, plan: HostPlan, step: StepPlan) -> None:
     """What the step's success means for the host."""
     facts = {"version": plan.after.version, "state": str(plan.after.state)}
     values = {name: facts[name] for name in step.sets if name in facts}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
@@ -15,10 +13,11 @@ from engine.store.fleets import record_success, set_host
 from engine.store.host_runs import start_run
 from engine.store.orders import set_order_state
 from engine.store.plans import set_node_state
+from engine.store.store import Transaction
 from engine.store.weights import let_go_of_weights
 
 
-def write_decision(conn: sa.Connection, progress: OrderProgress, decision: Decision, now: float) -> None:
+def write_decision(conn: Transaction, progress: OrderProgress, decision: Decision, now: float) -> None:
     plan = progress.current_plan
     if plan is None:
         return
@@ -35,7 +34,7 @@ def write_decision(conn: sa.Connection, progress: OrderProgress, decision: Decis
             _end(conn, progress, decision.order, now)
 
 
-def _end(conn: sa.Connection, progress: OrderProgress, state: OrderState, now: float) -> None:
+def _end(conn: Transaction, progress: OrderProgress, state: OrderState, now: float) -> None:
     given = state in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
     hosts = {line.mount.host for line in progress.weights} if given else set()
     let_go_of_weights(conn, progress.id, decided=hosts)

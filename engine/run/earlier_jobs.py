@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from engine.domain.log_path import job_key, log_path
 from engine.domain.message import message
 from engine.domain.orders import HostPlan
@@ -20,6 +18,7 @@ from engine.run.attempt import Attempt, Earlier, set_facts
 from engine.run.logs import HostLog
 from engine.store.host_runs import touch_run
 from engine.store.progress import load_progress
+from engine.store.store import Transaction
 
 _NO_RECORD = ("job_vanished", "remote_deadline")
 
@@ -81,7 +80,7 @@ async def _note_what_it_did(attempt: Attempt, job: Job, run: RunProgress, plan: 
         return
     context = attempt.context
 
-    def change(conn: sa.Connection) -> OrderState:
+    def change(conn: Transaction) -> OrderState:
         touch_run(conn, context.order_id, run)
         for key in ended:
             set_facts(conn, context, plan, touching[key])

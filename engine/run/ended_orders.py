@@ -6,15 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
-
-import sqlalchemy as sa
 
 from engine.run.answering import Answering
-from engine.store.store import StoreError
-
-if TYPE_CHECKING:
-    from engine.run.reconcile import Ports
+from engine.run.ports import Ports
+from engine.store.store import StoreError, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +18,7 @@ class EndedOrders:
     """`take_over` gives an order a new epoch, inside a transaction, so that an engine that was lost in the middle of the same
     command changes nothing more."""
 
-    def __init__(self, take_over: Callable[[sa.Connection, int], int]) -> None:
+    def __init__(self, take_over: Callable[[Transaction, int], int]) -> None:
         self._take_over = take_over
         self._orders: dict[int, tuple[asyncio.Task[None], asyncio.Event]] = {}
 

@@ -18,31 +18,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Region
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from engine.domain.states import CommandState, OrderState
+from engine.domain.states import CommandState
 from engine.ports import Clock, Cloud, Remote
 from engine.run.background import Background, Threads
 from engine.run.ended_orders import EndedOrders
-from engine.run.initialise import Expiring
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.log_retention import CLEAR_EVERY_S, clear_old_logs
+from engine.run.order_check import Expiring
 from engine.run.outages import OUTAGE_S
 from engine.run.pacing import Turns
-from engine.run.reconcile import OrderReconciler, Ports
+from engine.run.ports import Ports
+from engine.run.reconcile import OrderReconciler
 from engine.run.unforeseen import Unforeseen
 from engine.store import commands, engines
-from engine.store import tables as t
-from engine.store.events import add_event
 from engine.store.fleets import load_regions
-from engine.store.orders import open_orders
+from engine.store.orders import open_orders, take_over
 from engine.store.ownership import Ownership, acquire, put_silent_aside
-from engine.store.store import Store, StoreError
+from engine.store.store import Store, StoreError, Transaction
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
@@ -212,14 +209,10 @@ class Engine:
         task = asyncio.create_task(self._run_order(reconciler), name=f"order {order_id}")
         self._orders[order_id] = (reconciler, task)
 
-    def _take_over(self, conn: sa.Connection, order_id: int) -> int:
+    def _take_over(self, conn: Transaction, order_id: int) -> int:
         if not engines.holds_lease(conn, self.id):
             raise LeaseEnded(self.id)
-        query = sa.update(t.order).where(t.order.c.id == order_id)
-        taken = query.values(epoch=t.order.c.epoch + 1, engine_id=self.id, outages=None).returning(t.order.c.epoch)
-        epoch = int(conn.execute(taken).scalar_one())
-        add_event(conn, order_id, self._clock.now(), "engine", {"engine": self.id, "epoch": epoch})
-        return epoch
+        return take_over(conn, order_id, self.id, self._clock.now())
 
     async def _run_order(self, reconciler: OrderReconciler) -> None:
         try:
@@ -269,18 +262,18 @@ class Engine:
         with self._store.reading() as conn:
             return load_regions(conn, workspace_id)
 
-    def _unanswered(self) -> Sequence[sa.Row[Any]]:
+    def _unanswered(self) -> Sequence[commands.Command]:
         with self._store.reading() as conn:
             return commands.unanswered(conn)
 
     async def _pass_commands_on(
-        self, asked: Sequence[sa.Row[Any]], ownership: Ownership, journal: Journal, dispatch: LocalDispatch
+        self, asked: Sequence[commands.Command], ownership: Ownership, journal: Journal, dispatch: LocalDispatch
     ) -> None:
         for command in asked:
             if command.order_id in self._orders:
-                if command.state == str(CommandState.SENT):  # what is at work wakes its order itself
+                if command.state is CommandState.SENT:  # what is at work wakes its order itself
                     self._orders[command.order_id][0].wake()
-            elif OrderState(command.order_state).complete:
+            elif command.order_state.complete:
                 if command.order_id not in self._ended:
                     self._ended |= await self._background.call(ownership.claim, (command.order_id,))
                 if command.order_id in self._ended:  # else another engine does it

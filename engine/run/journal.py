@@ -13,23 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-import sqlalchemy as sa
-
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.run.background import Background, Threads
-from engine.store import tables as t
-from engine.store.store import Store, StoreError
+from engine.store.orders import lock_epochs
+from engine.store.store import Store, StoreError, Transaction
 
 T = TypeVar("T")
 BATCH_LIMIT = 500
 DRAIN_S = 30.0
-_EPOCHS = (
-    sa.select(t.order.c.id, t.order.c.epoch)
-    .where(t.order.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(t.order.c.id)
-    .with_for_update()
-)
 
 
 class StaleEpoch(ProblemError):
@@ -50,7 +42,7 @@ class StaleEpoch(ProblemError):
 class _Operation:
     order_id: int | None
     epoch: int
-    change: Callable[[sa.Connection], Any]
+    change: Callable[[Transaction], Any]
     written: asyncio.Future[Any]
 
     def settle(self, result: Any, error: BaseException | None) -> None:
@@ -88,7 +80,7 @@ class Journal:
         await asyncio.wait({self._writer}, timeout=DRAIN_S)
         self._lane.close()
 
-    async def write(self, order_id: int | None, epoch: int, change: Callable[[sa.Connection], T]) -> T:
+    async def write(self, order_id: int | None, epoch: int, change: Callable[[Transaction], T]) -> T:
         """Run `change` in a transaction and return its result after COMMIT.
 
         With an order, raises StaleEpoch when the order's epoch is not `epoch`. Raises StoreError when the store can't take it. A
@@ -140,8 +132,8 @@ class Journal:
         self.commits += 1
         return results
 
-    def _check_epochs(self, conn: sa.Connection, batch: Sequence[_Operation], order_ids: Sequence[int]) -> None:
-        found: dict[int, int] = {row.id: row.epoch for row in conn.execute(_EPOCHS, {"ids": list(order_ids)})}
+    def _check_epochs(self, conn: Transaction, batch: Sequence[_Operation], order_ids: Sequence[int]) -> None:
+        found = lock_epochs(conn, order_ids)
         for operation in batch:
             if operation.order_id is not None and found.get(operation.order_id) != operation.epoch:
                 raise StaleEpoch(operation.order_id, operation.epoch, found.get(operation.order_id))

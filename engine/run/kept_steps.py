@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import sqlalchemy as sa
-
 from engine.domain.log_path import job_key
 from engine.domain.message import Message, message
 from engine.domain.problem import ProblemError
@@ -27,7 +25,7 @@ from engine.steps.context import StepContext, variables
 from engine.steps.registry import look, weight_change
 from engine.steps.service import WORDS
 from engine.store.host_runs import begins_event, keep_steps, touch_run
-from engine.store.store import StoreError
+from engine.store.store import StoreError, Transaction
 from engine.store.weights import write_own_health
 
 _BY_RECORD = (Holds.RECORD, Holds.RECORD_AND_LOOK)
@@ -163,7 +161,7 @@ async def _write(attempt: Attempt, log: HostLog, result: Kept, done: Mapping[str
     name = "" if begins is None else begins.title or begins.does
     healthy = any(HEALTH in attempt.plan_of(step).sets for step in steps if step.kept_from)
 
-    def change(conn: sa.Connection) -> None:
+    def change(conn: Transaction) -> None:
         keep_steps(conn, context.order_id, run, changed)
         for plan in unseen:
             set_facts(conn, context, attempt.plan, plan)

@@ -16,8 +16,6 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-import sqlalchemy as sa
-
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
 from engine.domain.message import Message
 from engine.domain.problem import ProblemError
@@ -40,6 +38,7 @@ from engine.run.weight_asks import (
     somebody_else,
     withdrawn,
 )
+from engine.store.store import Transaction
 from engine.store.weight_calls import MoveResult, close_call, complete_lost_calls, lost_groups, open_call
 from engine.store.weights import load_weights, write_health
 
@@ -504,21 +503,21 @@ class Ledger:
         return self._turns.writer(self._endpoints.get(group.region, ""), group.region, group.balancer_id)
 
 
-def _still_ours(conn: sa.Connection) -> None:
+def _still_ours(conn: Transaction) -> None:
     """Writes nothing: the journal checks the order's epoch, so an engine that was frozen meanwhile makes no further call."""
 
 
-def _completing(order_id: int, group: ServerGroup, seen: Seen, now: float) -> Callable[[sa.Connection], None]:
+def _completing(order_id: int, group: ServerGroup, seen: Seen, now: float) -> Callable[[Transaction], None]:
     return lambda conn: complete_lost_calls(conn, order_id, group, seen, now)
 
 
-def _lines_of(order_id: int, group: ServerGroup) -> Callable[[sa.Connection], tuple[WeightLine, ...]]:
+def _lines_of(order_id: int, group: ServerGroup) -> Callable[[Transaction], tuple[WeightLine, ...]]:
     return lambda conn: load_weights(conn, order_id, group)
 
 
 def _health_of(
     order_id: int, group: ServerGroup, found: Mapping[tuple[str, int], Health], now: float
-) -> Callable[[sa.Connection], bool]:
+) -> Callable[[Transaction], bool]:
     return lambda conn: write_health(conn, order_id, group, found, now)
 
 

@@ -9,10 +9,8 @@ import logging
 import shutil
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from engine.private_files import PRIVATE_FOLDER, correct
-from engine.store import tables as t
+from engine.store.orders import ended_before
 from engine.store.store import Store
 
 CLEAR_EVERY_S = 600.0
@@ -27,16 +25,14 @@ def clear_old_logs(store: Store, log_dir: Path, keep_days: int, now: float, *, a
     present = _order_folders(log_dir)
     if not present:
         return 0
-    ended = sa.select(t.order.c.id).where(t.order.c.ended_at < now - keep_days * _DAY_S).order_by(t.order.c.id)
     cleared = 0
     with store.reading() as conn:
-        old = [order_id for order_id in conn.execute(ended).scalars() if order_id in present]
+        old = [order_id for order_id in ended_before(conn, now - keep_days * _DAY_S) if order_id in present]
     for order_id in old[:at_once]:
         try:
             shutil.rmtree(present[order_id])
-        except (
-            OSError
-        ) as error:  # somebody else's file in it, or another engine was faster: said, and tried again later
+        except OSError as error:
+            # Somebody else's file in it, or another engine was faster: said, and tried again later.
             log.warning("the logs of order %d stay: %s", order_id, error)
             continue
         cleared += 1

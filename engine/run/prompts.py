@@ -15,12 +15,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from engine.ports import Clock, Question
-from engine.store import prompts as rows
+from engine.store.prompts import about, beat, end_prompt, insert_prompt, sealed_answer
 from engine.store.sealing import AnswerKey, SealBroken
-from engine.store.store import Store, StoreError
+from engine.store.store import Store, StoreError, Transaction
 
 T = TypeVar("T")
 LOOK_EVERY_S = 0.25
@@ -77,7 +75,7 @@ class Prompts:
             sealed = await self._try(partial(self._look, prompt_id))
             if sealed is not None:
                 try:
-                    return key.open(sealed, rows.about(prompt_id))
+                    return key.open(sealed, about(prompt_id))
                 except SealBroken:
                     log.warning("the answer to question %d was not sealed for it", prompt_id)
                     return None
@@ -100,20 +98,20 @@ class Prompts:
     def _insert(self, question: Question, public_key: str, left_s: float) -> int:
         now = self._clock.now()
         with self._store.writing() as conn:
-            return rows.insert_prompt(
+            return insert_prompt(
                 conn, question, asked_by=self._asked_by, public_key=public_key, now=now, deadline_at=now + left_s
             )
 
     def _look(self, prompt_id: int) -> str | None:
         with self._store.reading() as conn:
-            return rows.sealed_answer(conn, prompt_id)
+            return sealed_answer(conn, prompt_id)
 
     def _beat(self, prompt_id: int) -> None:
-        self._write(lambda conn: rows.beat(conn, prompt_id, self._clock.now()))
+        self._write(lambda conn: beat(conn, prompt_id, self._clock.now()))
 
     def _end(self, prompt_id: int, outcome: str) -> None:
-        self._write(lambda conn: rows.end_prompt(conn, prompt_id, outcome, self._clock.now()))
+        self._write(lambda conn: end_prompt(conn, prompt_id, outcome, self._clock.now()))
 
-    def _write(self, change: Callable[[sa.Connection], None]) -> None:
+    def _write(self, change: Callable[[Transaction], None]) -> None:
         with self._store.writing() as conn:
             change(conn)

@@ -10,13 +10,10 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import sqlalchemy as sa
-
-from engine.dispatch.local import LocalDispatch
 from engine.domain.fleet import Facts, InstanceFacts, Package
 from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
@@ -26,19 +23,17 @@ from engine.kinds.registry import kind_of, not_understood
 from engine.plan.back import plan_cancel, plan_rollback
 from engine.plan.in_service import floors_of, server_groups
 from engine.plan.next import MOVING, Decision, decide, running, turning_back
-from engine.ports import Balancers, Clock, Packages, Remote
 from engine.run.answering import Answering
-from engine.run.background import Background
 from engine.run.decision_rows import write_decision
 from engine.run.earlier_jobs import earlier_attempts
 from engine.run.health_watch import HealthWatch
 from engine.run.host_run import HostRun
-from engine.run.initialise import Checked, Expiring, initialise
-from engine.run.journal import Journal, StaleEpoch
-from engine.run.ledger import Ledger
+from engine.run.journal import StaleEpoch
+from engine.run.order_check import Checked, check_order
 from engine.run.order_context import OrderContext
+from engine.run.ports import Ports
 from engine.run.turning_back import turn_back
-from engine.run.unforeseen import Unforeseen
+from engine.run.unforeseen import CheckBroke
 from engine.store.commands import asked_version
 from engine.store.events import add_event
 from engine.store.facts import load_facts
@@ -47,7 +42,7 @@ from engine.store.host_runs import load_steps
 from engine.store.orders import set_order_state, update_order
 from engine.store.plans import insert_plan, set_node_state
 from engine.store.progress import load_progress
-from engine.store.store import Store, StoreError
+from engine.store.store import StoreError, Transaction
 from engine.store.weights import insert_weights
 
 log = logging.getLogger(__name__)
@@ -55,24 +50,6 @@ STORE_PAUSE_S = 1.0
 BREAKS = 3  # a host run that broke so often in a row is a failed one
 # Between two decisions, which cost the more the more hosts there are: many ends become one decision.
 REST_PER_HOST_S = 0.0002
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What an order of one workspace reaches the world through."""
-
-    store: Store
-    journal: Journal
-    ledger: Ledger
-    remote: Remote
-    packages: Packages
-    balancers: Balancers
-    clock: Clock
-    log_dir: Path
-    dispatch: LocalDispatch
-    background: Background
-    expiring: Expiring = lambda by: ()
-    unforeseen: Unforeseen = field(default_factory=lambda: Unforeseen("the engine's log"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +133,7 @@ class OrderReconciler:
         await self._hand_out(progress, advanced.start, stop=turning)
         return False
 
-    def _decide_and_write(self, conn: sa.Connection) -> _Advanced:
+    def _decide_and_write(self, conn: Transaction) -> _Advanced:
         progress, now = load_progress(conn, self.order_id), self._now()
         if not_understood(progress) is not None:
             return _Advanced(progress, Decision(progress.state), ())
@@ -170,7 +147,7 @@ class OrderReconciler:
         write_decision(conn, progress, decision, now)
         return _Advanced(progress, decision, decision.start)
 
-    def _go_back(self, conn: sa.Connection, progress: OrderProgress, now: float) -> OrderProgress:
+    def _go_back(self, conn: Transaction, progress: OrderProgress, now: float) -> OrderProgress:
         if progress.state is OrderState.CANCELLING:
             plan = plan_cancel(progress)
         else:
@@ -264,12 +241,12 @@ class OrderReconciler:
             self._breaks[key].append(error)
         asyncio.get_running_loop().call_later(STORE_PAUSE_S, self.wake)
 
-    # ---------------------------------------------------------------------------------------------------- initialising
+    # ------------------------------------------------------------------------------------------------------- the check
 
     def _check(self) -> None:
         """Beside the reconciler: a check takes as long as the slowest host, and the order can be cancelled meanwhile."""
         if self._checking is None:
-            self._checking = asyncio.create_task(self._initialise(), name=f"check of order {self.order_id}")
+            self._checking = asyncio.create_task(self._check_order(), name=f"check of order {self.order_id}")
             self._checking.add_done_callback(self._checked)
 
     def _checked(self, task: asyncio.Task[None]) -> None:
@@ -283,34 +260,31 @@ class OrderReconciler:
         log.error("order %s: the check broke", self.order_id, exc_info=error)
         asyncio.get_running_loop().call_later(STORE_PAUSE_S, self.wake)
 
-    async def _initialise(self) -> None:
+    async def _check_order(self) -> None:
+        checking = partial(self._ports.unforeseen.checking, self.order_id)
         try:
-            progress, facts = await self._ports.background.call(self._read_for_check)
-            checked = await initialise(
-                progress.spec,
-                facts,
-                remote=self._ports.remote,
-                packages=self._ports.packages,
-                balancers=self._ports.ledger.patient(self.order_id, self.epoch),
-                clock=self._ports.clock,
-                expiring=self._ports.expiring,
-            )
+            checked = await checking(self._look())
         except (StaleEpoch, StoreError):
             raise  # taken over, or a store that is away: waited for
         except ProblemError as error:
-            checked = Checked(None, (("", error.problem),))
-        except Exception as error:  # noqa: BLE001 - a check that broke ends with a sentence: nobody would see it loop
-            checked = self._broke(error)
+            checked = _ended_with(error)
         try:
-            await self._write(lambda conn: self._write_checked(conn, checked))
-        except (StaleEpoch, StoreError):
-            raise
-        except Exception as error:  # noqa: BLE001 - as above: what was found could not be written down
-            broke = self._broke(error)
+            await checking(self._write(lambda conn: self._write_checked(conn, checked)))
+        except CheckBroke as error:
+            broke = _ended_with(error)
             await self._write(lambda conn: self._write_checked(conn, broke))
 
-    def _broke(self, error: Exception) -> Checked:
-        return Checked(None, (("", self._ports.unforeseen.check_broke(self.order_id, error)),))
+    async def _look(self) -> Checked:
+        progress, facts = await self._ports.background.call(self._read_for_check)
+        return await check_order(
+            progress.spec,
+            facts,
+            remote=self._ports.remote,
+            packages=self._ports.packages,
+            balancers=self._ports.balancers,
+            clock=self._ports.clock,
+            expiring=self._ports.expiring,
+        )
 
     def _read_for_check(self) -> tuple[OrderProgress, Facts]:
         with self._ports.store.reading() as conn:
@@ -318,7 +292,7 @@ class OrderReconciler:
             asked = kind_of(progress.kind).apps(progress.spec)
             return progress, load_facts(conn, progress.workspace_id, asked, besides=self.order_id)
 
-    def _write_checked(self, conn: sa.Connection, checked: Checked) -> None:
+    def _write_checked(self, conn: Transaction, checked: Checked) -> None:
         progress, now = load_progress(conn, self.order_id), self._now()
         if progress.state is not OrderState.INITIALISING:
             return
@@ -357,3 +331,7 @@ def _by_host(progress: OrderProgress) -> dict[str, list[RunProgress]]:
     for run in progress.runs.values():
         found[run.host].append(run)
     return found
+
+
+def _ended_with(error: ProblemError) -> Checked:
+    return Checked(None, (("", error.problem),))

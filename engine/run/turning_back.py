@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from engine.domain.progress import OrderProgress, leaves_host
 from engine.domain.states import Direction, NodeKind, NodeState, RunState
 from engine.store.fleets import set_host
 from engine.store.host_runs import end_run
 from engine.store.plans import set_node_state
+from engine.store.store import Transaction
 
 
-def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
+def turn_back(conn: Transaction, progress: OrderProgress, now: float) -> None:
     plan = progress.plan
     assert plan is not None, "an order without a plan has nothing to go back from"
     for node in plan.nodes:
@@ -21,7 +20,7 @@ def turn_back(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
     end_pending(conn, progress, now)
 
 
-def end_pending(conn: sa.Connection, progress: OrderProgress, now: float) -> None:
+def end_pending(conn: Transaction, progress: OrderProgress, now: float) -> None:
     """What has not begun in this direction never will; a host that stands still between two steps is left there."""
     for run in progress.current_runs:
         if run.state is not RunState.PENDING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from engine.domain.clean import clean_text
 from engine.domain.fleet import Host, ObjectRef, Region, ServerGroup
@@ -17,10 +17,15 @@ from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 from engine.ports import Balancers, BalancerUnknown, Cloud, Job, Packages, PackagesError, Remote, RemoteError
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 # What was called, with what, and what it raised → the error of the port's family.
 Translate = Callable[[tuple[Any, ...], Exception], ProblemError]
+
+
+class CheckBroke(ProblemError):
+    """Code `check_broke`."""
 
 
 class Unforeseen:
@@ -51,8 +56,15 @@ class Unforeseen:
             )
         return Problem(code, said, remedy)
 
-    def check_broke(self, order_id: int, error: BaseException) -> Problem:
-        return self.problem("check_broke", message("The check of order #{id} broke off", id=order_id), error)
+    async def checking(self, order_id: int, part: Awaitable[T]) -> T:
+        """A part of an order's check. Raises CheckBroke for what nobody foresaw: else nobody would see it loop."""
+        try:
+            return await part
+        except ProblemError:
+            raise
+        except Exception as error:
+            what = message("The check of order #{id} broke off", id=order_id)
+            raise CheckBroke(self.problem("check_broke", what, error)) from error
 
     def remote(self, remote: Remote) -> Remote:
         def translate(asked: tuple[Any, ...], error: Exception) -> RemoteError:

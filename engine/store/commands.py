@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,19 +14,36 @@ from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
 from engine.store import tables as t
 from engine.store.events import add_event
+from engine.store.statements import columns
 
 UNANSWERED: tuple[str, ...] = (str(CommandState.SENT), str(CommandState.WORKING))
-_OF_ORDER = (
-    sa.select(t.command)
-    .where(t.command.c.order_id == sa.bindparam("order_id"), t.command.c.state.in_(UNANSWERED))
-    .order_by(t.command.c.id)
-)
 _OF_ALL = (
-    sa.select(t.command, t.order.c.state.label("order_state"), t.order.c.workspace_id)
+    sa.select(
+        *columns(t.command, "id", "order_id", "act", "params", "operator", "reason", "state"),
+        t.order.c.state.label("order_state"),
+        t.order.c.workspace_id,
+    )
     .join(t.order)
     .where(t.command.c.state.in_(UNANSWERED))
     .order_by(t.command.c.id)
 )
+_OF_ORDER = _OF_ALL.where(t.command.c.order_id == sa.bindparam("order_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What an operator asks of an order, as it was stored: `act` and `params` are not read yet, a newer version may have written
+    them. `order_state` and `workspace_id` are the order's."""
+
+    id: int
+    order_id: int
+    act: str
+    params: Mapping[str, Any]
+    operator: str
+    reason: str
+    state: CommandState
+    order_state: OrderState
+    workspace_id: int
 
 
 def insert_command(conn: sa.Connection, *, order_id: int, act: AnyAct, operator: str, reason: str, now: float) -> int:
@@ -35,14 +53,21 @@ def insert_command(conn: sa.Connection, *, order_id: int, act: AnyAct, operator:
     return int(inserted.scalar_one())
 
 
-def unanswered_of(conn: sa.Connection, order_id: int) -> list[sa.Row[Any]]:
+def unanswered_of(conn: sa.Connection, order_id: int) -> list[Command]:
     """Those of the order that are not answered yet, oldest first."""
-    return list(conn.execute(_OF_ORDER, {"order_id": order_id}))
+    return [_command(row) for row in conn.execute(_OF_ORDER, {"order_id": order_id})]
 
 
-def unanswered(conn: sa.Connection) -> Sequence[sa.Row[Any]]:
-    """Those of the whole store, each with `order_state` and `workspace_id`."""
-    return conn.execute(_OF_ALL).all()
+def unanswered(conn: sa.Connection) -> list[Command]:
+    """Those of the whole store."""
+    return [_command(row) for row in conn.execute(_OF_ALL)]
+
+
+def _command(row: Any) -> Command:
+    return Command(
+        row.id, row.order_id, row.act, row.params, row.operator, row.reason, CommandState(row.state),
+        OrderState(row.order_state), row.workspace_id,
+    )  # fmt: skip
 
 
 def asked_version(conn: sa.Connection, order_id: int) -> str | None:
@@ -62,7 +87,7 @@ def is_unanswered(conn: sa.Connection, command_id: int) -> bool:
     return _state(conn, command_id) in UNANSWERED
 
 
-def begin(conn: sa.Connection, command: sa.Row[Any], waits_for: Message, now: float) -> None:
+def begin(conn: sa.Connection, command: Command, waits_for: Message, now: float) -> None:
     """The command is at work from here on; said again, it only waits for something else."""
     new = _state(conn, command.id) == str(CommandState.SENT)
     set_working(conn, command.id, waits_for)
@@ -80,7 +105,7 @@ def set_working(conn: sa.Connection, command_id: int, waits_for: Message) -> Non
 
 
 def answer(
-    conn: sa.Connection, command: sa.Row[Any], state: CommandState, now: float, problem: Problem | None = None
+    conn: sa.Connection, command: Command, state: CommandState, now: float, problem: Problem | None = None
 ) -> None:
     data = problem.to_json() if problem else None
     values = {"state": str(state), "problem": data, "waits_for": None, "answered_at": now}

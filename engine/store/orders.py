@@ -21,6 +21,13 @@ _OPEN_ORDERS = (
     sa.select(t.order.c.id, t.order.c.workspace_id).where(t.order.c.state.in_(OPEN_STATES)).order_by(t.order.c.id)
 )
 
+_EPOCHS = (
+    sa.select(t.order.c.id, t.order.c.epoch)
+    .where(t.order.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(t.order.c.id)
+    .with_for_update()
+)
+
 
 def open_orders(conn: sa.Connection) -> list[tuple[int, int]]:
     """(order id, workspace id) of every order that has not ended."""
@@ -120,3 +127,22 @@ def set_order_state(
     if problem is not None:
         data["problem"] = problem.to_json()
     add_event(conn, progress.id, now, "order", data)
+
+
+def take_over(conn: sa.Connection, order_id: int, engine_id: str, now: float) -> int:
+    """The engine has the order from here on, and waits for no balancer on it yet; returns the order's new epoch."""
+    query = sa.update(t.order).where(t.order.c.id == order_id)
+    taken = query.values(epoch=t.order.c.epoch + 1, engine_id=engine_id, outages=None).returning(t.order.c.epoch)
+    epoch = int(conn.execute(taken).scalar_one())
+    add_event(conn, order_id, now, "engine", {"engine": engine_id, "epoch": epoch})
+    return epoch
+
+
+def lock_epochs(conn: sa.Connection, order_ids: Collection[int]) -> dict[int, int]:
+    """The epochs of these orders, whose rows nobody else writes before the transaction ends."""
+    return {row.id: row.epoch for row in conn.execute(_EPOCHS, {"ids": sorted(order_ids)})}
+
+
+def ended_before(conn: sa.Connection, at: float) -> list[int]:
+    """Orders that ended before that time, oldest first."""
+    return list(conn.execute(sa.select(t.order.c.id).where(t.order.c.ended_at < at).order_by(t.order.c.id)).scalars())

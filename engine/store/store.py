@@ -24,7 +24,7 @@ from engine.store.migrations import current_revision, is_head, migrate
 if TYPE_CHECKING:
     from engine.store.postgres_address import PostgresAddress
 
-__all__ = ["Store", "StoreError"]
+__all__ = ["Store", "StoreError", "Transaction"]
 
 BUSY_S = 5.0
 CONNECT_S = 10
@@ -35,6 +35,9 @@ POOL_S = 10.0
 
 _BESIDE = ("-wal", "-shm", "-journal", ".migrate.lock", ".engine.lock")
 _BEGIN = "cockpit_begin"  # the execution option that says how SQLite begins
+
+# What every function of `engine.store` that reads or writes rows is called inside.
+Transaction = sa.Connection
 
 
 class Store:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -174,6 +174,12 @@ def mount_columns(mount: Mount) -> dict[str, Any]:
         "host": mount.host,
         "port": mount.port,
     }
+
+
+def let_go_of_hosts(conn: sa.Connection, order_id: int, hosts: Collection[str]) -> None:
+    """A person has decided: the weights of these hosts are what they should be."""
+    at = (t.weight.c.order_id == order_id, t.weight.c.host.in_(hosts))
+    conn.execute(sa.update(t.weight).where(*at).values(owned=False))
 
 
 def let_go_of_weights(conn: sa.Connection, order_id: int, *, decided: Container[str]) -> None:

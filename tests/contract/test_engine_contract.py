@@ -352,7 +352,7 @@ async def test_a_check_that_nobody_foresaw_to_break_ends_with_a_sentence(
     async def broken(*_: Any, **__: Any) -> Any:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(f"{OrderReconciler.__module__}.initialise", broken)
+    monkeypatch.setattr(f"{OrderReconciler.__module__}.check_order", broken)
     async with scene.engine():
         scene.create()
         progress = await scene.until_state(OrderState.INIT_FAILED)

@@ -32,7 +32,7 @@ def test_every_act_has_a_row_a_consequence_and_a_file() -> None:
     assert set(what_if._ANSWERS) == kinds
     assert set(DOING) == kinds
     for kind, doing in DOING.items():
-        file = doing.rows.__module__.rpartition(".")[2]
+        file = doing.write.__module__.rpartition(".")[2]
         assert file == kind.name.value, f"{kind.__name__} is carried out by {file}.py"
 
 

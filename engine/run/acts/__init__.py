@@ -26,21 +26,21 @@ from engine.run.acts.doing import By, Doing, World
 __all__ = ["DOING", "By", "Doing", "World"]
 
 DOING: Mapping[type[acts.AnyAct], Doing] = {
-    acts.Initialise: Doing(initialise.rows),
-    acts.Start: Doing(start.rows, start.effect, start.waits_for, asked_again=True),
-    acts.Pause: Doing(pause.rows, ends_waits=True),
-    acts.Resume: Doing(resume.rows),
-    acts.Confirm: Doing(confirm.rows),
-    acts.SetWeights: Doing(set_weights.rows, set_weights.effect, set_weights.waits_for),
-    acts.Retry: Doing(retry.rows),
-    acts.Cancel: Doing(cancel.rows, withdraws=True),
+    acts.Initialise: Doing(initialise.write),
+    acts.Start: Doing(start.write, start.effect, start.waits_for, asked_again=True),
+    acts.Pause: Doing(pause.write, ends_waits=True),
+    acts.Resume: Doing(resume.write),
+    acts.Confirm: Doing(confirm.write),
+    acts.SetWeights: Doing(set_weights.write, set_weights.effect, set_weights.waits_for),
+    acts.Retry: Doing(retry.write),
+    acts.Cancel: Doing(cancel.write, withdraws=True),
     acts.RollBack: Doing(
-        roll_back.rows,
+        roll_back.write,
         roll_back.effect,
         roll_back.waits_for,
         begins=roll_back.begins,
         asked_again=True,
         withdraws=True,
     ),
-    acts.GiveBack: Doing(give_back.rows, give_back.effect, give_back.waits_for),
+    acts.GiveBack: Doing(give_back.write, give_back.effect, give_back.waits_for),
 }

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from engine.domain.acts import Cancel
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Direction, OrderState, RunState
 from engine.run.acts.doing import By
 from engine.run.turning_back import end_pending
 from engine.store.orders import set_order_state, update_order
+from engine.store.store import Transaction
 from engine.store.weights import let_go_of_weights
 
 
-def rows(conn: sa.Connection, progress: OrderProgress, act: Cancel, by: By, now: float) -> None:
+def write(conn: Transaction, progress: OrderProgress, act: Cancel, by: By, now: float) -> None:
     update_order(conn, progress.id, now, reason=by.reason, paused=False)
     if progress.started_at is None:
         set_order_state(conn, progress, OrderState.CANCELLED, now)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from engine.domain.acts import Confirm
 from engine.domain.progress import OrderProgress
 from engine.domain.states import NodeState
 from engine.plan.which_hosts import healthy, waiting_gate
 from engine.run.acts.doing import By
-from engine.store import tables as t
 from engine.store.plans import set_node_state
+from engine.store.store import Transaction
+from engine.store.weights import let_go_of_hosts
 
 
-def rows(conn: sa.Connection, progress: OrderProgress, act: Confirm, by: By, now: float) -> None:
+def write(conn: Transaction, progress: OrderProgress, act: Confirm, by: By, now: float) -> None:
     """The weight of a host that failed within the budget, or runs again, stays the order's: nobody has decided about it."""
     gate = waiting_gate(progress, act.node)
     plan = progress.current_plan
@@ -21,6 +20,4 @@ def rows(conn: sa.Connection, progress: OrderProgress, act: Confirm, by: By, now
     assert plan is not None, "an order without a plan has no gate"
     set_node_state(conn, progress, plan, gate.key, NodeState.SUCCEEDED, now, by=by.operator)
     decided = [host for host in gate.hosts if healthy(progress, host)]
-    conn.execute(
-        sa.update(t.weight).where(t.weight.c.order_id == progress.id, t.weight.c.host.in_(decided)).values(owned=False)
-    )
+    let_go_of_hosts(conn, progress.id, decided)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import sqlalchemy as sa
+from typing import Any
 
 from engine.domain.message import Message
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
-
-if TYPE_CHECKING:
-    from engine.run.reconcile import Ports
+from engine.run.ports import Ports
+from engine.store.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +31,21 @@ class World:
     say: Callable[[Message], None]
 
 
-Rows = Callable[[sa.Connection, OrderProgress, Any, By, float], None]
+Write = Callable[[Transaction, OrderProgress, Any, By, float], None]
 Effect = Callable[[World, Any], Awaitable[Problem | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """`rows` are written in one transaction with the answer. `effect` waits on the world before that and may end with a problem;
+    """`write`: its rows, in the transaction of the answer. `effect` waits on the world before that and may end with a problem;
     `waits_for` is said when it begins, and `begins` is written then. `asked_again`: after the effect it is asked once more whether
     the act is acceptable, because its rows need the order as it was. `withdraws`: weights still being set by hand are given
     up for it; `ends_waits`: only those that wait for a balancer whose API is away."""
 
-    rows: Rows
+    write: Write
     effect: Effect | None = None
     waits_for: Callable[[OrderProgress, Any], Message] | None = None
-    begins: Rows | None = None
+    begins: Write | None = None
     asked_again: bool = False
     withdraws: bool = False
     ends_waits: bool = False

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-import sqlalchemy as sa
-
 from engine.diagnose import explain
 from engine.domain import step_names
 from engine.domain.acts import GiveBack
@@ -26,6 +24,7 @@ from engine.steps.health_now import health_now
 from engine.steps.registry import step
 from engine.store.fleets import load_instance
 from engine.store.progress import load_progress
+from engine.store.store import Transaction
 from engine.store.weights import held_by_others, place_of
 
 HOSTS_AT_ONCE = 50
@@ -43,7 +42,7 @@ async def effect(world: World, act: GiveBack) -> Problem | None:
     return await _GivingBack(world, act).go()
 
 
-def rows(conn: sa.Connection, progress: OrderProgress, act: GiveBack, by: By, now: float) -> None:
+def write(conn: Transaction, progress: OrderProgress, act: GiveBack, by: By, now: float) -> None:
     """The ledger has written them."""
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from engine.domain.acts import Pause
 from engine.domain.progress import OrderProgress
 from engine.run.acts.doing import By
 from engine.store.orders import update_order
+from engine.store.store import Transaction
 
 
-def rows(conn: sa.Connection, progress: OrderProgress, act: Pause, by: By, now: float) -> None:
+def write(conn: Transaction, progress: OrderProgress, act: Pause, by: By, now: float) -> None:
     update_order(conn, progress.id, now, paused=True)

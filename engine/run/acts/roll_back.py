@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from engine.domain.acts import RollBack
 from engine.domain.fleet import InstanceFacts, Package
 from engine.domain.message import Message, message
@@ -23,13 +21,14 @@ from engine.run.way_back_check import way_back_blocked
 from engine.store.fleets import load_instance, load_package
 from engine.store.orders import set_order_state, update_order
 from engine.store.progress import load_progress
+from engine.store.store import Transaction
 
 
 def waits_for(progress: OrderProgress, act: RollBack) -> Message:
     return message("the packages and hosts that the rollback needs are checked")
 
 
-def begins(conn: sa.Connection, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
+def begins(conn: Transaction, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
     if progress.state is OrderState.RUNNING and not progress.paused:
         update_order(conn, progress.id, now, paused=True)
 
@@ -48,7 +47,7 @@ def _still_paused(remedy: Message) -> Message:
     return message("{remedy} The order stays paused: resume it to go on without a rollback.", remedy=remedy)
 
 
-def rows(conn: sa.Connection, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
+def write(conn: Transaction, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
     update_order(conn, progress.id, now, reason=by.reason, paused=False)
     set_order_state(conn, progress, OrderState.ROLLING_BACK, now)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from engine.domain.acts import SetWeights
 from engine.domain.fleet import MountWeight
 from engine.domain.message import Message, message
@@ -13,6 +11,7 @@ from engine.plan.in_service import floors_of
 from engine.plan.what_if_words import named
 from engine.run.acts.doing import By, World
 from engine.store.progress import load_progress
+from engine.store.store import Transaction
 
 
 def waits_for(progress: OrderProgress, act: SetWeights) -> Message:
@@ -35,7 +34,7 @@ async def effect(world: World, act: SetWeights) -> Problem | None:
     return next((result.problem for result in results if result.problem), None)
 
 
-def rows(conn: sa.Connection, progress: OrderProgress, act: SetWeights, by: By, now: float) -> None:
+def write(conn: Transaction, progress: OrderProgress, act: SetWeights, by: By, now: float) -> None:
     """The ledger has written them, before each call and after it."""
 
 

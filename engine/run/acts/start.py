@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from engine.domain.acts import Start
 from engine.domain.fleet import Facts
 from engine.domain.health import HealthSeen
@@ -15,10 +13,11 @@ from engine.kinds.registry import kind_of, plan_of
 from engine.plan.problems import FLOOR, floor_broken
 from engine.run.acts.doing import By, World
 from engine.run.health import of_balancers
-from engine.run.initialise import record, with_health, with_recorded
+from engine.run.order_check import record, with_health, with_recorded
 from engine.store.facts import load_facts
 from engine.store.orders import set_order_state, update_order
 from engine.store.progress import load_progress
+from engine.store.store import Transaction
 
 
 def waits_for(progress: OrderProgress, act: Start) -> Message:
@@ -54,7 +53,7 @@ async def effect(world: World, act: Start) -> Problem | None:
     )
 
 
-def rows(conn: sa.Connection, progress: OrderProgress, act: Start, by: By, now: float) -> None:
+def write(conn: Transaction, progress: OrderProgress, act: Start, by: By, now: float) -> None:
     update_order(conn, progress.id, now, started_at=now)
     set_order_state(conn, progress, OrderState.RUNNING, now)
 

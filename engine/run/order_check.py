@@ -51,7 +51,7 @@ class Recorded:
     problems: tuple[tuple[str, Problem], ...]
 
 
-async def initialise(
+async def check_order(
     spec: OrderSpec,
     facts: Facts,
     *,
