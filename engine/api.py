@@ -294,7 +294,8 @@ class Api:
             self._lock_hosts(conn, scope, ended.spec)
             order = read_rollback_order(conn, scope, ended, meaning, reason=reason, override_reason=act.override_reason)
             made = self._insert_order(conn, scope, order.spec, order.preview)
-            passing.entry.after = {"order": made, "params": encode(act)}
+            says = message("{what}: order #{id}", what=meaning.summary, id=made)
+            passing.entry.after = {"order": made, "params": encode(act), "says": says.to_json()}
             passing.also(f"create_{order.spec.kind}", "", after=None)
             _made(passing.entries[-1], made, order.spec)
         return made
@@ -323,15 +324,18 @@ class Api:
 
     # ---- acting
 
-    def consequence(self, tenant: str, workspace: str, order_id: int, act: AnyAct) -> Consequence:
-        """What the act would do now; refused as well when this operator's role is not enough. Raises ApiError `no_such_order`."""
+    def consequence(
+        self, tenant: str, workspace: str, order_id: int, act: AnyAct, *, first: SetWeights | None = None
+    ) -> Consequence:
+        """What the act would do now, or once the weights of `first` are set; refused as well when this operator's role is not
+        enough. Raises ApiError `no_such_order`."""
         from engine.reading.orders import read_consequence
         from engine.reading.scope import find_scope
         from engine.reading.standing import judged
 
         with self._reading() as conn:
             scope = find_scope(conn, tenant, workspace)
-            meaning = read_consequence(conn, scope, order_id, act, now=self._now())
+            meaning = read_consequence(conn, scope, order_id, act, now=self._now(), first=first)
             return judged(conn, scope, self.operator, (meaning,))[0]
 
     def standing(self, tenant: str, workspace: str) -> Standing:
@@ -371,6 +375,7 @@ class Api:
             if isinstance(act, SetWeights) and not act.weights:
                 raise ApiError(_no_weights_given())
             meaning = read_consequence(conn, scope, order_id, act, now=self._now())
+            entry.after = {"params": encode(act), "says": meaning.summary.to_json()}
             if meaning.asks_reason and not reason.strip():
                 raise ApiError(_reason_missing(act.name))
             command_id = insert_command(

@@ -51,8 +51,8 @@ def to_json(view: Any) -> Any:
 
 
 def percent(share: float) -> str:
-    """A share of 0–1 as it is written everywhere: `14%`, `1.6%`."""
-    return f"{share * 100:.0f}%" if share >= 0.1 or not share else f"{share * 100:.1f}%"
+    """A share of 0–1 as it is written everywhere: `12.5%`, `25%`. With a tenth, so that two shares and their sum agree."""
+    return f"{share * 100:.1f}".removesuffix(".0") + "%"
 
 
 def _shown(state: OrderState, *, paused: bool, failed: bool) -> OrderState | Shown:
@@ -258,6 +258,14 @@ class HostRunView:
     ended_at: float | None
     log_path: str
     waits_for: Message | None = None  # a balancer whose API is away
+    by_hand: bool = False  # done, and its traffic is given by hand: its steps end without any
+    no_traffic: bool = False  # and none was given yet, though it had some before
+
+    @property
+    def shown(self) -> RunState | Shown:
+        """A host that was called off before it began is untouched: nothing of it was cancelled."""
+        untouched = self.state is RunState.CANCELLED and self.started_at is None
+        return Shown.UNTOUCHED if untouched else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +321,9 @@ class BalancerView:
     # Hosts with a weight that do not count: those that do not answer, and those of which nobody can tell.
     silent: tuple[str, ...] = ()
     cannot_tell: tuple[str, ...] = ()
+    # Hosts in service with less than the weight they are due, and what share of the group's traffic (0–1) they carry together.
+    part: tuple[str, ...] = ()
+    part_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +407,11 @@ class OrderView:
         return _shown(self.state, paused=self.paused, failed=any(host.state is RunState.FAILED for host in self.hosts))
 
     @property
+    def counted(self) -> tuple[HostRunView, ...]:
+        """The hosts that its present direction is about: a way back leaves out those that were never touched."""
+        return tuple(host for host in self.hosts if host.direction is self.direction)
+
+    @property
     def subject(self) -> str:
         return subject(self.apps)
 
@@ -425,23 +441,25 @@ class OrphanView:
 
 
 class Outcome(StrEnum):
-    """What became of what a person asked for."""
+    """What became of what a person asked for; `by_itself`: nobody asked, the engine did it."""
 
     ASKED = "asked"  # and not answered yet
     AT_WORK = "working"
     DONE = "done"
     REFUSED = "refused"
+    BY_ITSELF = "by_itself"
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """One thing that a person did to an order, or wanted to. `act` is an act's name or `create_release` and the like; `detail` what
-    it was asked with; `problem` why it was refused."""
+    """One thing that a person did to an order, or wanted to; or that the engine did by itself and a person should know: `operator`
+    is empty then. `act` is an act's name or `create_release` and the like; `said` is what it meant when it was asked for;
+    `problem` why it was refused, or why the engine halted."""
 
     at: float
     operator: str
     act: str
-    detail: str
+    said: Message
     reason: str
     outcome: Outcome
     problem: Problem | None

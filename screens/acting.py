@@ -5,13 +5,13 @@ The waiting is done in worker threads; the screen goes on meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from textual.screen import Screen
 
 from engine.api import DONE_WITHIN_S, Api
-from engine.domain.acts import AnyAct, RollBack
+from engine.domain.acts import AnyAct, RollBack, SetWeights
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import CommandState
@@ -40,8 +40,8 @@ class Acting:
         self._accepted = accepted
         self._created = created
 
-    def ask(self, act: AnyAct) -> None:
-        """Show what it would do; do it when the operator says so."""
+    def ask(self, act: AnyAct, *, first: SetWeights | None = None) -> None:
+        """Show what it would do; do it when the operator says so. `first`: weights that are set before it."""
         opened_by = cockpit_of(self._screen).pressed
         self._notice.clear()
 
@@ -51,9 +51,11 @@ class Acting:
             if found.makes_order and isinstance(found.act, RollBack):
                 in_worker(self._screen, self._create, found.act, found.reason, group="send")
             else:
-                in_worker(self._screen, self._send, found.act, found.reason, group="send")
+                in_turn = (found.act,) if found.first is None else (found.first, found.act)
+                in_worker(self._screen, self._send_in_turn, in_turn, found.reason, group="send")
 
-        self._screen.app.push_screen(ConsequenceScreen(self._order_id, act, opened_by=opened_by), decided)
+        dialog = ConsequenceScreen(self._order_id, act, opened_by=opened_by, first=first)
+        self._screen.app.push_screen(dialog, decided)
 
     @property
     def _notice(self) -> Notice:
@@ -73,8 +75,14 @@ class Acting:
         else:
             self._created(order_id)
 
-    async def _send(self, act: AnyAct, reason: str) -> None:
-        """An act that waits on the world says so here; whatever else is asked for goes on meanwhile."""
+    async def _send_in_turn(self, acts: Sequence[AnyAct], reason: str) -> None:
+        """One after another, as long as each is accepted."""
+        for act in acts:
+            if not await self._send(act, reason):
+                return
+
+    async def _send(self, act: AnyAct, reason: str) -> bool:
+        """Whether it was accepted. An act that waits on the world says so here; whatever else is asked for goes on meanwhile."""
         here, app, word = cockpit_of(self._screen).here(), self._screen.app, words.act_word(act.name)
 
         def working(view: CommandView) -> None:
@@ -89,16 +97,27 @@ class Acting:
             answer = await ask(self._screen, send_and_wait, WRITE_DEADLINE_S + DONE_WITHIN_S)
         except ProblemError as error:
             self._notice.refuse(error.problem)
-            return
+            return False
         if answer.state is CommandState.ACCEPTED:
-            self._notice.tell(_("{act}: accepted").format(act=word))
+            self._notice.tell(
+                _weights_given(act) if isinstance(act, SetWeights) else _("{act}: accepted").format(act=word)
+            )
             self._accepted(act)
-        else:
-            self._notice.refuse(answer.problem or _no_reason(act))
+            return True
+        self._notice.refuse(answer.problem or _no_reason(act))
+        return False
 
     def _tell_working(self, word: str, waits_for: Message) -> None:
         if self._screen.is_running:
             self._notice.tell(_("{act}: at work: {waits_for}").format(act=word, waits_for=tr(waits_for)))
+
+
+def _weights_given(act: SetWeights) -> str:
+    """The balancer was read back before the engine accepted it."""
+    weights = set(act.weights.values())
+    if len(weights) == 1:
+        return _("weight {weight} is set: the balancer shows it").format(weight=weights.pop())
+    return _("the weights are set: the balancer shows them")
 
 
 def _no_reason(act: AnyAct) -> Problem:

@@ -20,7 +20,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Select
 
-from engine.domain.acts import AnyAct, RollBack
+from engine.domain.acts import AnyAct, RollBack, SetWeights
 from engine.domain.problem import ProblemError
 from engine.views import Consequence
 from screens import words
@@ -43,11 +43,13 @@ class DoButton(KeyButton, can_focus=True):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """`reason` may be empty where none is asked for. `makes_order`: it is done by an order of its own."""
+    """`reason` may be empty where none is asked for. `makes_order`: it is done by an order of its own. `first`: weights that are
+    set before it."""
 
     act: AnyAct
     reason: str
     makes_order: bool
+    first: SetWeights | None = None
 
 
 class ConsequenceScreen(ModalScreen[Decided | None]):
@@ -57,11 +59,12 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         Binding("escape", "leave", N_("back")),
     ]
 
-    def __init__(self, order_id: int, act: AnyAct, *, opened_by: str = "") -> None:
-        """`opened_by`: the key that asked for it; empty for a click."""
+    def __init__(self, order_id: int, act: AnyAct, *, opened_by: str = "", first: SetWeights | None = None) -> None:
+        """`opened_by`: the key that asked for it; empty for a click. `first`: weights that are set before it."""
         super().__init__()
         self._order_id = order_id
         self._act = act
+        self._first = first
         self._does = words.act_key(act.name) if opened_by == "enter" else "enter"
         self._consequence: Consequence | None = None
         self._choices: tuple[str, ...] = ()
@@ -163,7 +166,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         if self._consequence.asks_override and isinstance(act, RollBack):
             act = replace(act, override_reason=self.query_one("#override", Input).value.strip())
         reason = self.query_one("#reason", Input).value.strip()
-        self.dismiss(Decided(act, reason, self._consequence.makes_order))
+        self.dismiss(Decided(act, reason, self._consequence.makes_order, self._first))
 
     def _missing(self, consequence: Consequence) -> str:
         if consequence.asks_reason and not self.query_one("#reason", Input).value.strip():
@@ -201,7 +204,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     async def _fetch(self) -> None:
         here = cockpit_of(self).here()
         try:
-            found = await ask(self, lambda api: api.consequence(*here, self._order_id, self._act))
+            found = await ask(self, lambda api: api.consequence(*here, self._order_id, self._act, first=self._first))
         except ProblemError as error:
             self._consequence = None
             self.query_one("#do").display = False
@@ -254,14 +257,15 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             sentence = _("Production: an act that needs a reason needs the name too. Type {name} to go on.")
             rule.say(Text(sentence.format(name=found.type_to_confirm), style=paint.tone(Tone.FAIL)))
         else:
-            rule.say(Text(_("Production: nothing to type here; the button says what it does."), style=paint.dim))
+            sentence = _("Production: {key} does it, nothing more is asked.").format(key=key_name(self._does, self.app))
+            rule.say(Text(sentence, style=paint.dim))
 
     def _text(self, found: Consequence) -> Text:
         paint = paint_of(self.app)
         if found.refusal is not None:
             return problem_text(found.refusal, self.app)
         parts = [Text(f"· {tr(line)}") for line in found.lines]
-        if found.hosts:
+        if not all(any(host in part.plain for part in parts) for host in found.hosts):
             names = _("hosts ({count}): ").format(count=len(found.hosts))
             parts.append(Text().append(f"\n{names}", paint.dim).append(" ".join(found.hosts)))
         return Text("\n").join(parts)

@@ -6,6 +6,7 @@ follows and what stands in the way all come from the engine's view.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -33,6 +34,7 @@ from screens import words
 from screens.acting import Acting
 from screens.asking import ask, in_worker
 from screens.translate import N_, _
+from screens.typed_ahead import QUIET_S
 from screens.watching import WatchingScreen
 from screens.widgets.flow_view import FlowView
 from screens.widgets.history_pane import HistoryPane
@@ -75,6 +77,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self.order_id = order_id
         self._acting = Acting(self, order_id, self._accepted, self._created)
         self._follows = True  # the cursor goes along with the release until the operator moves it
+        self._offered = ""  # the gate whose slider was opened: it opens by itself once
         # the attempts before the present one, and whose they are: (host, direction, present attempt)
         self._earlier: tuple[tuple[str, Direction, int] | None, tuple[AttemptView, ...]] = (None, ())
 
@@ -116,8 +119,10 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._show_slider_hosts()
         if self.has_class("-history"):
             self._look_up_history()
+        self._offer_slider()
 
     def tick(self) -> None:
+        self._offer_slider()
         if self.data is not None:
             now = self.cockpit.now()
             self.query_one(FlowView).paint_at(now)
@@ -220,7 +225,9 @@ class OrderScreen(WatchingScreen[OrderView]):
         asked = [act for act in (self.data.acts if self.data else ()) if words.act_key(act.act) == "c"]
         if asked and asked[0].weights_first:
             self.action_weights()
-            self.query_one(Notice).tell(_("Move the weights first; then c confirms."), good=False)
+            self.query_one(Notice).tell(
+                _("Give these hosts a weight first: ⏎ applies it, c applies and confirms."), good=False
+            )
         elif asked:
             self._ask(ACTS[asked[0].act].type())
         else:
@@ -255,13 +262,13 @@ class OrderScreen(WatchingScreen[OrderView]):
     def action_roll_back(self) -> None:
         self._ask(RollBack())
 
-    def _ask(self, act: AnyAct) -> None:
+    def _ask(self, act: AnyAct, *, first: SetWeights | None = None) -> None:
         if self.data is None:
             return
         if isinstance(act, Confirm):
             gate = next((node for node in self.data.nodes if node.state is NodeState.WAITING), None)
             act = Confirm(gate.key if gate else "")
-        self._acting.ask(act)
+        self._acting.ask(act, first=first)
 
     def _accepted(self, act: AnyAct) -> None:
         if isinstance(act, SetWeights):
@@ -292,17 +299,42 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._show_slider_hosts()
         slider.focus()
 
+    def _offer_slider(self) -> None:
+        """At a gate that waits for weights it opens by itself, once, for whoever follows the release and is at nothing else."""
+        gate = (
+            next((node for node in self.data.nodes if node.sliders and node.state.halts), None) if self.data else None
+        )
+        waits = any(act.weights_first for act in (self.data.acts if self.data else ()))
+        if gate is None or not waits or gate.key == self._offered:
+            return
+        at_rest = time.monotonic() - self.cockpit.pressed_at >= QUIET_S
+        if self._follows and at_rest and self.app.screen is self and self.query_one(HostTable).has_focus:
+            self._offered = gate.key
+            self.action_weights()
+
     def on_weight_slider_applied(self, event: WeightSlider.Applied) -> None:
-        self._ask(SetWeights(event.weights))
+        weights = SetWeights(event.weights)
+        if not event.confirms and event.weights:
+            self._ask(weights)
+        elif not event.confirms:
+            self.query_one(Notice).tell(_("No weight was changed: type one first."), good=False)
+        elif event.weights and any(act.act is Act.CONFIRM for act in (self.data.acts if self.data else ())):
+            self._ask(Confirm(), first=weights)
+        elif event.weights:
+            self.query_one(Notice).tell(_("There is nothing to confirm now: ⏎ applies the weights."), good=False)
+        else:
+            self.action_confirm()
 
     def on_weight_slider_closed(self) -> None:
         self._close_slider()
 
     def _close_slider(self) -> None:
-        self.query_one(WeightSlider).display = False
-        table = self.query_one(HostTable)
-        table.display = True
-        table.focus()
+        slider, table = self.query_one(WeightSlider), self.query_one(HostTable)
+        had_focus = slider.has_focus
+        slider.reset()
+        slider.display, table.display = False, True
+        if had_focus:
+            table.focus()
 
     def _slider_hosts(self) -> tuple[HostRunView, ...]:
         """Those of the gate that waits or is selected, if weights are moved there; else those the engine would move."""

@@ -70,6 +70,7 @@ class TypedAhead(App[None]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.pressed = ""  # the key that is looked at now or was last; empty behind a click
+        self.pressed_at = 0.0  # when, by the clock of events
         self._waiting: deque[Key] = deque()
         self._in_hand: Key | None = None
         self._typed_into: object = None  # the field that had the focus before the key that is looked at
@@ -93,7 +94,7 @@ class TypedAhead(App[None]):
             key = self._waiting.popleft()
             if self._swallowed(key) or (isinstance(self.screen, Reluctant) and not self.screen.takes(key)):
                 continue
-            self._in_hand, self.pressed = key, key.key
+            self._in_hand, self.pressed, self.pressed_at = key, key.key, key.time
             target = self.focused or self.screen
             self._typed_into = target if isinstance(target, Input) else None
             await super().on_event(key)

@@ -59,6 +59,7 @@ _STATES: dict[str, tuple[str, Tone, str]] = {
     "rolled_back": ("↺", Tone.OK, N_("rolled back")),
     "succeeded": ("✔", Tone.OK, N_("succeeded")),
     "failed": ("✗", Tone.FAIL, N_("failed")),
+    "untouched": ("·", Tone.IDLE, N_("untouched")),
     "skipped": ("»", Tone.IDLE, N_("skipped")),
     "timed_out": ("✗", Tone.FAIL, N_("timed out")),
 }
@@ -82,7 +83,6 @@ _APP_STATUS: dict[AppStatus, tuple[str, Tone, str]] = {
     AppStatus.DELETE_FAILED: ("✗", Tone.FAIL, N_("delete failed")),
 }
 
-CREATE = "create_"  # and the kind of the order that was made
 _DEEDS: dict[str, str] = {
     "answer_prompt": N_("answer a question"),
     "apply_catalogue": N_("change the catalogue"),
@@ -93,6 +93,7 @@ _OUTCOMES: dict[Outcome, str] = {
     Outcome.AT_WORK: N_("at work"),
     Outcome.DONE: N_("done"),
     Outcome.REFUSED: N_("refused"),
+    Outcome.BY_ITSELF: N_("by itself"),
 }
 
 _ROLES: dict[Role, str] = {
@@ -191,17 +192,12 @@ def role_word(role: Role | None) -> str:
     return _("no role") if role is None else _(_ROLES[role])
 
 
-def deed_word(name: str) -> str:
-    """Of an act, or of whatever else a person did: `create_release`."""
-    if name in ACTS:
-        return act_word(Act(name))
-    if name.startswith(CREATE):
-        return _("create {kind}").format(kind=kind_word(name.removeprefix(CREATE)))
-    return _(_DEEDS[name]) if name in _DEEDS else name
-
-
 def outcome_word(outcome: Outcome) -> str:
     return _(_OUTCOMES[outcome])
+
+
+def who(each: HistoryView) -> str:
+    return each.operator or _("the engine")
 
 
 def outcome_line(each: HistoryView) -> str:

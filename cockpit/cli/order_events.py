@@ -43,13 +43,13 @@ def events(
 
 
 def _row(each: HistoryView) -> tuple[object, ...]:
-    what = " ".join(filter(None, (words.deed_word(each.act), each.detail)))
-    return at(each.at), each.operator, what, words.outcome_line(each), each.reason
+    return at(each.at), words.who(each), tr(each.said), words.outcome_line(each), each.reason
 
 
 def _show_all(history: tuple[HistoryView, ...], done: tuple[EventView, ...]) -> None:
     """By time. The engine's answers are among its events, so what people asked is marked."""
-    lines = [(each.at, f"* {each.operator}: {' '.join(map(str, _row(each)[2:]))}".rstrip()) for each in history]
+    asked = [each for each in history if each.operator]
+    lines = [(each.at, f"* {each.operator}: {' '.join(map(str, _row(each)[2:]))}".rstrip()) for each in asked]
     lines += [(event.at, f"  {tr(event.sentence)}") for event in done]
     for time_s, line in sorted(lines, key=lambda each: each[0]):
         say(f"{at(time_s)} {line}")

@@ -16,10 +16,11 @@ LAST_LINES = 3
 LINE_LIMIT = 400  # characters
 
 _HEALTH_LOGS = message(
-    "Read sofa-healthcheck.log and common-error.log of {app} on {host}; then retry the host, or roll back.",
+    "Read sofa-healthcheck.log and common-error.log of {app} on {host}, then retry the host.",
     app="",
     host="",
 )
+_ERROR = re.compile(r"\b(ERROR|FATAL|Caused by|[A-Z]\w+(Exception|Error))\b")
 _NO_ANSWER = re.compile(r"HEALTH CHECK NOT PASSED.*no answer: .*(timed out|timeout)", re.IGNORECASE)
 
 
@@ -62,9 +63,15 @@ def _evidence(lines: list[str]) -> str:
     return "\n".join(lines[-EVIDENCE_LINES:])
 
 
+def _complaint(lines: list[str], *, but: list[str]) -> list[str]:
+    """What the app itself complained of last: of all that was seen it says most, so it stands last."""
+    found = [line for line in lines if _ERROR.search(line) and line not in but]
+    return found[-1:]
+
+
 def _health(timed_out: bool, lines: list[str], values: dict[str, str]) -> Problem:
     answers = [line for line in lines if re.match(r"attempt \d+: |HEALTH CHECK NOT PASSED", line)]
-    seen = _evidence(answers or lines[-LAST_LINES:])
+    seen = _evidence([*(answers or lines[-LAST_LINES:]), *_complaint(lines, but=answers)])
     if timed_out or any(_NO_ANSWER.search(line) for line in lines):
         what = message("The health check of {app} on {host} got no answer before its deadline (health_deadline_s).",
                        app=values["app"], host=values["host"])  # fmt: skip

@@ -65,9 +65,11 @@ class NodeState(StrEnum):
 
 
 class Shown(StrEnum):
-    """What is shown in place of a state: a pause halts an order or a node without anything being wrong."""
+    """What is shown in place of a state: a pause halts an order or a node without anything being wrong, and a host that was
+    called off before it began is as it was."""
 
     PAUSED = "paused"
+    UNTOUCHED = "untouched"
 
 
 class RunState(StrEnum):

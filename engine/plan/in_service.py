@@ -53,6 +53,17 @@ def in_service(lines: Collection[WeightLine]) -> int:
     return len(serving(lines))
 
 
+def part_of_due(lines: Collection[WeightLine]) -> tuple[str, ...]:
+    """Hosts of one server group in service with less than what they are due: they count, and carry less than a host does."""
+    return tuple(dict.fromkeys(line.mount.host for line in lines if line.serves and line.believed < line.due))
+
+
+def share_of(lines: Collection[WeightLine], hosts: Collection[str]) -> float:
+    """What part of a server group's traffic goes to these hosts, 0–1, by the weights."""
+    whole = sum(line.believed for line in lines)
+    return sum(line.believed for line in lines if line.mount.host in hosts) / whole if whole else 0.0
+
+
 def with_health(lines: Collection[WeightLine], health: Health) -> tuple[str, ...]:
     """Hosts of one server group that have a weight, and of which just this is known."""
     return tuple(sorted({line.mount.host for line in lines if line.believed > 0 and line.health is health}))

@@ -168,7 +168,7 @@ def _set_weights(asked: Asked[SetWeights]) -> Consequence:
     if not wanted:
         summary = message("sets weights of {hosts}", hosts=named(settable))
         return _allowed(asked, summary, words.weights_now(progress, settable), settable)
-    summary = message("sets weights of {hosts}", hosts=named(tuple(wanted)) or "-")
+    summary = words.sets(wanted)
     problem = _bad_weights(wanted, settable)
     if problem is not None:
         return _refused(asked, summary, problem, tuple(wanted))
@@ -286,6 +286,7 @@ def _roll_back(asked: Asked[RollBack]) -> Consequence:
     if answer.refusal is not None:
         return replace(_refused(asked, summary, answer.refusal, hosts), choices=answer.choices)
     back, touched = answer.plan, touched_hosts(progress)
+    summary = words.rolls_back(hosts, back)
     # What is below the floor already is no reason against going back; taking more away is.
     if back.lowest_in_service < min(back.floor, back.in_service) and not progress.spec.override_reason:
         return _refused(asked, summary, floor_broken(back.lowest_in_service, back.in_service, back.floor), hosts)

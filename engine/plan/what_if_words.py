@@ -9,7 +9,7 @@ from engine.domain.fleet import ServerGroup
 from engine.domain.message import Message, message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress, RunProgress, WeightLine
+from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, NodeKind, OrderState, RunState
 from engine.plan.in_service import Traffic, server_groups
 from engine.plan.kept import Begins
@@ -94,10 +94,29 @@ def _counts(traffic: Traffic) -> dict[str, int]:
     return {"leaving": traffic.leaving, "staying": traffic.staying, "mounted": traffic.mounted}
 
 
-def rolls_back(hosts: Sequence[str]) -> Message:
+def rolls_back(hosts: Sequence[str], back: Plan | None = None) -> Message:
+    """With the version they return to, where that is one for all."""
+    undone = (
+        {run.before.version: run.after.version for run in back.run_of.values() if run.host in hosts} if back else {}
+    )
+    changes = [(was, now) for was, now in undone.items() if was != now]
+    what: dict[str, object] = {"host": hosts[0]} if len(hosts) == 1 else {"count": len(hosts)}
+    if len(changes) == 1:
+        what |= {"was": changes[0][0] or "-", "now": changes[0][1] or "-"}
+        if len(hosts) == 1:
+            return message("rolls back {host}: {was} → {now}", **what)
+        return message("rolls back {count} hosts: {was} → {now}", **what)
     if len(hosts) == 1:
-        return message("rolls back {host}", host=hosts[0])
-    return message("rolls back {count} hosts", count=len(hosts))
+        return message("rolls back {host}", **what)
+    return message("rolls back {count} hosts", **what)
+
+
+def sets(wanted: Mapping[str, int]) -> Message:
+    """`sets weight 10: hz-01, hz-05`; each with its own where they differ."""
+    if len(set(wanted.values())) == 1:
+        weight = next(iter(wanted.values()))
+        return message("sets weight {weight}: {hosts}", weight=weight, hosts=named(tuple(wanted)))
+    return message("sets weights: {hosts}", hosts=named([f"{host} {weight}" for host, weight in wanted.items()]) or "-")
 
 
 # ----------------------------------------------------------------------------------------------------------- whole lines
@@ -120,7 +139,7 @@ def traffic_lines(traffic: Traffic, progress: OrderProgress) -> list[Message]:
         return []
     lines = [
         message(
-            "in service: {before} → {staying} of {mounted}, floor {floor}",
+            "in service: {before} → {staying} of {mounted}, at least {floor} must stay",
             before=traffic.before,
             staying=traffic.staying,
             mounted=traffic.mounted,
@@ -194,28 +213,35 @@ def weights_now(progress: OrderProgress, hosts: Sequence[str]) -> list[Message]:
 
 
 def weight_changes(progress: OrderProgress, wanted: Mapping[str, int]) -> list[Message]:
-    """Each host's weight and its share of its server group, before and after."""
+    """Weights and shares of their server group, before and after; hosts that move alike are told together."""
     lines = []
     for group, mounts in server_groups(progress).items():
         before = sum(line.believed for line in mounts)
         after = sum(wanted.get(line.mount.host, line.believed) for line in mounts)
-        lines += [
-            _weight_change(group, line, wanted[line.mount.host], before, after)
-            for line in mounts
-            if line.mount.host in wanted
-        ]
+        alike: dict[tuple[int, int], list[str]] = {}
+        for line in mounts:
+            if line.mount.host in wanted:
+                alike.setdefault((line.believed, wanted[line.mount.host]), []).append(line.mount.host)
+        for (was, weight), hosts in alike.items():
+            shares = _percent(was * len(hosts), before), _percent(weight * len(hosts), after)
+            lines.append(_weight_change(group, hosts, (was, weight), shares))
     return lines
 
 
-def _weight_change(group: ServerGroup, line: WeightLine, weight: int, before: int, after: int) -> Message:
+def _weight_change(
+    group: ServerGroup, hosts: Sequence[str], weights: tuple[int, int], shares: tuple[str, str]
+) -> Message:
+    what = {"group": str(group), "was": weights[0], "weight": weights[1], "share_was": shares[0], "share": shares[1]}
+    if len(hosts) == 1:
+        return message(
+            "{host} in {group}: weight {was} → {weight}, share of its traffic {share_was} → {share}",
+            host=hosts[0],
+            **what,
+        )
     return message(
-        "{host} in {group}: weight {was} → {weight}, share of its traffic {share_was} → {share}",
-        host=line.mount.host,
-        group=str(group),
-        was=line.believed,
-        weight=weight,
-        share_was=_percent(line.believed, before),
-        share=_percent(weight, after),
+        "{hosts} in {group}: weight {was} → {weight} each, together {share_was} → {share} of its traffic",
+        hosts=named(hosts),
+        **what,
     )
 
 
@@ -283,7 +309,7 @@ def rolling_back(progress: OrderProgress, back: Plan, touched: Sequence[str]) ->
     if progress.weights:
         lines.append(
             message(
-                "groups: {groups}; in service: {in_service}, at least {lowest} while it runs, floor {floor}",
+                "groups: {groups}; in service: {in_service} now, {lowest} at the lowest, at least {floor} must stay",
                 groups=len(groups),
                 in_service=back.in_service,
                 lowest=back.lowest_in_service,

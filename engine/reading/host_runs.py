@@ -49,6 +49,7 @@ class _Seen:
     version: str
     weights: tuple[WeightLine, ...]
     outage: Outage | None
+    by_hand: bool
 
 
 class HostRuns:
@@ -95,13 +96,14 @@ def _same(known: tuple[_Seen, HostRunView] | None, now: _Seen) -> bool:
 
 def _seen(conn: sa.Connection, progress: OrderProgress) -> dict[RunKey, _Seen]:
     places = _places(conn, progress)
-    weights = _by_host(progress.weights)
+    weights, gated = _by_host(progress.weights), _by_hand(progress)
     found = {}
     for run in _present_runs(progress) if progress.plan is not None else _not_planned(progress, places):
         data_centre, cell, version = places.get(run.host, ("", "", ""))
         plans = progress.host_plan(run).steps if progress.plan is not None else ()
-        lines = weights.get(run.host, ())
-        found[run.key] = _Seen(run, plans, data_centre, cell, version, lines, _outage(progress, run, lines))
+        lines, by_hand = weights.get(run.host, ()), (run.direction, run.node) in gated
+        outage = _outage(progress, run, lines)
+        found[run.key] = _Seen(run, plans, data_centre, cell, version, lines, outage, by_hand)
     return found
 
 
@@ -110,6 +112,14 @@ def _outage(progress: OrderProgress, run: RunProgress, lines: Sequence[WeightLin
     groups = {line.mount.server_group for line in lines}
     at_work = run.state is RunState.RUNNING
     return next((each for each in progress.outages if at_work and each.group in groups), None)
+
+
+def _by_hand(progress: OrderProgress) -> frozenset[tuple[Direction, str]]:
+    """The groups whose traffic a person gives back at the gate behind them."""
+    plans = [plan for plan in (progress.plan, progress.back_plan) if plan is not None]
+    return frozenset(
+        (plan.direction, need) for plan in plans for node in plan.nodes if node.sliders for need in node.needs
+    )
 
 
 def _present_runs(progress: OrderProgress) -> list[RunProgress]:
@@ -213,6 +223,10 @@ def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:
         ended_at=run.ended_at,
         log_path=log,
         waits_for=_waits_for(seen, current),
+        by_hand=seen.by_hand and run.state is RunState.SUCCEEDED,
+        no_traffic=seen.by_hand
+        and run.state is RunState.SUCCEEDED
+        and any(line.due > 0 and line.believed == 0 for line in seen.weights),
     )
 
 

@@ -83,7 +83,7 @@ def _waiting(progress: OrderProgress, since: str) -> Message:
 
 def _halted(progress: OrderProgress, since: str) -> Message:
     failed = failed_hosts(progress)
-    if failed and not _has_way_back(progress):
+    if failed and (progress.direction is Direction.BACK or not _has_way_back(progress)):
         return message("halted since {since}: {hosts} failed; retry or cancel", since=since, hosts=named(failed))
     if failed:
         return message(

@@ -9,12 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.domain.acts import AnyAct, RollBack
+from engine.domain.acts import AnyAct, RollBack, SetWeights
 from engine.domain.clean import visible
+from engine.domain.fleet import ServerGroup
 from engine.domain.message import Message, message
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
-from engine.domain.progress import OrderProgress
+from engine.domain.progress import OrderProgress, WeightLine
 from engine.domain.states import (
     Act,
     CommandState,
@@ -26,7 +27,8 @@ from engine.domain.states import (
     RunState,
 )
 from engine.kinds.registry import not_understood, traffic_of, way_back_of
-from engine.plan.in_service import floor_of, in_service, server_groups, with_health
+from engine.plan.in_service import floor_of, in_service, part_of_due, server_groups, share_of, with_health
+from engine.plan.in_turn import in_turn, with_weights
 from engine.plan.next import node_state, runs_of
 from engine.plan.sensible_acts import sensible_acts
 from engine.plan.what_if import consequence
@@ -256,17 +258,25 @@ def _initialise_state(progress: OrderProgress) -> NodeState:
 
 
 def _balancers(progress: OrderProgress) -> tuple[BalancerView, ...]:
-    return tuple(
-        BalancerView(
-            balancer=group.balancer_id,
-            server_group=group.vserver_group_id,
-            hosts=len({line.mount.host for line in lines}),
-            in_service=in_service(lines),
-            floor=floor_of(progress, group),
-            silent=with_health(lines, Health.UNHEALTHY),
-            cannot_tell=with_health(lines, Health.UNKNOWN),
-        )
-        for group, lines in server_groups(progress).items()
+    """A host that the order works on does not answer because of that: it is out, and no news."""
+    at_work = {run.host for run in progress.current_runs if run.state is RunState.RUNNING}
+    return tuple(_balancer_view(progress, group, lines, at_work) for group, lines in server_groups(progress).items())
+
+
+def _balancer_view(
+    progress: OrderProgress, group: ServerGroup, lines: tuple[WeightLine, ...], at_work: Collection[str]
+) -> BalancerView:
+    part = part_of_due(lines)
+    return BalancerView(
+        balancer=group.balancer_id,
+        server_group=group.vserver_group_id,
+        hosts=len({line.mount.host for line in lines}),
+        in_service=in_service(lines),
+        floor=floor_of(progress, group),
+        silent=tuple(host for host in with_health(lines, Health.UNHEALTHY) if host not in at_work),
+        cannot_tell=tuple(host for host in with_health(lines, Health.UNKNOWN) if host not in at_work),
+        part=part,
+        part_share=share_of(lines, part),
     )
 
 
@@ -279,21 +289,29 @@ def read_order_state(conn: sa.Connection, scope: Scope, order_id: int) -> OrderS
     return OrderState(conn.execute(sa.select(t.order.c.state).where(t.order.c.id == order_id)).scalar_one())
 
 
-def read_consequence(conn: sa.Connection, scope: Scope, order_id: int, act: AnyAct, *, now: float) -> Consequence:
-    """Raises NotThere `no_such_order`."""
+def read_consequence(
+    conn: sa.Connection, scope: Scope, order_id: int, act: AnyAct, *, now: float, first: SetWeights | None = None
+) -> Consequence:
+    """`first`: weights that are set before it. Raises NotThere `no_such_order`."""
     check_order(conn, scope, order_id)
     progress = load_progress(conn, order_id)
-    meaning = consequence(
-        progress,
-        act,
-        succeeded_versions=deployable_versions(conn, progress.apps),
-        production=scope.production,
-        now=now,
-        way_back=way_back_of(progress.kind),
-    )
+
+    def of(asked: AnyAct, at: OrderProgress) -> Consequence:
+        return consequence(
+            at,
+            asked,
+            succeeded_versions=deployable_versions(conn, at.apps),
+            production=scope.production,
+            now=now,
+            way_back=way_back_of(at.kind),
+        )
+
     left_alone = not_understood(progress)
     if left_alone is not None:
-        return replace(meaning, allowed=False, refusal=left_alone, lines=())
+        return replace(of(act, progress), allowed=False, refusal=left_alone, lines=())
+    if first is not None:
+        return in_turn(of(first, progress), of(act, with_weights(progress, first)))
+    meaning = of(act, progress)
     if not meaning.makes_order or not isinstance(act, RollBack):
         return meaning
     override = act.override_reason

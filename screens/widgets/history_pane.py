@@ -54,11 +54,11 @@ class HistoryPane(VerticalScroll, can_focus=True):
 
 
 def _entry(each: HistoryView, paint: Paint) -> Text:
-    """`12:20:04 alice  confirm beta-confirm  ✔ done`, and below it the reason and why it was refused."""
-    text = Text().append(_clock(each.at), paint.dim).append(f" {each.operator}  ", paint.strong)
-    text.append(" ".join(filter(None, (words.deed_word(each.act), each.detail))))
-    tone = paint.tone(_TONES[each.outcome])
-    text.append(f"  {_GLYPHS[each.outcome]} {words.outcome_word(each.outcome)}", tone)
+    """`12:20:04 alice  rolls back 5 hosts: 2.0.0 → 1.0.0  ✔ done`, and below it the reason, and why it was refused or halted."""
+    text = Text().append(_clock(each.at), paint.dim).append(f" {words.who(each)}  ", paint.strong).append(tr(each.said))
+    tone = paint.tone(_TONES.get(each.outcome, Tone.FAIL))
+    if each.outcome in _GLYPHS:
+        text.append(f"  {_GLYPHS[each.outcome]} {words.outcome_word(each.outcome)}", tone)
     if each.reason:
         text.append("\n  ").append(each.reason, paint.dim)
     if each.problem is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from screens.translate import N_
 from screens.widgets.host_table import HostTable
 from screens.widgets.trouble import Problems
 from screens.widgets.weight_slider import WeightSlider
@@ -24,14 +25,14 @@ class HostPane(Vertical):
         slider = WeightSlider()
         slider.display = False
         yield slider
-        yield Problems(id="problems", evidence_lines=4)
+        yield Problems(id="problems", evidence_lines=4, more=N_("(l: its log)"))
 
     def on_resize(self) -> None:
         self.fit()
 
     def fit(self) -> None:
         """Give the problems what the hosts leave; all of it where there is no host to show yet."""
-        rows = self.content_size.height
-        kept = HOST_ROWS if self.query_one(HostTable).styles.display != "none" else 0
+        rows, hosts = self.content_size.height, self.query_one(HostTable)
+        kept = min(HOST_ROWS, 1 + len(hosts.rows)) if hosts.styles.display != "none" else 0
         low = self.app.size.height < LOW
         self.query_one(Problems).fit(max(0, rows - LOW_HOST_ROWS) if low else max(3, rows - kept))

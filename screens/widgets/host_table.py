@@ -1,4 +1,4 @@
-"""The hosts of the selected node, one row each: state, step and how long, version, weights."""
+"""The hosts of the selected node, one row each: state, step, how long, version, weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from engine.domain.states import RunState, StepState, Verified
+from engine.domain.states import RunState, Shown, StepState, Verified
 from engine.views import HostRunView, WeightView
 from screens import words
 from screens.paint import Paint, paint_of
@@ -18,9 +18,10 @@ _COLUMNS = (
     Column("host", N_("host"), most=24),
     Column("data_centre", N_("data centre"), most=12, rank=3),
     Column("state", N_("state"), most=12),
-    Column("step", N_("step"), most=30),
+    Column("step", N_("step"), most=30, least=16),
+    Column("took", N_("time"), most=8, rank=1),
     Column("version", N_("version"), most=24, rank=2),
-    Column("weight", N_("weight rec/ask/now"), most=28),
+    Column("weight", N_("weight/was"), most=28),
 )
 
 VERIFIED = {Verified.YES: ("✓", Tone.OK), Verified.NO: ("✗", Tone.FAIL), Verified.CANNOT_TELL: ("?", Tone.WAIT)}
@@ -55,8 +56,9 @@ def _row(host: HostRunView, paint: Paint, took: str) -> Row:
         {
             "host": Text(host.name, style=paint.strong),
             "data_centre": Text(host.data_centre, style=paint.dim),
-            "state": paint.glyph_and_word(host.state),
-            "step": _step(host, paint, took),
+            "state": paint.glyph_and_word(host.shown),
+            "step": _step(host, paint),
+            "took": Text(took, style=paint.plain if host.state is RunState.RUNNING else paint.dim),
             "version": _version(host, paint),
             "weight": Text(" ").join(weight_text(weight, paint) for weight in host.weights),
         },
@@ -70,20 +72,25 @@ def _took(host: HostRunView, now: float) -> str:
     return words.elapsed(host.started_at, host.ended_at if host.ended_at is not None else now)
 
 
-def _step(host: HostRunView, paint: Paint, took: str) -> Text:
+def _step(host: HostRunView, paint: Paint) -> Text:
+    """Where it is; of a host whose traffic a person gives, what its steps have not done."""
+    if host.no_traffic:
+        return Text(_("no traffic yet: {key}").format(key="g"), paint.tone(Tone.WAIT))
+    if host.by_hand:
+        return Text(_("traffic by hand"), paint.dim)
     step = next((step for step in host.steps if step.name == host.step), None)
     if step is None:
         return Text("")
     if host.state is RunState.RUNNING:
-        text = Text(f"{words.step_word(step)} {took}".rstrip())
-        return text if host.waits_for is None else text.append(" ").append(_("waits"), paint.tone(Tone.WAIT))
+        word = words.step_word(step)
+        return Text(word) if host.waits_for is None else Text(_("waits"), paint.tone(Tone.WAIT)).append(f" {word}")
     failed = step.state in (StepState.FAILED, StepState.TIMED_OUT)
-    style = paint.tone(Tone.FAIL) if failed else paint.dim
-    text = Text().append(words.step_word(step), style)
-    return text.append(f" {took}".rstrip(), paint.dim)
+    return Text(words.step_word(step), paint.tone(Tone.FAIL) if failed else paint.dim)
 
 
 def _version(host: HostRunView, paint: Paint) -> Text:
+    if host.shown is Shown.UNTOUCHED:
+        return Text(host.version, style=paint.dim)
     if host.from_version == host.to_version:
         return Text(host.to_version, style=paint.dim)
     arrived = host.version == host.to_version
@@ -92,11 +99,17 @@ def _version(host: HostRunView, paint: Paint) -> Text:
 
 
 def weight_text(weight: WeightView, paint: Paint) -> Text:
-    """`100/0/0✓`: recorded, asked last, confirmed by reading back, and whether that was what was asked; `100/0/40!` when
-    somebody else has set it."""
-    text = Text().append(f"{weight.recorded}/", paint.dim)
-    text.append("-" if weight.asked is None else str(weight.asked)).append("/", paint.dim)
-    text.append("-" if weight.confirmed is None else str(weight.confirmed), paint.strong)
+    """`10/100✓`: the weight now and the one before the order, and whether the balancer shows what was asked for; `0→10/100✗`: 10
+    was asked for and 0 is shown; `40/100!`: somebody else has set it."""
+    now = weight.recorded if weight.confirmed is None else weight.confirmed
+    text = Text().append(str(now), paint.strong)
+    if weight.asked not in (None, now):
+        text.append(f"→{weight.asked}", paint.tone(Tone.WAIT))
+    return text.append(f"/{weight.recorded}", paint.dim).append_text(verified_mark(weight, paint))
+
+
+def verified_mark(weight: WeightView, paint: Paint) -> Text:
+    text = Text()
     if weight.note is not None:
         return text.append("!", paint.tone(Tone.WAIT))
     if weight.verified is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
+from engine.domain.states import NodeState
 from engine.views import NodeView
 from screens import words
 from screens.flowchart import Folded, LaneRow, folded, lanes
@@ -59,9 +60,10 @@ def _told(row: Folded[NodeView], width: int, names: int, paint: Paint, now: floa
 
 
 def _several(nodes: tuple[NodeView, ...], paint: Paint) -> Text:
-    """`initialise … group 2  5 ended, 6/6 hosts`: what is over, in one row."""
+    """`initialise … group 2  5 stages done, 6/6 hosts`: what is over, in one row."""
     text = Text(f"{words.node_word(nodes[0])} … {words.node_word(nodes[-1])}", style=paint.plain)
-    text.append("  " + _("{count} ended").format(count=len(nodes)), paint.dim)
+    over = _("{count} stages called off") if nodes[0].state is NodeState.CANCELLED else _("{count} stages done")
+    text.append("  " + over.format(count=len(nodes)), paint.dim)
     hosts = sum(len(node.hosts) for node in nodes if node.kind.runs_hosts)
     if hosts:
         done = sum(node.done for node in nodes if node.kind.runs_hosts)

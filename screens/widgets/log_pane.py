@@ -32,12 +32,12 @@ from screens.words import Tone
 
 class LogPane(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", N_("search the log"), show=False),
+        Binding("slash", "search", N_("search"), key_display="/"),
+        Binding("a", "attempt(-1)", N_("attempts")),
+        Binding("A", "attempt(1)", N_("next attempt"), show=False),
+        Binding("s", "save", N_("save")),
         Binding("n", "find(True)", N_("older match"), show=False),
         Binding("N", "find(False)", N_("newer match"), show=False),
-        Binding("a", "attempt(-1)", N_("previous attempt"), show=False),
-        Binding("A", "attempt(1)", N_("next attempt"), show=False),
-        Binding("s", "save", N_("save the log"), show=False),
     ]
 
     class Said(Message):
@@ -162,7 +162,8 @@ class LogPane(Vertical):
         if not self.view.lines:
             return Text(_("nothing written yet"), paint.dim)
         if self.view.following:
-            text = Text(_("follows"), paint.dim)
+            over = self._shown is not None and self._shown.state.complete
+            text = Text(_("the end") if over else _("follows"), paint.dim)
             if self.view.hidden_mb:
                 hidden = _("{mb} MB above, Home shows more").format(mb=self.view.hidden_mb)
                 text.append(f" · {hidden}", paint.dim)
@@ -170,6 +171,8 @@ class LogPane(Vertical):
         if self.view.unseen:
             new = ngettext("{count} new line", "{count} new lines", self.view.unseen).format(count=self.view.unseen)
             return Text("▼ " + new + " · " + _("End follows again"), paint.tone(Tone.WAIT))
+        if self._shown is not None and self._shown.state.complete:
+            return Text(_("End: to the end"), paint.dim)
         return Text(_("stands still, End follows again"), paint.dim)
 
 

@@ -41,7 +41,7 @@ class LogView(ScrollView, can_focus=True):
         Binding("end,G,f", "follow", N_("follow the end"), show=False),
         Binding("right", "aside(8)", N_("to the right"), show=False),
         Binding("left", "aside(-8)", N_("to the left"), show=False),
-        Binding("w", "wrap", N_("wrap lines"), show=False),
+        Binding("w", "wrap", N_("wrap")),
     ]
 
     class Changed(Message):

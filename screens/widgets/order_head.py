@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from engine.domain.states import RunState, Shown
-from engine.views import BalancerView, OrderView
+from engine.views import BalancerView, OrderView, percent
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _
@@ -28,11 +28,12 @@ class OrderHead(Lines):
 
 
 def _summary(order: OrderView, paint: Paint, now: float) -> Text:
-    done = sum(host.state is RunState.SUCCEEDED for host in order.hosts)
-    failed = sum(host.state is RunState.FAILED for host in order.hosts)
+    counted = order.counted
+    done = sum(host.state is RunState.SUCCEEDED for host in counted)
+    failed = sum(host.state is RunState.FAILED for host in counted)
     text = paint.glyph_and_word(order.shown)
     text.append(f"  {words.order_words(order.kind, order.versions)}", paint.strong)
-    text.append("  ").append(_("{done}/{all} hosts").format(done=done, all=len(order.hosts)))
+    text.append("  ").append(_("{done}/{all} hosts").format(done=done, all=len(counted)))
     if failed:
         text.append("  ").append(_("{count} failed").format(count=failed), paint.tone(Tone.FAIL))
     until = order.ended_at if order.ended_at is not None else now
@@ -51,13 +52,16 @@ def _balancer(balancer: BalancerView, paint: Paint) -> Text:
     low = balancer.in_service <= balancer.floor and balancer.hosts > balancer.floor
     tone = Tone.FAIL if balancer.in_service < balancer.floor else Tone.WAIT if low else Tone.OK
     text = Text()
-    text.append(
-        _("in service {now}/{all} (floor {floor})").format(
-            now=balancer.in_service, all=balancer.hosts, floor=balancer.floor
-        ),
-        paint.tone(tone),
+    counts = {"now": balancer.in_service, "all": balancer.hosts, "floor": balancer.floor}
+    text.append(_("in service {now} of {all}").format(**counts), paint.tone(tone))
+    if balancer.part:
+        share = {"count": len(balancer.part), "share": percent(balancer.part_share)}
+        text.append(" " + _("({count} gray: {share} of traffic)").format(**share), paint.tone(Tone.WAIT))
+    if balancer.floor:
+        text.append(_(", at least {floor} must stay").format(**counts), paint.tone(tone))
+    text.append("  ").append_text(
+        service_bar(balancer.in_service, balancer.hosts, balancer.floor, paint, part=len(balancer.part))
     )
-    text.append("  ").append_text(service_bar(balancer.in_service, balancer.hosts, balancer.floor, paint))
     if balancer.silent:
         hosts = _some(balancer.silent)
         text.append("  " + _("do not answer: {hosts}").format(hosts=hosts), paint.tone(Tone.FAIL))
@@ -73,16 +77,18 @@ def _some(hosts: Sequence[str], most: int = 3) -> str:
     return shown if len(hosts) <= most else f"{shown}, +{len(hosts) - most}"
 
 
-def service_bar(in_service: int, hosts: int, floor: int, paint: Paint, most: int = _BAR_MOST) -> Text:
-    """A cell a host (fewer when they are many); those up to the floor are marked, because they must stay."""
+def service_bar(in_service: int, hosts: int, floor: int, paint: Paint, most: int = _BAR_MOST, *, part: int = 0) -> Text:
+    """A cell a host (fewer when they are many); those up to the floor are marked, because they must stay, and the last `part` of
+    those in service are low: they carry less than a host does."""
     cells = min(hosts, most)
     if not cells:
         return Text("")
     filled = round(in_service * cells / hosts)
     kept = -(-floor * cells // hosts)
+    whole = filled - -(-part * cells // hosts)
     tone = Tone.FAIL if in_service < floor else Tone.OK
     text = Text()
     for cell in range(cells):
-        full = "█" if cell < kept else "▆"
+        full = "▃" if cell >= whole else "█" if cell < kept else "▆"
         text.append(full if cell < filled else "▁", paint.tone(tone) if cell < filled else paint.dim)
     return text

@@ -32,13 +32,15 @@ _GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`title` is a msgid. `most` is the most cells it takes; rank 0 always stays, the highest rank is left out first."""
+    """`title` is a msgid. `most` is the most cells it takes; rank 0 always stays, the highest rank is left out first. Before any
+    is left out, one with a `least` is made as narrow as that."""
 
     key: str
     title: str
     most: int = 24
     rank: int = 0
     right: bool = False
+    least: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,15 +293,17 @@ class Table(ScrollView, can_focus=True):
         """The columns that fit and their widths: as wide as their widest cell, the lowest ranks first."""
         room = max(0, self.size.width - 2)
         natural = {column.key: self._natural_width(column) for column in self._columns}
+        least = {c.key: min(natural[c.key], c.least or natural[c.key]) for c in self._columns}
         kept = list(self._columns)
-        while sum(natural[c.key] + _GAP for c in kept) - _GAP > room:
+        while sum(least[c.key] + _GAP for c in kept) - _GAP > room:
             last = max(kept, key=lambda column: column.rank, default=None)
             if last is None or last.rank == 0:
                 break
             kept.remove(last)
         too_much = sum(natural[c.key] + _GAP for c in kept) - _GAP - room
         while too_much > 0 and kept:
-            widest = max(kept, key=lambda column: natural[column.key])
+            narrowing = [column for column in kept if natural[column.key] > least[column.key]]
+            widest = max(narrowing or kept, key=lambda column: natural[column.key])
             if natural[widest.key] <= 4:
                 break
             natural[widest.key] -= 1

@@ -16,13 +16,19 @@ from screens.widgets.prose import Prose, wrapped
 from screens.words import Tone
 
 
-def problem_text(problem: Problem, app: App[object], *, about: str = "", evidence_lines: int = 6) -> Text:
-    """`about` is the host or app it happened to. Evidence is remote text: its last lines, as they are."""
+def problem_text(
+    problem: Problem, app: App[object], *, about: str = "", more: str = "", evidence_lines: int = 6
+) -> Text:
+    """`about` is the host or app it happened to, where the sentence does not say so; `more` which key shows more. Evidence is
+    remote text: its last lines, as they are."""
     paint = paint_of(app)
     text = Text().append("✗ ", paint.tone(Tone.FAIL))
-    if about:
+    what = tr(problem.what)
+    if about and about not in what:
         text.append(f"{about}: ", "bold")
-    text.append(tr(problem.what), paint.tone(Tone.FAIL))
+    text.append(what, paint.tone(Tone.FAIL))
+    if more:
+        text.append(f" {more}", "bold")
     for line in problem.evidence.splitlines()[-evidence_lines:] if evidence_lines else []:
         text.append(f"\n  │ {without_hostile_text(line)}", paint.dim)
     remedy = tr(problem.remedy)
@@ -53,11 +59,13 @@ class Trouble(Prose):
 class Problems(VerticalScroll, can_focus=True):
     """Every problem at once, each with its host: scrolls when they are many. Takes no room when there are none.
 
-    Where room is short, evidence goes before what happened and what to do about it."""
+    Where room is short, evidence goes before what happened and what to do about it. `more` (a msgid) says which key shows more of
+    what happened to a host."""
 
-    def __init__(self, *, id: str | None = None, evidence_lines: int = 6) -> None:
+    def __init__(self, *, id: str | None = None, evidence_lines: int = 6, more: str = "") -> None:
         super().__init__(id=id)
         self._evidence_lines = evidence_lines
+        self._more = more
         self._text = Prose()
         self._shown: tuple[tuple[str, Problem], ...] = ()
         self._paint: Paint | None = None
@@ -99,4 +107,7 @@ class Problems(VerticalScroll, can_focus=True):
         self._text.say(text)
 
     def _with_evidence(self, lines: int) -> Text:
-        return Text("\n").join(problem_text(p, self.app, about=about, evidence_lines=lines) for about, p in self._shown)
+        return Text("\n").join(
+            problem_text(p, self.app, about=about, more=_(self._more) if about else "", evidence_lines=lines)
+            for about, p in self._shown
+        )

@@ -1,7 +1,7 @@
 """The weight slider of a gate: a row for all hosts, then a row each; pending values apart from live ones, always in words.
 
-It sends nothing: Enter says `Applied`, and whoever listens shows the consequence first. New views from the balancer change
-what is live, never what is pending.
+It sends nothing: Enter says `Applied`, `c` says it with `confirms`, and whoever listens shows the consequence first. Esc leaves it
+and forgets what is pending. New views from the balancer change what is live, never what is pending.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from engine.views import HostRunView, percent
-from screens.paint import paint_of, strip_of
+from engine.views import HostRunView, WeightView, percent
+from screens.paint import Paint, paint_of, strip_of
 from screens.translate import N_, _
 from screens.weights import HIGHEST, LOWEST, Pending, live_weight, next_stop, traffic_share
 from screens.widgets.cursor import cursor_mark, cursor_style
-from screens.widgets.host_table import weight_text
+from screens.widgets.host_table import verified_mark
 from screens.words import Tone
 
 
@@ -40,25 +40,29 @@ class _Line:
 
 class WeightSlider(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,minus,h", "change(-1)", N_("one less"), show=False),
+        Binding("left,minus", "change(-1)", N_("one less"), show=False),
         Binding("right,plus,equals_sign", "change(1)", N_("one more"), show=False),
-        Binding("pageup", "stop(1)", N_("up to 1 5 10 25 50 100"), show=False),
-        Binding("pagedown", "stop(-1)", N_("down to 50 25 10 5 1 0"), show=False),
+        Binding("pageup", "stop(1)", N_("up to 10 50 100"), show=False),
+        Binding("pagedown", "stop(-1)", N_("down to 50 10 0"), show=False),
         Binding("home", "set(0)", N_("weight 0"), show=False),
         Binding("end", "set(100)", N_("weight 100"), show=False),
         Binding("down,j", "move(1)", N_("next host"), show=False),
         Binding("up,k", "move(-1)", N_("previous host"), show=False),
         Binding("enter", "apply", N_("apply")),
-        Binding("escape", "revert", N_("revert"), key_display="esc"),
+        Binding("c", "apply_and_confirm", N_("apply and confirm")),
+        Binding("escape", "leave", N_("leave, nothing changes"), key_display="esc"),
     ]
 
     class Applied(Message):
-        def __init__(self, weights: dict[str, int]) -> None:
+        """`weights` empty: nothing is pending. `confirms`: the gate is confirmed with it."""
+
+        def __init__(self, weights: dict[str, int], *, confirms: bool) -> None:
             super().__init__()
             self.weights = weights
+            self.confirms = confirms
 
     class Closed(Message):
-        """Esc with nothing pending."""
+        """Esc."""
 
     def __init__(self) -> None:
         super().__init__(id="slider")
@@ -109,15 +113,20 @@ class WeightSlider(ScrollView, can_focus=True):
         for host in self._chosen():
             self._set(host, weight)
 
-    def action_apply(self) -> None:
+    def action_apply(self, *, confirms: bool = False) -> None:
         self._typed = ""
-        if self.pending.weights:
-            self.post_message(self.Applied(dict(self.pending.weights)))
+        self.post_message(self.Applied(dict(self.pending.weights), confirms=confirms))
 
-    def action_revert(self) -> None:
-        self._typed = ""
-        if not self.pending.weights:
-            self.post_message(self.Closed())
+    def action_apply_and_confirm(self) -> None:
+        self.action_apply(confirms=True)
+
+    def action_leave(self) -> None:
+        self.reset()
+        self.post_message(self.Closed())
+
+    def reset(self) -> None:
+        """Forget what is pending."""
+        self._typed, self._cursor = "", 0
         self.pending = Pending()
         self.refresh()
 
@@ -188,13 +197,11 @@ class WeightSlider(ScrollView, can_focus=True):
     def _heading(self) -> Text:
         paint = paint_of(self.app)
         if self.pending.weights:
-            return Text(
-                " " + _("not applied yet: Enter shows what it would do, Esc reverts"), style=paint.tone(Tone.WAIT)
-            )
-        return Text(" " + _("digits, ←→ by one, PageUp/PageDown, Home 0, End 100; Esc closes"), style=paint.dim)
+            return Text(" " + _("not applied yet"), style=paint.tone(Tone.WAIT))
+        return Text(" " + _("type a weight, or: PgUp/PgDn 10 50 100, Home 0, End 100, ←→ by one"), style=paint.dim)
 
     def _line(self, row: int) -> Text:
-        """The name, a bar, the weight and the share of the traffic in words, what was recorded, asked for and seen."""
+        """The name, a bar, the weight and the share of the traffic in words, and whether the balancer shows it."""
         paint, lines = paint_of(self.app), self._lines()
         line = lines[row]
         names, weights, shares, seen = (
@@ -229,8 +236,13 @@ class WeightSlider(ScrollView, can_focus=True):
         shares = (
             traffic_share(host, self._everyone, {}), traffic_share(host, self._everyone, self.pending.weights)
         )  # fmt: skip
-        seen = Text(" ").join(weight_text(weight, paint) for weight in host.weights)
+        seen = Text(" ").join(_seen(weight, paint) for weight in host.weights)
         return _line(host.name, str(live_weight(host)), str(value), shares, value, seen)
+
+
+def _seen(weight: WeightView, paint: Paint) -> Text:
+    text = Text(_("was {weight}").format(weight=weight.recorded), paint.dim)
+    return text.append(" ").append_text(verified_mark(weight, paint))
 
 
 def _line(name: str, live: str, value: str, shares: tuple[float, float], filled: int, seen: Text) -> _Line:
