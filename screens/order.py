@@ -92,7 +92,12 @@ class OrderScreen(WatchingScreen[OrderView]):
         yield NextLine()
 
     def on_mount(self) -> None:
-        self.query_one("#hosts").focus()
+        self._to_the_hosts()
+
+    def _to_the_hosts(self) -> None:
+        """Or to the slider, while it stands in their place."""
+        slider = self.query_one(WeightSlider)
+        (slider if slider.display else self.query_one(HostTable)).focus()
 
     def trail(self) -> tuple[str, ...]:
         if self.data is None:
@@ -161,7 +166,7 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     def _leave_history(self) -> None:
         self.remove_class("-history")
-        self.query_one("#hosts").focus()
+        self._to_the_hosts()
 
     def _look_up_history(self) -> None:
         in_worker(self, self._read_history, group="history", exclusive=True)
@@ -180,7 +185,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         if self.has_class("-narrow"):
             self.toggle_class("-log")
         if self.query_one(LogPane).view.has_focus:
-            self.query_one("#hosts").focus()
+            self._to_the_hosts()
         else:
             self.call_after_refresh(log.view.focus)
 
@@ -199,7 +204,7 @@ class OrderScreen(WatchingScreen[OrderView]):
             return
         if self.has_class("-log") and self.has_class("-narrow"):
             self.remove_class("-log")
-            self.query_one("#hosts").focus()
+            self._to_the_hosts()
             return
         self.app.pop_screen()
 

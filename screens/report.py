@@ -176,8 +176,8 @@ def _acts(report: Report) -> Iterator[str]:
     rows = [
         (
             _at(each.at),
-            each.operator,
-            " ".join(filter(None, (words.deed_word(each.act), each.detail))),
+            words.who(each),
+            tr(each.said),
             words.outcome_line(each),
             each.reason,
         )

@@ -203,6 +203,8 @@ def who(each: HistoryView) -> str:
 def outcome_line(each: HistoryView) -> str:
     """`done`, `refused: no role here`, `asked`: what became of what a person asked for."""
     word = outcome_word(each.outcome)
+    if each.outcome is Outcome.BY_ITSELF:
+        return tr(each.problem.what) if each.problem else ""
     return f"{word}: {tr(each.problem.what)}" if each.problem else word
 
 

@@ -114,11 +114,11 @@ def _by_itself(conn: sa.Connection, order_id: int) -> Iterator[HistoryView]:
                 failed[data["host"]] = Problem.from_json(data["problem"])
         elif OrderState(data["state"]).complete:
             yield _engines(at, sentence("order", data), None)
-        elif data["state"] == OrderState.HALTED and data.get("problem"):
-            yield _engines(at, message("halts the order"), Problem.from_json(data["problem"]))
         elif data["state"] == OrderState.HALTED and failed:
             said = message("halts the order: {hosts} failed", hosts=named(tuple(failed)))
             yield _engines(at, said, next(reversed(failed.values())))
+        elif data["state"] == OrderState.HALTED and data.get("problem"):
+            yield _engines(at, message("halts the order"), Problem.from_json(data["problem"]))
 
 
 def _engines(at: float, said: Message, problem: Problem | None) -> HistoryView:

@@ -17,7 +17,7 @@ from engine.api import Api, ApiError
 from engine.catalogue.catalogue import Catalogue
 from engine.catalogue.problems import CatalogueError
 from engine.catalogue.read import read_text
-from engine.domain.acts import ACTS, AnyAct, Cancel, Confirm, GiveBack, Pause, RollBack, SetWeights
+from engine.domain.acts import ACTS, AnyAct, Cancel, Confirm, GiveBack, Pause, Retry, RollBack, SetWeights
 from engine.domain.roles import Grant, Grants, Role
 from engine.domain.states import Act
 from engine.store import tables as t
@@ -320,6 +320,7 @@ def test_the_history_of_an_order_has_what_was_done_and_what_was_refused(
     other = seed_order(store, "left_behind")
     acting_as("ada").send(*HERE, other, GiveBack(("hz-03",)), reason="healed")
     history = acting_as("vic").history(*HERE, order_id)
+    assert str(history[0].said) == "creates the order: release trade-core 1.0.0 → 2.0.0"
     assert [(line.operator, line.act, line.outcome, line.reason) for line in history] == [
         ("olga", "create_release", Outcome.DONE, ""),
         ("vic", "cancel", Outcome.REFUSED, "let me"),
@@ -327,7 +328,8 @@ def test_the_history_of_an_order_has_what_was_done_and_what_was_refused(
         ("olga", "cancel", Outcome.ASKED, "wrong window"),
     ]
     assert [line.problem.code for line in history if line.problem] == ["not_allowed", "reason_missing"]
-    assert [(line.act, line.detail) for line in acting_as("vic").history(*HERE, other)] == [("give_back", "hz-03")]
+    asked = [line for line in acting_as("vic").history(*HERE, other) if line.operator]
+    assert [(line.act, str(line.said)) for line in asked] == [("give_back", "gives the weights back: hz-03")]
     with store.writing() as conn:
         values = {"state": "refused", "problem": {"code": "x", "what": {"text": "no", "params": {}},
                   "remedy": {"text": "", "params": {}}, "evidence": ""}, "answered_at": NOW + 3}  # fmt: skip
@@ -346,8 +348,9 @@ def test_an_ended_order_keeps_its_history_and_says_what_rolled_it_back(
     ended = seed_order(store, "succeeded")
     api = acting_as(operating_system_user())
     made = api.create_rollback(*HERE, ended, RollBack("1.0.0"), reason="bad figures")
-    assert [(line.act, line.detail, line.reason) for line in api.history(*HERE, ended)] == [
-        ("roll_back", f"1.0.0 → #{made}", "bad figures")
+    assert [(line.act, str(line.said), line.reason) for line in api.history(*HERE, ended)] == [
+        ("", "the order succeeded", ""),
+        ("roll_back", f"creates a rollback order to 1.0.0: order #{made}", "bad figures"),
     ]
     assert [line.act for line in api.history(*HERE, made)] == ["create_rollback"]
 
@@ -357,4 +360,22 @@ def test_nobody_learns_the_history_of_another_workspace(store: Store, acting_as:
     api = acting_as(operating_system_user())
     assert code(lambda: api.history("globex", "prod", order_id)) == "no_such_order"
     assert code(lambda: api.send("globex", "prod", order_id, Cancel(), reason="x")) == "no_such_order"
-    assert api.history(*HERE, order_id) == ()
+    assert [line.operator for line in api.history(*HERE, order_id)] == [""]
+
+
+def test_every_act_of_the_history_names_its_object_in_words(store: Store, acting_as: Callable[[str], Api]) -> None:
+    api = acting_as(operating_system_user())
+    halted, gate = seed_order(store, "halted"), seed_order(store, "waiting_at_beta_gate")
+    api.send(*HERE, halted, Retry())
+    api.send(*HERE, halted, RollBack(), reason="bad figures")
+    api.send(*HERE, gate, Confirm("beta-confirm"))
+    assert [(line.outcome, str(line.said)) for line in api.history(*HERE, halted)] == [
+        (Outcome.BY_ITSELF, "halts the order: hz-03 failed"),
+        (Outcome.ASKED, "retries hz-03"),
+        (Outcome.ASKED, "rolls back 5 hosts: 2.0.0 → 1.0.0"),
+    ]
+    why = api.history(*HERE, halted)[0].problem
+    assert why is not None
+    assert "health check" in str(why.what)
+    (confirmed,) = api.history(*HERE, gate)
+    assert str(confirmed.said) == "confirms Beta group and starts group 1 (3 hosts leave the balancer, 5 of 8 stay)"

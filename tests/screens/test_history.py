@@ -36,9 +36,9 @@ def write_history(stage: Situation) -> None:
 
 
 def shown(screen: OrderScreen) -> str:
-    """What stands in the pane, as it is wrapped."""
+    """What stands in the pane, without its line breaks."""
     said = screen.query_one(HistoryPane).query_one(Prose)._drawn
-    return "" if said is None else said.plain
+    return "" if said is None else " ".join(said.plain.split("\n"))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])
@@ -54,7 +54,7 @@ async def test_h_shows_who_did_what_and_what_was_refused(tmp_path: Path, situati
         assert pane.has_focus
         assert screen.query_one(LogPane).region.height == 0
         text = shown(screen)
-        assert "alice  create release  ✔ done" in text
+        assert "alice  creates the order: release trade-core 1.0.0 → 2.0.0  ✔ done" in text
         assert "vic  cancel  ✗ refused" in text
         assert "wrong window" in text
         assert "vic is viewer here: cancel needs operator." in text
@@ -70,7 +70,8 @@ async def test_the_history_goes_on_while_it_is_open(tmp_path: Path) -> None:
     async with stage.app().run_test(size=(80, 24)) as pilot:
         screen = await open_order(pilot, stage.order_id)
         await press(pilot, "h")
-        assert "Nobody has done anything" in shown(screen)
+        assert "the engine  halts the order" in shown(screen)
+        assert "alice" not in shown(screen)
         write_history(stage)
         store = Store.open(stage.url, create=False)
         with store.writing() as conn:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 from textual.screen import Screen
 from textual.widgets import Input, Select
 
@@ -20,6 +21,7 @@ from screens.order import OrderScreen
 from screens.weights import live_weight
 from screens.widgets.flow_view import FlowView
 from screens.widgets.host_table import HostTable
+from screens.widgets.key_button import KeyButton
 from screens.widgets.log_pane import LogPane
 from screens.widgets.notice import Notice
 from screens.widgets.weight_slider import WeightSlider
@@ -178,19 +180,83 @@ async def test_the_slider_sends_pending_weights_only_after_their_consequence_was
         assert stage.api.sent == [(Act.SET_WEIGHTS, {"weights": {"hz-01": 26, "hz-05": 25}}, "")]
 
 
-async def test_escape_reverts_pending_weights_and_then_closes_the_slider(tmp_path: Path) -> None:
+async def test_escape_leaves_the_slider_and_nothing_of_it_stays_pending(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "waiting_at_gray_gate")
     async with stage.app().run_test(size=SIZE) as pilot:
         screen = await open_order(pilot, stage.order_id)
         slider = screen.query_one(WeightSlider)
-        await press(pilot, "g", "pageup", "pageup", "pageup")
+        await press(pilot, "g", "pageup")
         assert slider.pending.weights == {"hz-01": 10, "hz-05": 10}
         await press(pilot, "escape")
         assert slider.pending.weights == {}
-        assert slider.display
-        await press(pilot, "escape")
         assert not slider.display
         assert pilot.app.screen is screen
+        assert screen.query_one(HostTable).has_focus
+        assert stage.api.sent == []
+
+
+async def test_c_with_weights_that_are_not_applied_applies_them_and_confirms(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        await press(pilot, "c", "c")
+        assert stage.api.sent == []
+        assert "Give these hosts a weight first" in (screen.query_one(Notice)._drawn or Text()).plain
+        await press(pilot, "end", "c")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, ConsequenceScreen)
+        said = " ".join(str(dialog.query_one("#do", KeyButton).label).split())
+        assert said.startswith("[⏎] sets weight 100: hz-01, hz-05; then confirms Beta group and starts group 1")
+        await press(pilot, "enter")
+        await until(pilot, lambda: len(stage.api.sent) == 2)
+        assert [(act, parts) for act, parts, _reason in stage.api.sent] == [
+            (Act.SET_WEIGHTS, {"weights": {"hz-01": 100, "hz-05": 100}}),
+            (Act.CONFIRM, {"node": "beta-confirm"}),
+        ]
+        await until(pilot, lambda: not screen.query_one(WeightSlider).display)
+
+
+async def test_a_gate_is_not_confirmed_when_its_weights_are_refused(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    stage.api.refusal = Problem("balancer_busy", message("The balancer is busy."), message("Ask again."))
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        await press(pilot, "g", "end", "c", "enter")
+        await until(pilot, lambda: "busy" in (screen.query_one(Notice)._drawn or Text()).plain)
+        assert [act for act, _parts, _reason in stage.api.sent] == [Act.SET_WEIGHTS]
+
+
+async def test_the_slider_opens_by_itself_at_a_gate_that_waits_for_weights_but_takes_no_focus_from_a_log(
+    tmp_path: Path,
+) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        slider = screen.query_one(WeightSlider)
+        await until(pilot, lambda: slider.has_focus)
+        await press(pilot, "escape")
+        screen.tick()
+        assert not slider.display
+        screen._offered = ""
+        await press(pilot, "l")
+        pilot.app.pressed_at = 0.0  # type: ignore[attr-defined]
+        screen.tick()
+        assert not slider.display
+        await press(pilot, "l")
+        screen.tick()  # a key was pressed just now
+        assert not slider.display
+        pilot.app.pressed_at = 0.0  # type: ignore[attr-defined]
+        screen.tick()
+        assert slider.display
+
+
+async def test_h_is_the_history_in_the_slider_too(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        await press(pilot, "g", "5", "0", "h")
+        assert screen.query_one(WeightSlider).pending.weights == {"hz-01": 50, "hz-05": 50}
+        assert screen.has_class("-history")
 
 
 async def test_what_the_balancer_shows_never_overwrites_a_pending_weight(tmp_path: Path) -> None:

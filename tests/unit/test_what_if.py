@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from engine.domain.acts import ACTS
+from engine.domain.acts import ACTS, SetWeights
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, OrderState, RunState
 from engine.domain.steps import Holds, StepPlan
 from engine.kinds.registry import way_back_of
+from engine.plan.in_turn import in_turn
+from engine.plan.in_turn import with_weights as after
 from engine.plan.sensible_acts import sensible_acts
 from engine.plan.what_if import consequence
 from engine.store.progress import load_progress
 from engine.store.store import Store
-from engine.views import Consequence
+from engine.views import Consequence, percent
 from tests.support.seeds import NOW, SITUATIONS, ran_before_in, release_spec, seed_fleet, seed_order
 
 Given = Callable[..., OrderProgress]
@@ -77,7 +79,7 @@ def test_confirming_beta_says_which_group_starts_and_how_many_hosts_stay(given: 
     answer = ask(given("waiting_at_beta_gate"), Act.CONFIRM)
     assert answer.allowed
     assert str(answer.summary) == "confirms Beta group and starts group 1 (3 hosts leave the balancer, 5 of 8 stay)"
-    assert "in service: 8 → 5 of 8, floor 4" in map(str, answer.lines)
+    assert "in service: 8 → 5 of 8, at least 4 must stay" in map(str, answer.lines)
     assert any("expected time 00:45" in str(line) for line in answer.lines)
     assert answer.hosts == ("hz-02", "hz-04", "hz-03")
 
@@ -123,8 +125,38 @@ def test_setting_a_weight_says_before_after_and_the_share_of_traffic(given: Give
     answer = ask(given("waiting_at_gray_gate"), Act.SET_WEIGHTS, weights={"hz-01": 25})
     assert answer.allowed
     assert [str(line) for line in answer.lines] == [
-        "hz-01 in lb-2zelab01/rsp-2zelab01: weight 0 → 25, share of its traffic 0% → 4.0%"
+        "hz-01 in lb-2zelab01/rsp-2zelab01: weight 0 → 25, share of its traffic 0% → 4%"
     ]
+
+
+def test_hosts_that_move_alike_are_told_together_and_their_shares_add_up(given: Given) -> None:
+    answer = ask(given("waiting_at_gray_gate"), Act.SET_WEIGHTS, weights={"hz-01": 100, "hz-05": 100})
+    assert str(answer.summary) == "sets weight 100: hz-01, hz-05"
+    assert [str(line) for line in answer.lines] == [
+        "hz-01, hz-05 in lb-2zelab01/rsp-2zelab01: weight 0 → 100 each, together 0% → 25% of its traffic"
+    ]
+    assert (percent(1 / 8), percent(2 / 8)) == ("12.5%", "25%")
+
+
+def test_weights_and_the_confirm_they_lead_to_are_shown_as_one(given: Given) -> None:
+    progress = given("waiting_at_gray_gate")
+    wanted = SetWeights({"hz-01": 100, "hz-05": 100})
+    first, then = ask(progress, Act.SET_WEIGHTS, weights=wanted.weights), ask(after(progress, wanted), Act.CONFIRM)
+    both = in_turn(first, then)
+    assert both.allowed
+    assert both.act is Act.CONFIRM
+    assert str(both.summary) == (
+        "sets weight 100: hz-01, hz-05; then confirms Beta group and starts group 1"
+        " (3 hosts leave the balancer, 5 of 8 stay)"
+    )
+    assert both.lines == (*first.lines, *then.lines)
+    one = SetWeights({"hz-01": 100})
+    refused = in_turn(ask(progress, Act.SET_WEIGHTS, weights=one.weights), ask(after(progress, one), Act.CONFIRM))
+    assert refused.refusal is not None
+    assert refused.refusal.code == "gate_without_traffic"
+    worse = in_turn(ask(progress, Act.SET_WEIGHTS, weights={"hz-01": 101}), then)
+    assert worse.refusal is not None
+    assert (worse.act, worse.refusal.code) == (Act.CONFIRM, "weights_out_of_range")
 
 
 @pytest.mark.parametrize(
@@ -305,10 +337,10 @@ def test_rolling_back_names_hosts_versions_groups_and_capacity(given: Given) -> 
     assert answer.allowed
     assert answer.asks_reason
     assert answer.type_to_confirm == "trade-core"
-    assert str(answer.summary) == "rolls back 5 hosts"
+    assert str(answer.summary) == "rolls back 5 hosts: 2.0.0 → 1.0.0"
     assert [str(line) for line in answer.lines[:2]] == [
         "2.0.0 → 1.0.0 on hz-01, hz-05, hz-02, hz-04, hz-03",
-        "groups: 2; in service: 7, at least 4 while it runs, floor 4",
+        "groups: 2; in service: 7 now, 4 at the lowest, at least 4 must stay",
     ]
 
 
