@@ -264,7 +264,7 @@ class HostRunView:
     @property
     def shown(self) -> RunState | Shown:
         """A host that was called off before it began is untouched: nothing of it was cancelled."""
-        untouched = self.state is RunState.CANCELLED and self.started_at is None
+        untouched = self.state is RunState.CANCELLED and self.started_at is None and self.attempt == 1
         return Shown.UNTOUCHED if untouched else self.state
 
 

@@ -50,7 +50,7 @@ class WeightSlider(ScrollView, can_focus=True):
         Binding("up,k", "move(-1)", N_("previous host"), show=False),
         Binding("enter", "apply", N_("apply")),
         Binding("c", "apply_and_confirm", N_("apply and confirm")),
-        Binding("escape", "leave", N_("leave, nothing changes"), key_display="esc"),
+        Binding("escape", "leave", N_("leave"), key_display="esc"),
     ]
 
     class Applied(Message):
@@ -197,7 +197,10 @@ class WeightSlider(ScrollView, can_focus=True):
     def _heading(self) -> Text:
         paint = paint_of(self.app)
         if self.pending.weights:
-            return Text(" " + _("not applied yet"), style=paint.tone(Tone.WAIT))
+            return Text(
+                " " + _("not applied yet: ⏎ applies it, c applies and confirms, esc forgets it"),
+                style=paint.tone(Tone.WAIT),
+            )
         return Text(" " + _("type a weight, or: PgUp/PgDn 10 50 100, Home 0, End 100, ←→ by one"), style=paint.dim)
 
     def _line(self, row: int) -> Text:

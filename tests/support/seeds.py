@@ -38,6 +38,7 @@ from engine.kinds.release import release_spec as make_spec
 from engine.plan.back import plan_cancel, plan_rollback
 from engine.reading.preview import known_weights
 from engine.reading.scope import find_scope
+from engine.run.turning_back import turn_back
 from engine.store import tables as t
 from engine.store.encoding import encode_plan
 from engine.store.events import add_event
@@ -316,6 +317,7 @@ class OrderStory:
         update_order(self.conn, self.id, self.at, reason=reason)
         self.state(state)
         plan = plan_cancel(self.progress) if state is OrderState.CANCELLING else plan_rollback(self.progress)
+        turn_back(self.conn, self.progress, self.at)
         insert_plan(self.conn, self.id, plan, self.at)
         update_order(self.conn, self.id, self.at, direction=str(Direction.BACK))
         return plan
