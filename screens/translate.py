@@ -7,7 +7,10 @@ stored in one language is shown in another. This module never guesses a language
 from __future__ import annotations
 
 import gettext
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from engine.domain.clean import visible
@@ -16,6 +19,9 @@ from engine.domain.message import Message
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 _language = "en"
 _VOCABULARY_FIELDS = ("state", "act", "step", "script", "status", "kind", "role", "least")
+_FIELD = re.compile(r"\{\w+\}")
+_WORD = re.compile(r"[A-Za-z]{2,}")
+LEAST_WORDS = 1
 _vocabulary: dict[str, str] = {}  # a state's, step's or act's value → its word's msgid
 
 
@@ -53,6 +59,51 @@ def tr(message: Message) -> str:
         return _(message.text).format(**_in_words(message))
     except (KeyError, IndexError, ValueError):
         return str(message)
+
+
+@lru_cache(4096)
+def retold(said: str, language: str) -> str:
+    """A sentence that was written down in English, where its parts are no longer known, in the language in use (`language`, so that
+    another one asks anew). What is no sentence of ours stays as it is."""
+    if said in _vocabulary:
+        return _(_vocabulary[said])
+    best = max(
+        (found for pattern in _patterns(language) if (found := pattern.regex.fullmatch(said))),
+        key=lambda found: len(said) - sum(map(len, found.groupdict().values())),
+        default=None,
+    )
+    if best is None:
+        return said
+    text = next(pattern.text for pattern in _patterns(language) if pattern.regex is best.re)
+    try:
+        return _(text).format(**{name: retold(value, language) for name, value in best.groupdict().items()})
+    except (KeyError, IndexError, ValueError):
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    text: str
+    regex: re.Pattern[str]
+
+
+@lru_cache(2)
+def _patterns(language: str) -> tuple[_Pattern, ...]:
+    """The msgids that are sentences: with words of their own to be known by."""
+    known = getattr(_catalogue, "_catalog", {})  # gettext has no other way to ask for them
+    texts = [
+        text for text in known if isinstance(text, str) and len(_WORD.findall(_FIELD.sub("", text))) >= LEAST_WORDS
+    ]
+    return tuple(_Pattern(text, _regex(text)) for text in texts)
+
+
+def _regex(text: str) -> re.Pattern[str]:
+    said, seen = "", set[str]()
+    for part in re.split(r"(\{\w+\})", text):
+        name = part[1:-1] if _FIELD.fullmatch(part) else ""
+        said += f"(?P={name})" if name in seen else f"(?P<{name}>.+?)" if name else re.escape(part)
+        seen.add(name)
+    return re.compile(said)
 
 
 def _in_words(message: Message) -> dict[str, object]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from engine.domain.fleet import Host
+from engine.domain.message import Message, message
 from engine.domain.problem import ProblemError
 from engine.domain.progress import StepProgress
-from engine.domain.states import StepState
+from engine.domain.states import StepState, Verified
 from engine.ports import RemoteError
 from engine.run.attempt import Attempt, Withdrawn
 from engine.run.logs import HostLog
@@ -33,7 +34,7 @@ async def take_balancer_step(
         await attempt.fail(step, StepState.FAILED, error.problem)
         return
     if change.by_hand:
-        log.heading("gray: this host's weight is given by hand", attempt.now())
+        log.heading(message("gray: this host's weight is given by hand"), attempt.now())
         await attempt.finish(step, StepState.SKIPPED)
         return
     await _move(attempt, step, change, log, leaving)
@@ -48,7 +49,7 @@ async def _move(
     attempt: Attempt, step: StepProgress, change: WeightChange, log: HostLog, leaving: asyncio.Event
 ) -> None:
     if not change.weights:
-        log.heading("not mounted on a load balancer: no traffic to move", attempt.now())
+        log.heading(message("not mounted on a load balancer: no traffic to move"), attempt.now())
         return
     context = attempt.context
     results = await context.ledger.move(
@@ -58,7 +59,7 @@ async def _move(
         owned=change.owned,
         stays_out=change.stays_out,
         floors=context.floors,
-        told=lambda said: log.heading(str(said), attempt.now()),
+        told=lambda said: log.heading(said, attempt.now()),
         leave=leaving,
     )
     for result in results:
@@ -81,7 +82,10 @@ async def _until_it_serves(attempt: Attempt, change: WeightChange, log: HostLog,
         context.order_id, context.epoch, mounts, within_s=SERVES_WITHIN_S, enough=stopping.is_set
     )
     for mount in silent:
-        log.heading(f"the health check of {mount.server_group} does not pass yet: not in service", attempt.now())
+        group = str(mount.server_group)
+        log.heading(
+            message("the health check of {group} does not pass yet: not in service", group=group), attempt.now()
+        )
 
 
 async def _drain(attempt: Attempt, step: StepProgress, log: HostLog) -> None:
@@ -101,7 +105,8 @@ async def _drain(attempt: Attempt, step: StepProgress, log: HostLog) -> None:
         return
     log.output(result.output, log.offset)
     if result.exit_status is None:
-        log.heading(f"the link broke while draining: waiting {drain_s:g} s instead", attempt.now())
+        waits = message("the link broke while draining: waiting {drain_s} s instead", drain_s=f"{drain_s:g}")
+        log.heading(waits, attempt.now())
         await attempt.context.clock.sleep(drain_s)
 
 
@@ -116,8 +121,13 @@ def _drain_plan(attempt: Attempt) -> tuple[Host, set[int], float]:
     return host, ports, 0.0 if wanted.strip() == "0" else seconds(context, "drain_s", DEFAULT_DRAIN_S)
 
 
-def _weight_line(result: MoveResult) -> str:
+def _weight_line(result: MoveResult) -> Message:
     where = f"{result.mount.server_group}" + (f":{result.mount.port}" if result.mount.port else "")
-    seen = "unknown" if result.read_back is None else str(result.read_back)
-    kept = " (as somebody else has set it)" if result.kept else ""
-    return f"weight in {where}: asked {result.asked}{kept}, read back {seen}, verified {result.verified}"
+    what = {"where": where, "asked": result.asked, "seen": "-" if result.read_back is None else result.read_back}
+    if result.verified is Verified.YES and result.kept:
+        return message("weight in {where}: {asked}, as somebody else has set it; the balancer shows it", **what)
+    if result.verified is Verified.YES:
+        return message("weight in {where}: {asked}; the balancer shows it", **what)
+    if result.verified is Verified.NO:
+        return message("weight in {where}: {asked} was asked for, the balancer shows {seen}", **what)
+    return message("weight in {where}: {asked} was asked for, but could not be read back", **what)

@@ -11,6 +11,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from engine.domain.message import message
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress
@@ -76,15 +77,16 @@ class HostRun:
             await keep_what_is_still_so(attempt, before, log)
             await self._steps(log)
         except Failed as failed:
-            log.heading(f"{failed.problem.what} {failed.problem.remedy}", attempt.now())
+            log.heading(failed.problem.what, attempt.now())
+            log.heading(failed.problem.remedy, attempt.now())
             await attempt.end(RunState.FAILED, failed.problem)
         except Stopped as stopped:
-            log.heading("stopped", attempt.now())
+            log.heading(message("stopped"), attempt.now())
             await attempt.end(RunState.CANCELLED, stopped.problem)
         except Held:
-            log.heading("the order is paused", attempt.now())
+            log.heading(message("the order is paused"), attempt.now())
         except Again as again:
-            log.heading(f"{again.problem.what} It is tried again.", attempt.now())
+            log.heading(message("{what} It is tried again.", what=again.problem.what), attempt.now())
             await attempt.end_and_try_again(again.problem)
         else:
             await attempt.end(RunState.SUCCEEDED, None)

@@ -177,8 +177,9 @@ async def _write(attempt: Attempt, log: HostLog, result: Kept, done: Mapping[str
         attempt.run = replace(run, touched=True)
     for step in steps:
         if step.kept_from:
-            log.heading(f"{step.key}: done in attempt {step.kept_from} and still so", now)
-    log.heading(str(begins_at(name, len(result.keys), result.why)), now)
+            kept = {"step": step.key, "attempt": step.kept_from}
+            log.heading(message("{step}: done in attempt {attempt} and still so", **kept), now)
+    log.heading(begins_at(name, len(result.keys), result.why), now)
 
 
 def _as_found(step: StepProgress, keep: bool, done: Mapping[str, int]) -> StepProgress:

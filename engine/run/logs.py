@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from engine.domain.clean import LogCleaner
+from engine.domain.message import Message
 from engine.private_files import PRIVATE_FOLDER, append_to_private, open_private
 
 MARK_EVERY_S = 1.0
@@ -46,8 +47,8 @@ class HostLog:
         if new:
             self.mark()
 
-    def heading(self, text: str, at: float) -> None:
-        """A line of our own between the steps' output."""
+    def heading(self, text: str | Message, at: float) -> None:
+        """A line of our own between the steps' output, in English; screens tell it in the operator's language."""
         self._write(self._cleaner.flush())
         self._write(f"── {time.strftime('%H:%M:%S', time.localtime(at))} {text}\n")
         self._mark_now_and_then()

@@ -20,13 +20,14 @@ from textual.strip import Strip
 
 from screens.filters import without_hostile_text
 from screens.paint import paint_of, strip_of
-from screens.translate import N_
+from screens.translate import N_, language, retold
 from screens.widgets.log_file import LogFile, matches_case
 from screens.widgets.rows import rows_of
 from screens.words import Tone
 
 # columns of the terminal under which lines are wrapped, unless the operator says otherwise
 WRAPS_BELOW = 100
+_OURS = re.compile(r"(?P<head>── \d\d:\d\d:\d\d )(?P<said>.+)")
 _ALARMING = re.compile(r"\b(ERROR|FATAL|SEVERE|Exception|Traceback)\b|No space left|Not Found|timed? ?out")
 
 
@@ -333,7 +334,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _styled(self, at: int) -> Text:
         paint = paint_of(self.app)
-        line = self._line(at)
+        line = _told(self._line(at))
         text = Text(without_hostile_text(line.rstrip("\r").replace("\t", "    ")), end="")
         if line.startswith("── "):
             text.stylize(paint.tone(Tone.RUN) + paint.strong)
@@ -344,3 +345,9 @@ class LogView(ScrollView, can_focus=True):
             for match in re.finditer(re.escape(self._wanted), text.plain, flags):
                 text.stylize("reverse", *match.span())
         return text
+
+
+def _told(line: str) -> str:
+    """A line that the engine wrote between the host's own (`── 12:11:20 deploy`), in the operator's language."""
+    ours = _OURS.fullmatch(line)
+    return line if ours is None else ours["head"] + retold(ours["said"], language())

@@ -290,3 +290,30 @@ async def test_s_saves_the_log_for_its_owner_alone_and_writes_over_nothing(
     assert {oct(file.stat().st_mode & 0o777) for file in saved} == {"0o600"}
     assert {file.read_bytes() for file in saved} == {stage.log_path("hz-03").read_bytes()}
     assert stage.api.sent == []
+
+
+async def test_what_the_engine_wrote_into_a_log_is_told_in_the_operators_language(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    path = stage.log_path("hz-03")
+    said = [
+        "── 12:11:20 check_health",
+        "The health check of trade-core on hz-03 got no answer",
+        "── 12:12:05 trade-core on hz-03 did not pass its health check.",
+        "── 12:12:05 Read sofa-healthcheck.log and common-error.log of trade-core on hz-03, then retry the host.",
+        "── 12:12:06 trade-core on hz-03 did not pass its health check. It is tried again.",
+        "── 12:12:07 nobody wrote this",
+    ]
+    path.write_text("\n".join(said) + "\n", encoding="utf-8")
+    async with stage.app("zh_CN").run_test(size=(160, 45)) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        view = screen.query_one(LogPane).view
+        await until(pilot, lambda: view.lines == len(said))
+        shown = [view._styled(at).plain for at in range(len(said))]
+        assert shown == [
+            "── 12:11:20 检查服务",
+            said[1],
+            "── 12:12:05 hz-03 上的 trade-core 没有通过健康检查。",
+            "── 12:12:05 请查看 hz-03 上 trade-core 的 sofa-healthcheck.log 和 common-error.log，然后重试该服务器。",
+            "── 12:12:06 hz-03 上的 trade-core 没有通过健康检查。将再次尝试。",
+            said[5],
+        ]
