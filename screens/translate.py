@@ -100,8 +100,11 @@ def _patterns(language: str) -> tuple[_Pattern, ...]:
 def _regex(text: str) -> re.Pattern[str]:
     said, seen = "", set[str]()
     for part in re.split(r"(\{\w+\})", text):
-        name = part[1:-1] if _FIELD.fullmatch(part) else ""
-        said += f"(?P={name})" if name in seen else f"(?P<{name}>.+?)" if name else re.escape(part)
+        if not _FIELD.fullmatch(part):
+            said += re.escape(part)
+            continue
+        name = part[1:-1]
+        said += f"(?P={name})" if name in seen else f"(?P<{name}>.+?)"
         seen.add(name)
     return re.compile(said)
 

@@ -17,17 +17,22 @@ from cockpit.settings import load_settings
 from engine.api import Api
 from engine.catalogue.read import read_files
 from engine.domain.states import OrderState, TrafficMode
-from engine.kinds.release import asked
+from engine.kinds.release import asked, release_spec
 from engine.store.catalogue import apply
 from engine.store.store import Store
 from engine.views import OrderView
 from screens.consequence import ConsequenceScreen
 from screens.new_release import NewReleaseScreen
 from screens.order import OrderScreen
+from screens.widgets.history_pane import HistoryPane
+from screens.widgets.log_pane import LogPane
+from screens.widgets.prose import Prose
 from screens.widgets.weight_slider import WeightSlider
 
 DEADLINE_S = 40.0
 PROD_GROUP = "lb-2zelab01/rsp-2zelab01"
+MOST_KEYS = 30
+MOST_KEYS_BACK = 12  # and the name of the app and the reason, letter by letter
 
 
 @pytest.fixture
@@ -48,9 +53,11 @@ class Walk:
 
     def __init__(self, app: OpenedCockpit, pilot: Pilot[object], info: LabInfo) -> None:
         self.app, self.pilot, self._place = app, pilot, (info.tenant, info.workspace)
+        self.keys = 0
 
     async def press(self, *keys: str) -> None:
         for key in keys:
+            self.keys += 1
             await self.pilot.press(key)
             await self.pilot.pause()
 
@@ -88,11 +95,13 @@ class Walk:
         await self.press(key)
         await self.until(lambda: isinstance(self.app.screen, OrderScreen), "the order screen again")
 
-    async def give_weight(self, *digits: str, hosts: int) -> None:
-        weight = int("".join(digits))
-        await self.press("g")
+    async def until_slider(self) -> None:
+        """It opens by itself at a gate that waits for weights."""
         await self.until(lambda: isinstance(self.app.focused, WeightSlider), "the slider")
-        await self.press(*digits, "enter")
+
+    async def give_weight(self, *keys: str, weight: int, hosts: int) -> None:
+        await self.until_slider()
+        await self.press(*keys, "enter")
         await self.agree("g")
 
         def given(view: OrderView) -> bool:
@@ -100,10 +109,14 @@ class Walk:
             return len(moved) >= hosts
 
         await self.until_order(given, f"weight {weight} on {hosts} hosts")
-        await self.press("escape")
+
+    async def give_all_and_confirm(self) -> None:
+        await self.until_slider()
+        await self.press("end", "c")
+        await self.agree()
 
 
-async def test_a_gray_release_with_beta_is_walked_by_keyboard_from_the_list_of_apps_to_its_end(
+async def test_a_gray_release_with_beta_and_one_failing_host_is_walked_by_keyboard_with_few_keys(
     practice: LabInfo,
 ) -> None:
     settings = load_settings(practice.store)
@@ -125,30 +138,79 @@ async def test_a_gray_release_with_beta_is_walked_by_keyboard_from_the_list_of_a
             assert [(app.app, app.version) for app in release.apps] == [("trade-core", "2.0.0")]
             assert (spec.grouping.beta, release.traffic) == (True, TrafficMode.GRAY)
             await walk.press("ctrl+s")
-            await walk.until_order(lambda view: view.state is OrderState.READY, "the order ready")
+            ready = await walk.until_order(lambda view: view.state is OrderState.READY, "the order ready")
+            failing = next(node for node in ready.nodes if node.key == "group-1").hosts[0]
+            lab.fault(Path(practice.dir), "failing_health", True, failing)
 
             await walk.press("c")
             await walk.agree()
             view = await walk.until_waiting_at("beta-confirm")
             assert {host.name for host in view.hosts if host.version == "2.0.0"} == set(view.nodes[1].hosts)
 
-            await walk.give_weight("1", "0", hosts=2)
-            await walk.give_weight("1", "0", "0", hosts=2)
-            await walk.press("c")
+            await walk.give_weight("pageup", weight=10, hosts=2)
+            await walk.give_weight("pageup", weight=50, hosts=2)
+            await walk.give_all_and_confirm()
+            await walk.until_order(lambda view: view.state is OrderState.HALTED, "the order halted by the failing host")
+            lab.fault(Path(practice.dir), "failing_health", False, failing)
+            await walk.press("t")
             await walk.agree()
             for number in (1, 2):
                 await walk.until_waiting_at(f"group-{number}-confirm")
-                await walk.give_weight("1", "0", "0", hosts=2 + number)
-                await walk.press("c")
-                await walk.agree()
+                await walk.give_all_and_confirm()
             view = await walk.until_order(lambda view: view.state.complete, "the end of the order")
             assert view.state is OrderState.SUCCEEDED
             assert {host.version for host in view.hosts} == {"2.0.0"}
             assert {(w.recorded, w.confirmed, w.owned) for host in view.hosts for w in host.weights} == {
                 (100, 100, False)
             }
+            assert walk.keys <= MOST_KEYS
             await walk.press("q")
     finally:
         app.left.set()
         api.close()
     assert set(lab.status(Path(practice.dir)).weights[PROD_GROUP].values()) == {100}
+
+
+async def test_a_bad_release_is_rolled_back_and_explained_by_keyboard_with_few_keys(practice: LabInfo) -> None:
+    settings = load_settings(practice.store)
+    api = Api(settings.store, operator="alice", log_dir=settings.log_dir)
+    app = OpenedCockpit(api, settings, tenant=practice.tenant, workspace=practice.workspace)
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            walk = Walk(app, pilot, practice)
+            await walk.until(lambda: app.screen.data is not None and api.engine_alive(), "the apps and an engine")  # type: ignore[attr-defined]
+            order_id = api.create_order(
+                practice.tenant, practice.workspace, release_spec(app="trade-core", version="3.0.0")
+            )
+            await app.push_screen(OrderScreen(order_id))
+            await walk.until_order(lambda view: view.state is OrderState.READY, "the order ready")
+            await walk.press("c")
+            await walk.agree()
+            await walk.until_order(lambda view: view.state is OrderState.HALTED, "the order halted")
+            await walk.press("R")
+            await walk.until(lambda: isinstance(app.screen, ConsequenceScreen), "the consequence")
+            dialog = app.screen
+            assert isinstance(dialog, ConsequenceScreen)
+            await walk.until(lambda: dialog._consequence is not None and dialog.ready, "a dialog that takes keys")
+            typed = walk.keys
+            await walk.press(*"bad", "enter", *"trade", "minus", *"core", "enter")
+            letters = walk.keys - typed - 2
+            view = await walk.until_order(lambda view: view.state.complete, "the way back at its end")
+            assert view.state is OrderState.ROLLED_BACK
+            await walk.press("h")
+            history = app.screen.query_one(HistoryPane)
+            await walk.until(
+                lambda: "1.0.0" in history.query_one(Prose)._said.plain, "what was rolled back, and to what"
+            )
+            said = history.query_one(Prose)._said.plain
+            assert "halts the order" in said
+            assert "3.0.0 → 1.0.0" in said
+            assert "bad" in said
+            await walk.press("l")
+            pane = app.screen.query_one(LogPane)
+            await walk.until(lambda: len(pane._attempts) > 1, "all attempts of the host")
+            assert walk.keys - letters <= MOST_KEYS_BACK
+            await walk.press("q")
+    finally:
+        app.left.set()
+        api.close()
