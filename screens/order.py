@@ -118,7 +118,7 @@ class OrderScreen(WatchingScreen[OrderView]):
             if active is not None:
                 flow.select(active.key)
         self.query_one(OrderHead).show(data, now)
-        self.query_one(NextLine).show(data)
+        self._show_next()
         self.query_one(KeyBar).redraw()
         self._show_hosts(now)
         self._show_slider_hosts()
@@ -302,6 +302,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         slider.display = True
         self.query_one(HostTable).display = False
         self._show_slider_hosts()
+        self._show_next()
         slider.focus()
 
     def _offer_slider(self) -> None:
@@ -316,6 +317,10 @@ class OrderScreen(WatchingScreen[OrderView]):
         if self._follows and at_rest and self.app.screen is self and self.query_one(HostTable).has_focus:
             self._offered = gate.key
             self.action_weights()
+
+    def _show_next(self) -> None:
+        if self.data is not None:
+            self.query_one(NextLine).show(self.data, at_slider=self.query_one(WeightSlider).display)
 
     def on_weight_slider_applied(self, event: WeightSlider.Applied) -> None:
         weights = SetWeights(event.weights)
@@ -338,6 +343,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         had_focus = slider.has_focus
         slider.reset()
         slider.display, table.display = False, True
+        self._show_next()
         if had_focus:
             table.focus()
 

@@ -32,6 +32,7 @@ class NextLine(Vertical):
     def __init__(self) -> None:
         super().__init__(id="next")
         self._order: OrderView | None = None
+        self._at_slider = False
 
     def compose(self) -> ComposeResult:
         yield Prose(id="says")
@@ -41,8 +42,9 @@ class NextLine(Vertical):
                 for _place in range(PER_ROW):
                     yield KeyButton()
 
-    def show(self, order: OrderView) -> None:
-        self._order = order
+    def show(self, order: OrderView, *, at_slider: bool = False) -> None:
+        """`at_slider`: the weights are being moved; the slider says by itself which keys do that."""
+        self._order, self._at_slider = order, at_slider
         self._draw()
 
     def on_resize(self) -> None:
@@ -57,8 +59,8 @@ class NextLine(Vertical):
         if not order.engine_alive and not order.state.complete:
             text.append("  " + _("No engine is alive: nothing moves until one is started."), paint.tone(Tone.FAIL))
         self.query_one("#says", Prose).say(text)
-        acts = [act for act in order.acts if act.allowed]
-        first = acts[0] if acts and order.state.halts else None
+        acts = [act for act in order.acts if act.allowed and not (self._at_slider and act.act is Act.SET_WEIGHTS)]
+        first = acts[0] if acts and order.state.halts and not self._at_slider else None
         expected = self.query_one("#expected", KeyButton)
         expected.keep(first is not None)
         if first is not None:
