@@ -59,7 +59,7 @@ class NextLine(Vertical):
         if not order.engine_alive and not order.state.complete:
             text.append("  " + _("No engine is alive: nothing moves until one is started."), paint.tone(Tone.FAIL))
         self.query_one("#says", Prose).say(text)
-        acts = [act for act in order.acts if act.allowed and not (self._at_slider and act.act is Act.SET_WEIGHTS)]
+        acts = [act for act in order.acts if act.allowed]
         first = acts[0] if acts and order.state.halts and not self._at_slider else None
         expected = self.query_one("#expected", KeyButton)
         expected.keep(first is not None)

@@ -96,7 +96,7 @@ async def test_a_gate_that_waits_for_weights_says_so_and_its_key_leads_there(tmp
     async with stage.app().run_test(size=SIZE) as pilot:
         screen = await open_order(pilot, stage.order_id)
         await until(pilot, lambda: screen.query_one(WeightSlider).has_focus)
-        assert "[g]" not in " ".join(str(button.label) for button in _buttons(screen.query_one(NextLine)))
+        assert "▸" not in " ".join(str(button.label) for button in _buttons(screen.query_one(NextLine)))
         await press(pilot, "escape")
         assert str(_buttons(screen.query_one(NextLine))[0].label) == "▸ [g] move the weights first: hz-01 hz-05"
         assert "waiting since" in _says(screen)
