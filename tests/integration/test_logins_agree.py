@@ -254,7 +254,7 @@ async def test_none_says_yes_where_another_fails(
     finally:
         await remote.close()
     status, words = stock_ssh(host, place)
-    _write_down(name, told, checked[-1] if checked else None, ran, status)
+    _write_down(name, told, checked[-1] if checked else None, ran, (status, words))
     assert (told is None) == (not checked) == (ran is None) == (name in PASSES)
     if name in PASSES:
         assert status == 42
@@ -270,10 +270,13 @@ async def test_none_says_yes_where_another_fails(
             assert line.rpartition(": ")[2].partition(" (publickey")[0].strip(" .\r") in said, (line, said)
 
 
-def _write_down(name: str, told: Said | None, checked: Said | None, ran: Said | None, ssh: int) -> None:
+def _write_down(name: str, told: Said | None, checked: Said | None, ran: Said | None, ssh: tuple[int, str]) -> None:
     file = os.environ.get("COCKPIT_TABLE")
     if file:
-        cells = ["✓" if each is None else f"✗ {each.code}" for each in (told, checked, ran)]
-        cells.append("✓" if ssh == 42 else "✗ still waiting" if ssh < 0 else f"✗ {ssh}")
+        status, words = ssh
+        last = next((line.strip(" \r") for line in reversed(words.splitlines()) if line.strip()), "")[:100]
+        cells = ["✓" if status == 42 else "✗ still waiting" if status < 0 else f"✗ {status} {last}".strip()]
+        cells += ["✓" if each is None else f"✗ {each.code}" for each in (told, checked, ran)]
+        row = [name, *cells, told.what if told else ""]
         with Path(file).open("a", encoding="utf-8") as table:
-            table.write(f"| {name} | {' | '.join(cells)} | {told.what if told else ''} |\n")
+            table.write(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n")
