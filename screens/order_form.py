@@ -126,9 +126,8 @@ class OrderForm(WatchingScreen[Choices]):
         super().retell()
         self.choices_changed()
         self._say_ranges()
-        self._say_blocked()
-        if self._filled and self._preview is None:
-            self._say_no_preview()
+        if self._filled:
+            self._say_again()
 
     @property
     def strategy(self) -> Strategy:
@@ -158,8 +157,8 @@ class OrderForm(WatchingScreen[Choices]):
         elif data != self._previewed_with:
             self.query_one("#app", Choice).offer()
             self.refresh_form()
-        elif self._preview is not None:
-            self.query_one(Preview).show(self._preview)
+        else:
+            self._say_again()
 
     def _fill_apps(self, data: Choices) -> None:
         field = self.query_one("#app", Choice)
@@ -264,6 +263,14 @@ class OrderForm(WatchingScreen[Choices]):
             self.query_one("#override-row").display = preview.breaks_floor
             self._say_blocked()
 
+    def _say_again(self) -> None:
+        """In the colours and words of the moment."""
+        if self._preview is not None:
+            self.query_one(Preview).show(self._preview)
+        elif self._refusal is not None or self.spec() is None:
+            self._say_no_preview()
+        self._say_blocked()
+
     def _say_no_preview(self) -> None:
         why = Text("\n".join(self.wrong_numbers() or [self.missing()]))
         self.query_one(Preview).say(problem_text(self._refusal, self.app) if self._refusal else why)
@@ -276,6 +283,8 @@ class OrderForm(WatchingScreen[Choices]):
             return _("one moment …")
         if self.spec() is None:
             return "; ".join(self.wrong_numbers() or [self.missing()])
+        if self._preview is None and self._refusal is None:
+            return _("one moment …")
         problems = self._preview.problems if self._preview else tuple(filter(None, [self._refusal]))
         return tr(problems[0].what) if problems else ""
 

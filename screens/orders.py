@@ -13,9 +13,10 @@ from engine.views import OrderRow
 from screens import words
 from screens.order import OrderScreen
 from screens.paint import Paint, paint_of
-from screens.translate import N_
+from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.filter_line import FilterLine, matches
+from screens.widgets.key_bar import KeyBar, KeyNow
 from screens.widgets.table import Column, Row, Table
 from screens.words import Tone
 
@@ -82,6 +83,11 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
         if key:
             self.app.push_screen(OrderScreen(int(key)))
 
+    @property
+    def expected_key(self) -> KeyNow | None:
+        """For the bottom line."""
+        return KeyNow("enter", _("open"), "open", self, marked=True) if self.data else None
+
     def on_table_chosen(self, event: Table.Chosen) -> None:
         self.action_open()
 
@@ -95,6 +101,7 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
         paint, now = paint_of(self.app), self.cockpit.now()
         rows = [row for row in self.data or () if matches(self._wanted, _texts(row))]
         table = self.query_one("#orders", Table)
+        self.query_one(KeyBar).redraw()
         table.say_instead(_NO_MATCH if self.data else _NO_ORDER)
         table.set_rows([_row(row, paint, now) for row in rows])
 

@@ -137,3 +137,20 @@ async def test_the_columns_of_the_slider_stay_in_line_at_100(tmp_path: Path) -> 
         assert all("weight" in row and "traffic" in row for row in rows)
         assert len({cell_len(row[: row.index("weight")]) for row in rows}) == 1
         assert len({cell_len(row[: row.index("traffic")]) for row in rows}) == 1
+
+
+@pytest.mark.parametrize("keys", [("r",), ("a",), ("o",), ("z",), ("r", "enter"), ("slash",)])
+async def test_under_chinese_no_key_of_a_list_or_form_is_english(keys: tuple[str, ...], tmp_path: Path) -> None:
+    """Whatever has the focus, and in an open list as well."""
+    stage = Situation(tmp_path, "left_behind" if keys == ("z",) else "fleet")
+    async with stage.app("zh_CN").run_test(size=(100, 40)) as pilot:
+        await settled(pilot)
+        await press(pilot, *keys)
+        screen = pilot.app.screen
+        for field in [pilot.app.focused, *(screen.focus_chain if keys[-1] != "enter" else [])]:
+            screen.set_focus(field)
+            await settled(pilot)
+            said = [translate._(what) for _keys, what in help_lines(screen)]
+            assert [what for what in said if what.isascii() and what != "Beta"] == []
+            bar = _drawn(pilot)[-1]
+            assert not [word for word in ("menu", "Select", "Focus", "Dismiss", "Toggle", "back") if word in bar]

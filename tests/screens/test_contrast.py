@@ -28,6 +28,7 @@ SCREENS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "workspaces": ("halted", False, ("w",)),
     "new-release": ("fleet", False, ("end", "r")),
     "versions": ("fleet", False, ("end", "r", "enter")),
+    "wrong-number": ("fleet", False, ("end", "r", "tab", "tab", "end", "9")),
     "order-running": ("group_running", True, ()),
     "order-failed": ("halted", True, ()),
     "order-check-failed": ("init_failed", True, ()),
@@ -68,7 +69,7 @@ async def test_everything_written_can_be_read(screen: str, tmp_path: Path) -> No
     assert faint == {}
 
 
-_FOCUSED = ("apps", "new-release", "order-failed", "order-gray", "confirm", "cancel", "workspaces")
+_FOCUSED = ("apps", "new-release", "commands", "help", "order-failed", "order-gray", "confirm", "cancel", "workspaces")
 
 
 @pytest.mark.parametrize("screen", _FOCUSED)

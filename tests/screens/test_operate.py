@@ -260,8 +260,7 @@ async def test_an_app_that_is_not_here_says_at_once_what_is_missing_and_its_butt
             await press(pilot, "ctrl+s")
             assert pilot.app.screen is form
             form.query_one("#app", Select).value = "trade-core"
-            await settled(pilot)
-            assert not form.query_one("#submit", Button).disabled
+            await until(pilot, lambda: not pilot.app.screen.query_one("#submit", Button).disabled)
             assert not form.query_one("#blocked").display
             assert "▸ ^S create" in shown(pilot).splitlines()[-1]
 

@@ -130,3 +130,41 @@ async def test_an_answer_that_comes_too_late_is_said(situation: Situation) -> No
         await pilot.press(*"1", "enter")
         await until(pilot, lambda: app.screen is not screen or "already" in str(screen.query_one("#refusal").content))
     assert gate.answer(prompt) == "from bob"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 14)])
+async def test_its_buttons_are_in_sight_and_in_the_tab_order(situation: Situation, size: tuple[int, int]) -> None:
+    app, gate = situation.app(), Gate(situation)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        gate.ask()
+        await until(pilot, lambda: asked(app))
+        inside = app.screen.query_one("#dialog").region
+        send, leave = app.screen.query_one("#send"), app.screen.query_one("#leave")
+        for button in (send, leave):
+            await pilot.press("tab")
+            await pilot.pause()
+            assert app.focused is button
+            assert inside.contains_region(button.region)
+            assert button.region.height == 1
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, PromptScreen))
+
+
+async def test_a_click_answers_or_leaves_it(situation: Situation) -> None:
+    app, gate = situation.app(), Gate(situation)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        gate.ask()
+        await until(pilot, lambda: asked(app))
+        await pilot.click("#send")  # nothing was typed: it says where
+        assert isinstance(app.screen, PromptScreen)
+        assert isinstance(app.focused, Input)
+        await pilot.click("#leave")
+        await until(pilot, lambda: not isinstance(app.screen, PromptScreen))
+        prompt = gate.ask()
+        await until(pilot, lambda: asked(app))
+        await pilot.press(*"271828")
+        await pilot.click("#send")
+        await until(pilot, lambda: not isinstance(app.screen, PromptScreen))
+    assert gate.answer(prompt) == "271828"

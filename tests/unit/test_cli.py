@@ -15,6 +15,9 @@ from engine.api import Api
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import OrderState
+from engine.kinds import chosen_hosts, registry
+from engine.store.store import Store
+from tests.support import seeds
 
 CATALOGUE = """
 version: 1
@@ -296,3 +299,17 @@ def test_what_happened_to_no_host_has_no_colon_in_front() -> None:
     problem = Problem("package_missing", message("It is not in the bucket."), message("Upload it again."))
     assert said_of("", problem) == "It is not in the bucket. Upload it again."
     assert said_of("hz-01", problem) == "hz-01: It is not in the bucket. Upload it again."
+
+
+@pytest.mark.parametrize("kind", ["restart", "offline"])
+def test_an_order_that_chose_no_version_is_shown_without_one(tmp_path: Path, capsys: Out, kind: str) -> None:
+    url = f"sqlite:///{tmp_path}/cockpit.db"
+    store = Store.open(url, create=True)
+    seeds.seed_fleet(store)
+    order = seeds.seed_order(store, "ready", chosen_hosts.spec_of(kind, ["trade-core"], groups=4, seed=1))
+    store.close()
+    place = ["--store", url, "--tenant", "acme", "--workspace", "prod"]
+    assert run([*place, "order", "show", str(order)]) == 0
+    assert f"order #{order} {registry.KINDS[kind].word}  ready" in capsys.readouterr().out
+    assert run([*place, "order", "list"]) == 0
+    assert "1.0.0" not in capsys.readouterr().out
