@@ -126,12 +126,12 @@ async def test_a_gray_release_with_beta_and_one_failing_host_is_walked_by_keyboa
         async with app.run_test(size=(80, 24)) as pilot:
             walk = Walk(app, pilot, practice)
             await walk.until(lambda: app.screen.data is not None and api.engine_alive(), "the apps and an engine")  # type: ignore[attr-defined]
-            await walk.press("j", "r")
+            await walk.press("r")
             await walk.until(lambda: isinstance(app.screen, NewReleaseScreen), "the form")
             form = app.screen
             assert isinstance(form, NewReleaseScreen)
             await walk.until(lambda: form.spec() is not None, "an app and a version proposed")
-            await walk.press("tab", "tab", "tab", "space", "tab", "enter", "down", "enter")
+            await walk.press("b", "g")
             spec = form.spec()
             assert spec is not None
             release = asked(spec)
