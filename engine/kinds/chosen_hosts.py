@@ -13,7 +13,7 @@ from engine.domain.problem import Problem
 from engine.domain.states import HostState
 from engine.kinds import forbidden
 from engine.kinds.asked import Options, order_spec, pack, unpack
-from engine.kinds.kind import Checks, Kind, checks_of
+from engine.kinds.kind import Checks, Kind, checks_of, left_behind
 from engine.plan.back import WayBack
 from engine.plan.groups import Chain, grouped_plan
 from engine.plan.problems import package_unknown
@@ -87,7 +87,7 @@ def kind(
         plan=its_plan,
         way_back=way_back,
         records=lambda progress: (),
-        notes=lambda spec, facts, plan: notes,
+        notes=lambda spec, facts, plan: [*notes, *left_behind(facts, plan)],
     )
 
 
@@ -135,7 +135,7 @@ def plan(spec: OrderSpec, facts: Facts, takes: Takes, plan_host: PlanHost) -> Pl
 
 
 def recorded(facts: Facts, host: Host) -> tuple[MountWeight, ...]:
-    return tuple(line for line in facts.weights if line.mount.host == host.name)
+    return tuple(facts.before_orders(line) for line in facts.weights if line.mount.host == host.name)
 
 
 def forbids(

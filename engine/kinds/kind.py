@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.domain.fleet import Facts, ObjectRef, Package
-from engine.domain.message import Message
+from engine.domain.message import Message, message
 from engine.domain.orders import AppAsked, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.plan.back import WayBack
+from engine.plan.what_if_words import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,14 @@ def checks_of(hosts: Sequence[str], facts: Facts, packages: Sequence[Package] = 
     stacks = [ref for app in facts.apps for ref in (app.stack.archive, app.stack.sdk) if ref is not None]
     objects = dict.fromkeys([*stacks, *(package.object for package in packages)])
     return Checks(tuple(hosts), tuple(objects), sum(max(0, package.object.size) for package in packages))
+
+
+def left_behind(facts: Facts, plan: Plan) -> Iterator[Message]:
+    """What is said of hosts that an earlier order has left at 0, and to which this plan gives back what they had before it."""
+    due = {line.mount.host for line in facts.weights if facts.before_orders(line).weight > line.weight}
+    hosts = [run.host for run in plan.run_of.values() if run.host in due and run.restores_traffic and run.restore_to]
+    if hosts:
+        yield message("left at 0 by an earlier order, get back what they had before it: {hosts}", hosts=named(hosts))
 
 
 @dataclass(frozen=True, slots=True)

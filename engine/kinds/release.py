@@ -15,7 +15,7 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState, NodeKind, TrafficMode
 from engine.kinds import forbidden
 from engine.kinds.asked import Options, order_spec, pack, unpack
-from engine.kinds.kind import Checks, Kind, Succeeded, checks_of
+from engine.kinds.kind import Checks, Kind, Succeeded, checks_of, left_behind
 from engine.plan.back import Back, SucceededVersions, WayBack, never_succeeded, other_versions, plan_rollback
 from engine.plan.groups import Chain, grouped_plan
 from engine.plan.problems import no_version_for_several_apps, package_unknown, rollback_never_succeeded
@@ -237,12 +237,7 @@ def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
     if offline:
         said.append(message("offline, left as they are: {hosts}", hosts=named(offline)))
     said += [_way_back_note(app, facts) for app in apps(spec)]
-    left = [line.mount.host for line in facts.weights if facts.before_orders(line).weight > line.weight]
-    if left and asked(spec).traffic is not TrafficMode.GRAY:
-        hosts_left = named(list(dict.fromkeys(left)))
-        said.append(
-            message("left at 0 by an earlier order, get back what they had before it: {hosts}", hosts=hosts_left)
-        )
+    said += left_behind(facts, plan)
     kinds = {node.kind for node in plan.nodes}
     if NodeKind.BETA in kinds and NodeKind.GROUP not in kinds:
         said.append(message("Beta takes all hosts: the release ends with it"))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from engine.domain.fleet import Facts, InstanceFacts, Mount
 from engine.domain.orders import AppAsked
-from engine.domain.states import HostState
+from engine.domain.states import Direction, HostState, RunState
 from engine.store import tables as t
+from engine.store.encoding import decode_stored_plan
 from engine.store.fleets import load_instance, load_package
 from engine.store.order_states import ENDED_STATES
 from engine.store.orders import open_orders_on
+from engine.store.statements import text_of
 from engine.store.weights import load_weights
 
 
@@ -28,11 +31,12 @@ def load_facts(conn: sa.Connection, workspace_id: int, asked: Sequence[AppAsked]
     }
     ids = [app.service_instance_id for app in instances]
     hosts = list(dict.fromkeys(host.name for app in instances for host in app.hosts))
+    offline = {host.name for app in instances for host in app.hosts if host.state is HostState.OFFLINE}
     return Facts(
         apps=tuple(instances),
         packages=packages,
-        given=_given(conn, workspace_id, instances),
-        left=_left(conn, workspace_id, instances),
+        given=_given(conn, workspace_id, instances, offline),
+        left=_not_brought_online(conn, workspace_id, instances) | _left(conn, workspace_id, instances),
         open_orders=tuple(open_orders_on(conn, workspace_id, ids, hosts, besides=besides)),
     )
 
@@ -77,17 +81,50 @@ def _left(conn: sa.Connection, workspace_id: int, apps: Sequence[InstanceFacts])
     return {mount: due[mount] for mount in mounts if mount in due}
 
 
-def _given(conn: sa.Connection, workspace_id: int, apps: Sequence[InstanceFacts]) -> dict[Mount, int]:
-    """Of the mounts of hosts that are offline: the last weight above 0 that an order recorded."""
-    offline = {host.name for app in apps for host in app.hosts if host.state is HostState.OFFLINE}
-    mounts = [mount for app in apps for mount in app.mounts if mount.host in offline]
+def _not_brought_online(conn: sa.Connection, workspace_id: int, apps: Sequence[InstanceFacts]) -> dict[Mount, int]:
+    """Of the mounts of hosts that an order has begun with while they were offline, and that none has brought to its end since:
+    their 0 is wanted no longer, and they are due what they had before."""
+    failed = {host.name for app in apps for host in app.hosts if host.state is HostState.DEPLOY_FAILED}
+    run = t.host_run.c
+    rows = conn.execute(
+        sa.select(run.host, run.node, run.state, run.order_id)
+        .join(t.order, t.order.c.id == run.order_id)
+        .where(
+            t.order.c.workspace_id == workspace_id,
+            t.order.c.state.in_(ENDED_STATES),
+            run.direction == str(Direction.FORWARD),
+            run.started_at.is_not(None),
+            run.host.in_(sorted(failed)),
+        )
+        .order_by(run.order_id.desc())
+    ).all()
+    hosts: dict[str, bool] = {}
+    for row in rows:
+        if row.host not in hosts and row.state == str(RunState.SUCCEEDED):
+            hosts[row.host] = False
+        elif row.host not in hosts and _began_offline(conn, row):
+            hosts[row.host] = True
+    return _given(conn, workspace_id, apps, {host for host, due in hosts.items() if due})
+
+
+def _began_offline(conn: sa.Connection, run: Any) -> bool:
+    text = conn.execute(sa.select(text_of(t.order.c.plan)).where(t.order.c.id == run.order_id)).scalar_one()
+    plan = decode_stored_plan(text)
+    return plan is not None and plan.run_of[run.node, run.host].before.state is HostState.OFFLINE
+
+
+def _given(
+    conn: sa.Connection, workspace_id: int, apps: Sequence[InstanceFacts], hosts: Collection[str]
+) -> dict[Mount, int]:
+    """Of the mounts of these hosts: the last weight above 0 that an order recorded."""
+    mounts = [mount for app in apps for mount in app.mounts if mount.host in hosts]
     if not mounts:
         return {}
     line = t.weight.c
     rows = conn.execute(
         sa.select(line.host, line.balancer_id, line.vserver_group_id, line.port, line.recorded)
         .join(t.order, t.order.c.id == line.order_id)
-        .where(t.order.c.workspace_id == workspace_id, line.recorded > 0, line.host.in_(sorted(offline)))
+        .where(t.order.c.workspace_id == workspace_id, line.recorded > 0, line.host.in_(sorted(hosts)))
         .order_by(line.order_id)
     )
     last = {(row.host, row.balancer_id, row.vserver_group_id, row.port): row.recorded for row in rows}

@@ -11,12 +11,16 @@ import sqlalchemy as sa
 from engine.domain import step_names as names
 from engine.domain.fleet import ObjectRef
 from engine.domain.message import Message
-from engine.domain.states import Act, Health, OrderState, RunState
+from engine.domain.orders import OrderSpec
+from engine.domain.states import Act, Health, OrderState, RunState, TrafficMode
+from engine.kinds.chosen_hosts import spec_of
+from engine.kinds.release import release_spec
 from engine.ports import ObjectFacts, PackagesError
 from engine.reading.events import read_events
 from engine.store import tables as t
 from tests.contract.test_engine_contract import DEADLINE_S, Scene, scene, url  # noqa: F401
 from tests.support.fleet_rows import GROUP
+from tests.support.orders import make_order
 from tests.support.world import SimPackages, problem
 
 
@@ -130,6 +134,93 @@ async def test_weights_that_a_cancelled_order_left_at_zero_come_back_with_the_ne
     assert scene.weights() == {100}
     with scene.store.reading() as conn:
         assert conn.execute(sa.select(sa.func.count()).where(t.weight.c.owned)).scalar_one() == 0
+
+
+async def left_at_zero(scene: Scene) -> set[str]:  # noqa: F811
+    """Four hosts, sick when their release was cancelled and well again now."""
+    sick = {f"hz-a-{number:02}" for number in range(1, 5)}
+    scene.remote.failing = {(host, names.CHECK_HEALTH) for host in sick}
+    await scene.start(groups=2, max_failures=3)
+    await scene.until_state(OrderState.HALTED)
+    await scene.accepted(Act.CANCEL, reason="they are sick")
+    await scene.until_state(OrderState.CANCELLED)
+    scene.remote.failing = set()
+    scene.remote.records.clear()
+    return sick
+
+
+def make(scene: Scene, spec: OrderSpec) -> None:  # noqa: F811
+    scene.remote.records.clear()
+    with scene.store.writing() as conn:
+        scene.order_id = make_order(conn, scene.fleet.workspace_id, spec)
+
+
+OTHERS = {
+    "restart": spec_of("restart", ["shop"], groups=2),
+    "rollback": release_spec("shop", "1.0.0", kind="rollback", groups=2, reason="errors"),
+    "preset": release_spec(
+        "shop",
+        "2.0.0",
+        groups=2,
+        traffic=TrafficMode.PRESET,
+        preset_weights={f"hz-{centre}-{number:02}": 100 for centre in "ab" for number in range(1, 5)},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+async def test_they_come_back_with_the_next_order_of_any_kind_that_gives_traffic_back(
+    scene: Scene,  # noqa: F811
+    kind: str,
+) -> None:
+    async with scene.engine():
+        await left_at_zero(scene)
+        make(scene, OTHERS[kind])
+        await scene.until_state(OrderState.READY)
+        await scene.accepted(Act.START)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.weights() == {100}
+    with scene.store.reading() as conn:
+        assert conn.execute(sa.select(sa.func.count()).where(t.weight.c.owned)).scalar_one() == 0
+
+
+async def test_they_come_back_when_they_are_brought_online_again(scene: Scene) -> None:  # noqa: F811
+    async with scene.engine():
+        sick = await left_at_zero(scene)
+        for kind, ended in (("offline", {0}), ("online", {100})):
+            make(scene, spec_of(kind, ["shop"], hosts=sorted(sick), groups=2))
+            await scene.until_state(OrderState.READY)
+            await scene.accepted(Act.START)
+            await scene.until_state(OrderState.SUCCEEDED)
+            assert {scene.balancer.weights[GROUP][f"i-{host}", 80] for host in sick} == ended
+    assert scene.weights() == {100}
+
+
+async def test_a_host_that_was_not_brought_online_gets_what_it_had_before_with_the_next_order(
+    scene: Scene,  # noqa: F811
+) -> None:
+    """Its 0 was wanted until somebody asked for it; a release that fails in between forgets nothing."""
+    host = "hz-a-01"
+    async with scene.engine():
+        for kind in ("offline", "online"):
+            make(scene, spec_of(kind, ["shop"], hosts=[host], groups=1))
+            await scene.until_state(OrderState.READY)
+            if kind == "online":
+                scene.remote.failing = {(host, names.CHECK_HEALTH)}
+            await scene.accepted(Act.START)
+            await scene.until_state(OrderState.SUCCEEDED if kind == "offline" else OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, reason="later")
+        await scene.until_state(OrderState.CANCELLED)
+        await scene.start(groups=2, max_failures=0)
+        await scene.until_state(OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, reason="still sick")
+        await scene.until_state(OrderState.CANCELLED)
+        assert scene.balancer.weights[GROUP][f"i-{host}", 80] == 0
+        scene.remote.failing = set()
+        scene.remote.records.clear()
+        await scene.start(groups=2)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert scene.weights() == {100}
 
 
 async def test_a_weight_of_zero_that_nobody_left_behind_stays_zero(scene: Scene) -> None:  # noqa: F811
