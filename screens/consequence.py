@@ -2,7 +2,8 @@
 
 It sends nothing itself: it is dismissed with what was decided (`Decided`) or with None. It takes no key that was pressed before it
 was painted, and the key that does it is another one than the key that opened it: whoever leans on Enter does nothing. Where there
-are several versions to go back to, the choice stands in it, and what it says is said of the one that is chosen. In production it
+are several versions to go back to, the choice stands in it, and what it says is said of the one that is chosen; a retry that may
+keep what was done can be made one that does everything again. In production it
 says by which rule something is to be typed.
 """
 
@@ -20,7 +21,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Select
 
-from engine.domain.acts import AnyAct, RollBack, SetWeights
+from engine.domain.acts import AnyAct, Retry, RollBack, SetWeights
 from engine.domain.problem import ProblemError
 from engine.views import Consequence
 from screens import words
@@ -35,6 +36,7 @@ from screens.widgets.trouble import problem_text
 from screens.words import Tone
 
 REFRESH_S = 0.5
+FROM_START = "a"
 
 
 class DoButton(KeyButton, can_focus=True):
@@ -57,6 +59,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "do_it", N_("do it")),
         Binding("escape", "leave", N_("back")),
+        Binding(FROM_START, "from_start", N_("everything again, or not")),
     ]
 
     def __init__(self, order_id: int, act: AnyAct, *, opened_by: str = "", first: SetWeights | None = None) -> None:
@@ -75,6 +78,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="dialog", classes="consequence", can_focus=False):
             yield Prose(id="would")
+            yield KeyButton(id="from-start", action="screen.from_start")
             yield Select[str]([], id="choice", allow_blank=True, prompt=_("choose"))
             yield Input(id="reason", placeholder=_("the reason, for the audit"))
             yield Input(id="override", placeholder=_("why the floor may be broken"))
@@ -87,7 +91,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
     def on_mount(self) -> None:
         title = _("If you press it now: {act} #{order}")
         self.query_one("#dialog").border_title = title.format(act=words.act_word(self._act.name), order=self._order_id)
-        for part in ("#choice", "#reason", "#override", "#to-type", "#typed", "#missing", "#do"):
+        for part in ("#from-start", "#choice", "#reason", "#override", "#to-type", "#typed", "#missing", "#do"):
             self.query_one(part).display = False
         self.query_one("#leave", KeyButton).say("escape", _("back"))
         self.query_one("#would", Prose).say(Text(_("one moment …")))
@@ -111,7 +115,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             return False
         if isinstance(self.focused, (Input, Select, OptionList)):
             return True
-        if key.key == self._does:
+        if key.key == self._does or (key.key == FROM_START and self._may_keep):
             return True
         if key.key == "enter":
             self._say(_("Enter opened this: {key} does it."))
@@ -149,6 +153,16 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         event.stop()
         if isinstance(self._act, RollBack) and not event.select.is_blank():
             self._act = replace(self._act, version=str(event.select.value))
+            self._ask()
+
+    @property
+    def _may_keep(self) -> bool:
+        return self._consequence is not None and self._consequence.may_keep
+
+    def action_from_start(self) -> None:
+        """A retry does everything again, or begins at the failed step."""
+        if self._may_keep and isinstance(self._act, Retry):
+            self._act = replace(self._act, from_start=not self._act.from_start)
             self._ask()
 
     def action_leave(self) -> None:
@@ -219,6 +233,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             return
         self._consequence = found
         self._show_choices(found)
+        self._show_from_start(found)
         self.query_one("#would", Prose).say(self._text(found))
         do = self.query_one("#do", DoButton)
         do.say(self._does, tr(found.summary))
@@ -247,6 +262,13 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
                     choice.value = found.chosen
         if found.chosen not in found.choices:
             choice.value = found.choices[0]
+
+    def _show_from_start(self, found: Consequence) -> None:
+        button = self.query_one("#from-start", KeyButton)
+        button.keep(found.may_keep)
+        if isinstance(self._act, Retry):
+            again, not_again = _("do everything again instead"), _("begin at the failed step instead")
+            button.say(FROM_START, not_again if self._act.from_start else again)
 
     def _say_rule(self, found: Consequence) -> None:
         """In production, by which rule something is to be typed here, or nothing is."""

@@ -24,6 +24,7 @@ from screens.widgets.host_table import HostTable
 from screens.widgets.key_button import KeyButton
 from screens.widgets.log_pane import LogPane
 from screens.widgets.notice import Notice
+from screens.widgets.prose import Prose
 from screens.widgets.weight_slider import WeightSlider
 from tests.support import seeds
 from tests.support.cockpit_screens import Situation, open_order, press, settled, until
@@ -140,6 +141,37 @@ async def test_retry_means_all_failed_hosts_and_capital_t_only_the_one_under_the
         await open_order(pilot, stage.order_id)
         await press(pilot, "t", "enter", "T", "enter")
         assert [params for _act, params, _reason in stage.api.sent] == [{}, {"hosts": ["hz-03"]}]
+
+
+async def test_a_retry_is_made_one_that_does_everything_again_and_back(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "t")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, ConsequenceScreen)
+        would = dialog.query_one("#would", Prose)
+        again = dialog.query_one("#from-start", KeyButton)
+        await until(pilot, lambda: "attempt 2 begins at check health" in str(would.content))
+        await press(pilot, "a")
+        await until(pilot, lambda: "from its first step" in str(would.content))
+        assert "begin at the failed step instead" in str(again.label)
+        await press(pilot, "a")
+        await until(pilot, lambda: "begins at check health" in str(would.content))
+        await press(pilot, "a")
+        await until(pilot, lambda: "from its first step" in str(would.content))
+        await press(pilot, "enter")
+        assert stage.api.sent == [(Act.RETRY, {"from_start": True}, "")]
+
+
+async def test_there_is_nothing_to_choose_where_nothing_was_done_before(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "ready")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "c", "a")
+        assert isinstance(pilot.app.screen, ConsequenceScreen)
+        assert not pilot.app.screen.query_one("#from-start").display
+        assert stage.api.sent == []
 
 
 async def test_p_pauses_what_runs_and_resumes_what_is_paused(tmp_path: Path) -> None:
