@@ -15,7 +15,18 @@ import asyncssh
 import pytest
 
 from engine.domain.fleet import Host, JumpHost
-from engine.ports import JobEnded, LogBytes, RemoteError, StepEnded, StepStarted, StopOutcome
+from engine.ports import (
+    JobEnded,
+    LogBytes,
+    Look,
+    Recall,
+    RemoteError,
+    RemoteStep,
+    Since,
+    StepEnded,
+    StepStarted,
+    StopOutcome,
+)
 from engine.remote.ssh import SshRemote, SshSettings
 from tests.support.processes import call, files_holding, processes_showing, running
 from tests.support.remote_jobs import events_of, job_folder, job_of, output_of
@@ -81,6 +92,17 @@ async def test_a_link_killed_in_the_middle_is_attached_again(
     assert output_of(events).decode() == "".join(f"{i}\n" for i in range(60)) + "after\n"
     assert len([e for e in events if isinstance(e, StepStarted)]) == 2
     assert (machines.server.home / "ran").read_text() == "once\n"
+
+
+async def test_a_host_says_what_it_knows_of_a_job_of_earlier(machines: Machines, remote: SshRemote) -> None:
+    job = job_of(machines.host, "echo once >>ran", "exit 3", variables={"APP": "shop"})
+    await events_of(remote.follow(job))
+    look = RemoteStep("deploy", 'echo "$APP"; [ -e ran ] && [ "$ck_ended" -gt 0 ]', 10.0)
+    said = await remote.recall(replace(job, steps=(look,)))
+    assert said == Recall(True, frozenset({job.steps[0].name}), Since.SAME, {"deploy": Look(True, "shop")})
+    assert (machines.server.home / "ran").read_text() == "once\n"
+    call("rm", "-r", str(job_folder(machines.server.home, job)))
+    assert await remote.recall(job) == Recall(found=False)
 
 
 async def test_a_link_that_breaks_again_and_again_loses_nothing_and_runs_nothing_twice(
