@@ -137,7 +137,10 @@ def _present_runs(progress: OrderProgress) -> list[RunProgress]:
 def _not_planned(progress: OrderProgress, places: Mapping[str, tuple[str, str, str]]) -> list[RunProgress]:
     """Before there is a plan: the hosts it will act on."""
     to_version = progress.apps[0].to_version if len(progress.apps) == 1 else ""
-    return [RunProgress(Direction.FORWARD, "", host, RunState.PENDING, 1, "", to_version) for host in places]
+    return [
+        RunProgress(Direction.FORWARD, "", host, RunState.PENDING, 1, runs, to_version)
+        for host, (_centre, _cell, runs) in places.items()
+    ]
 
 
 def _places(conn: sa.Connection, progress: OrderProgress) -> dict[str, tuple[str, str, str]]:

@@ -215,7 +215,7 @@ def _notes(spec: OrderSpec, facts: Facts, plan: Plan) -> tuple[Message, ...]:
         notes.append(message("not behind a balancer, no traffic to cut: {hosts}", hosts=named(without)))
     if facts.unread:
         notes.append(
-            message("no order has read these weights yet, counted as in service: {hosts}", hosts=named(facts.unread))
+            message("assumed in service until the check reads their weights: {hosts}", hosts=named(facts.unread))
         )
     if plan.breaks_floor and spec.override_reason:
         notes.append(message("goes below the floor, overridden: {reason}", reason=spec.override_reason))

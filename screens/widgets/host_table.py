@@ -75,7 +75,7 @@ def _took(host: HostRunView, now: float) -> str:
 def _step(host: HostRunView, paint: Paint) -> Text:
     """Where it is; of a host whose traffic a person gives, what its steps have not done."""
     if host.no_traffic:
-        return Text(_("no traffic yet: {key}").format(key="g"), paint.tone(Tone.WAIT))
+        return Text(_("no traffic yet"), paint.tone(Tone.WAIT))
     if host.by_hand:
         return Text(_("traffic by hand"), paint.dim)
     step = next((step for step in host.steps if step.name == host.step), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from engine.domain.states import RunState, Shown
@@ -23,7 +24,8 @@ class OrderHead(Lines):
 
     def show(self, order: OrderView, now: float) -> None:
         paint = paint_of(self.app)
-        lines = [_summary(order, paint, now), *(_balancer(balancer, paint) for balancer in order.balancers)]
+        room = self.app.size.width - 2
+        lines = [_summary(order, paint, now), *(_balancer(balancer, paint, room) for balancer in order.balancers)]
         self.draw(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
 
 
@@ -48,7 +50,8 @@ def _summary(order: OrderView, paint: Paint, now: float) -> Text:
     return text
 
 
-def _balancer(balancer: BalancerView, paint: Paint) -> Text:
+def _balancer(balancer: BalancerView, paint: Paint, room: int) -> Text:
+    """Without the balancer's name where that would take another row."""
     low = balancer.in_service <= balancer.floor and balancer.hosts > balancer.floor
     tone = Tone.FAIL if balancer.in_service < balancer.floor else Tone.WAIT if low else Tone.OK
     text = Text()
@@ -68,8 +71,8 @@ def _balancer(balancer: BalancerView, paint: Paint) -> Text:
     if balancer.cannot_tell:
         hosts = _some(balancer.cannot_tell)
         text.append("  " + _("cannot tell whether they answer: {hosts}").format(hosts=hosts), paint.tone(Tone.WAIT))
-    text.append(f"  {balancer.balancer} {balancer.server_group}".rstrip(), paint.dim)
-    return text
+    name = f"  {balancer.balancer} {balancer.server_group}".rstrip()
+    return text.append(name, paint.dim) if text.cell_len + cell_len(name) <= room else text
 
 
 def _some(hosts: Sequence[str], most: int = 3) -> str:

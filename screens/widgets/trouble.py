@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -15,12 +16,20 @@ from screens.translate import _, tr
 from screens.widgets.prose import Prose, wrapped
 from screens.words import Tone
 
+_DATED = re.compile(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S* ")
+
 
 def problem_text(
-    problem: Problem, app: App[object], *, about: str = "", more: str = "", evidence_lines: int = 6
+    problem: Problem,
+    app: App[object],
+    *,
+    about: str = "",
+    more: str = "",
+    evidence_lines: int = 6,
+    cut: int | None = None,
 ) -> Text:
     """`about` is the host or app it happened to, where the sentence does not say so; `more` which key shows more. Evidence is
-    remote text: its last lines, as they are."""
+    remote text: its last lines, as they are, or each without its date and `cut` to so many cells."""
     paint = paint_of(app)
     text = Text().append("✗ ", paint.tone(Tone.FAIL))
     what = tr(problem.what)
@@ -30,7 +39,9 @@ def problem_text(
     if more:
         text.append(f" {more}", "bold")
     for line in problem.evidence.splitlines()[-evidence_lines:] if evidence_lines else []:
-        text.append(f"\n  │ {without_hostile_text(line)}", paint.dim)
+        seen = Text(f"  │ {without_hostile_text(line if cut is None else _DATED.sub('', line))}", paint.dim)
+        seen.truncate(cut or seen.cell_len, overflow="ellipsis")
+        text.append("\n").append_text(seen)
     remedy = tr(problem.remedy)
     if remedy:
         text.append(f"\n  → {remedy}")
@@ -59,8 +70,8 @@ class Trouble(Prose):
 class Problems(VerticalScroll, can_focus=True):
     """Every problem at once, each with its host: scrolls when they are many. Takes no room when there are none.
 
-    Where room is short, evidence goes before what happened and what to do about it. `more` (a msgid) says which key shows more of
-    what happened to a host."""
+    Where room is short, evidence goes before what happened and what to do about it, its last line last, and cut. `more` (a msgid)
+    says which key shows more of what happened to a host."""
 
     def __init__(self, *, id: str | None = None, evidence_lines: int = 6, more: str = "") -> None:
         super().__init__(id=id)
@@ -100,14 +111,15 @@ class Problems(VerticalScroll, can_focus=True):
     def _say(self) -> None:
         """With as much evidence as there is room for, its last lines."""
         width = self._text.content_size.width
-        for lines in range(self._evidence_lines, -1, -1):
-            text = self._with_evidence(lines)
+        tried = [*((lines, None) for lines in range(self._evidence_lines, 0, -1)), (1, width), (0, None)]
+        for lines, cut in tried:
+            text = self._with_evidence(lines, cut)
             if self._room is None or not width or wrapped(text, width).plain.count("\n") < self._room:
                 break
         self._text.say(text)
 
-    def _with_evidence(self, lines: int) -> Text:
+    def _with_evidence(self, lines: int, cut: int | None) -> Text:
         return Text("\n").join(
-            problem_text(p, self.app, about=about, more=_(self._more) if about else "", evidence_lines=lines)
+            problem_text(p, self.app, about=about, more=_(self._more) if about else "", evidence_lines=lines, cut=cut)
             for about, p in self._shown
         )

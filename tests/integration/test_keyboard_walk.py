@@ -31,7 +31,7 @@ from screens.widgets.weight_slider import WeightSlider
 
 DEADLINE_S = 40.0
 PROD_GROUP = "lb-2zelab01/rsp-2zelab01"
-MOST_KEYS = 30
+MOST_KEYS = 24
 MOST_KEYS_BACK = 12  # and the name of the app and the reason, letter by letter
 
 

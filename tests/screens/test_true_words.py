@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ async def test_gray_hosts_count_and_the_head_says_how_little_they_carry(tmp_path
     async with stage.app().run_test(size=NARROW) as pilot:
         screen = await open_order(pilot, stage.order_id)
         assert "in service 8 of 8 (2 gray: 3.2% of traffic), at least 4 must stay  ████▆▆▃▃" in head(screen)
+        assert screen.query_one(OrderHead).size.height == 2
         rows = {row.key: row.cells for row in screen.query_one(HostTable).rows}
         assert rows["hz-01"]["step"].plain == "traffic by hand"
         assert rows["hz-01"]["weight"].plain == "10/100✓"
@@ -65,7 +67,7 @@ async def test_a_gray_host_without_traffic_is_not_said_to_have_it_back(tmp_path:
     async with stage.app().run_test(size=NARROW) as pilot:
         screen = await open_order(pilot, stage.order_id)
         rows = {row.key: row.cells for row in screen.query_one(HostTable).rows}
-        assert [rows[host]["step"].plain for host in ("hz-01", "hz-05")] == ["no traffic yet: g"] * 2
+        assert [rows[host]["step"].plain for host in ("hz-01", "hz-05")] == ["no traffic yet"] * 2
 
 
 @pytest.mark.parametrize("situation", ["rolled_back", "rolling_back"])
@@ -166,3 +168,17 @@ async def test_the_history_is_told_without_keys_of_nodes(tmp_path: Path) -> None
         said = " ".join(screen.query_one(HistoryPane).query_one("#history-text")._drawn.plain.split("\n"))  # type: ignore[attr-defined]
         assert "the engine  halts the order: hz-03 failed" in said
         assert "health check" in said
+
+
+async def test_where_room_is_short_the_last_line_that_was_seen_stays_without_its_date(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    line = "2026-11-29 08:32:00 ERROR [health] datasource not ready: connection pool exhausted (active 32, idle 0, waiting 118)"
+    async with stage.app().run_test(size=NARROW) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        problems = screen.query_one(Problems)
+        problem = next(host.problem for host in screen.data.hosts if host.problem)  # type: ignore[union-attr]
+        problems.show([("hz-03", replace(problem, evidence=line))])
+        problems.fit(3)
+        said = problems._text._drawn.plain.split("\n")  # type: ignore[union-attr]
+        assert len(said) == 3
+        assert said[1].startswith("  │ ERROR [health] datasource not ready: connection pool exhausted")

@@ -247,7 +247,7 @@ def test_a_preview_shows_the_groups_and_the_capacity_curve(api: Api) -> None:
     assert (preview.floor, preview.lowest_in_service, preview.apps[0].from_version) == (4, 5, "1.0.0")
     notes = " ".join(map(str, preview.notes))
     assert "RPC and messages go on" in notes
-    assert "no order has read these weights yet" in notes
+    assert "assumed in service until the check reads their weights" in notes
 
 
 def test_a_preview_counts_with_the_weights_read_last(api: Api, store: Store) -> None:
