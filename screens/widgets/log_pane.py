@@ -33,7 +33,7 @@ from screens.words import Tone
 class LogPane(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", N_("search"), key_display="/"),
-        Binding("a", "attempt(-1)", N_("attempts")),
+        Binding("a", "attempt(-1)", N_("earlier")),
         Binding("A", "attempt(1)", N_("next attempt"), show=False),
         Binding("s", "save", N_("save")),
         Binding("n", "find(True)", N_("older match"), show=False),

@@ -117,7 +117,7 @@ async def test_in_the_log_the_bottom_line_has_the_keys_of_the_log(tmp_path: Path
     async with stage.app().run_test(size=NARROW) as pilot:
         screen = await open_order(pilot, stage.order_id)
         await press(pilot, "l")
-        for key in ("/ search", "a attempts", "w wrap", "s save"):
+        for key in ("/ search", "a earlier", "w wrap", "s save"):
             assert key in bottom(screen)
         heading = screen.query_one(LogPane)._heading._drawn.plain
         assert "follows" not in heading
