@@ -80,7 +80,11 @@ def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
         if not steps:
             continue
         now = plan.after if run.touched else plan.before
-        then = replace(plan.before, version=version or plan.before.version) if run.touched else plan.before
+        then = plan.before
+        if run.touched:
+            # steps that bring no version leave the one that runs
+            brought = any("version" in step.sets for step in steps)
+            then = replace(then, version=(version or then.version) if brought else now.version)
         _put(
             layers,
             replace(plan, steps=steps, before=now, after=then, restore_to=plan.recorded, undo=(), undo_untouched=()),

@@ -392,6 +392,7 @@ class Checkers:
                     TRUTH,
                     f"#{order.id}: {run.host} should run {run.to_version}, it runs {host.version} (up: {host.up})",
                 )
+        mine = set(conn.execute(sa.select(t.host_run.c.host).where(t.host_run.c.order_id == order.id)).scalars())
         for line in conn.execute(_of(t.weight, order.id)):
             group = ServerGroup(line.region, line.balancer_id, line.vserver_group_id)
             key = (line.server_id, line.port)
@@ -403,7 +404,9 @@ class Checkers:
                 self.violated(TRUTH, f"#{order.id}: {line.host} in {group} is {now}, the rows say {line.confirmed}")
             hand = self._by_hand(conn, order.id, line.host)
             wanted = order.kind == "offline" and self._is_offline(conn, line.host)
-            known = line.owned or (line.asked is None and self._was_left(conn, order.id, line))
+            # who has ended well has left none of its own hosts where an earlier order had left it
+            its_own = order.state == "succeeded" and line.host in mine
+            known = line.owned or (line.asked is None and not its_own and self._was_left(conn, order.id, line))
             if now == 0 < line.recorded and not known and not hand and not wanted:
                 self.violated(OWNED, f"#{order.id} {order.state} left {line.host} at 0 in {group}, and nobody knows")
 

@@ -38,6 +38,7 @@ FOUND = {
     651733019: "a way back that could not stop the way forward was tried again, and stopped only itself",
     225: "an order that took hosts offline was rolled back to a version that never succeeded here",
     127: "a host that does not pass our check, where the balancer has none, was counted as in service by the floor's checker",
+    770038: "the way back of an order that brought another version than the host had went offline and was said to run that one",
     72780356: "a host that stood still when a rollback was given up was said to be deploying for ever",
 }
 
