@@ -100,6 +100,10 @@ class LogView(ScrollView, can_focus=True):
     def on_mount(self) -> None:
         self.set_interval(self.POLL_S, self.read_more)
 
+    def retell(self) -> None:
+        """The names of steps are told in the language of the moment."""
+        self.refresh()
+
     def on_resize(self, event: Resize) -> None:
         self._fit()
         if self.following:
