@@ -89,6 +89,6 @@ async def test_a_balancer_that_is_away_is_said_in_the_next_line_and_at_the_host_
         assert len(waits) == 1
         table = screen.query_one(HostTable)
         rows = {row.key: str(row.cells["step"]) for row in table.rows if row.key in screen.data.nodes[3].hosts}
-        assert {name for name, step in rows.items() if step.endswith("waits")} == waits
+        assert {name for name, step in rows.items() if step.startswith("waits")} == waits
         await press(pilot, "p", "enter")
         assert [name for name, _parts, _reason in stage.api.sent] == [Act.PAUSE]
