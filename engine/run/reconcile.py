@@ -281,7 +281,7 @@ class OrderReconciler:
             facts,
             remote=self._ports.remote,
             packages=self._ports.packages,
-            balancers=self._ports.balancers,
+            balancers=self._ports.ledger.patient(self.order_id, self.epoch),
             clock=self._ports.clock,
             expiring=self._ports.expiring,
         )
