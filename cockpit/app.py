@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 from engine.api import Api
 from engine.domain.problem import ProblemError
-from engine.views import WorkspaceView
+from engine.views.catalogue import WorkspaceView
 from screens import translate
 from screens.apps import AppsScreen
 from screens.cockpit import Cockpit

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import lending
-from engine.views import to_json
+from engine.views.values import to_json
 
 if TYPE_CHECKING:
     from engine.cloud.cloud import AliyunCloud

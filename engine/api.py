@@ -14,29 +14,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.api_errors import (
+    ApiError,
+    as_api_errors,
+    engine_silent,
+    no_answer,
+    no_weights_given,
+    order_ended,
+    order_open,
+    order_refused,
+    reason_missing,
+    still_working,
+)
 from engine.domain.acts import ACTS, AnyAct, GiveBack, RollBack, SetWeights, encode
 from engine.domain.fleet import Host
 from engine.domain.message import Message, message
 from engine.domain.orders import OrderSpec
-from engine.domain.problem import Problem, ProblemError
+from engine.domain.problem import Problem
 from engine.domain.roles import Role, Standing
-from engine.domain.states import Act, CommandState
-from engine.views import (
-    AppView,
-    AttemptView,
-    CommandView,
-    Consequence,
-    EngineView,
-    EventView,
-    HistoryView,
-    HostView,
-    OrderPreview,
-    OrderRow,
-    OrderView,
-    OrphanView,
-    PromptView,
-    WorkspaceView,
-)
+from engine.domain.states import CommandState
+from engine.views.acts import CommandView, Consequence, EventView, HistoryView
+from engine.views.catalogue import AppView, HostView, WorkspaceView
+from engine.views.engines import EngineView, PromptView
+from engine.views.orders import AttemptView, OrderRow, OrderView, OrphanView
+from engine.views.preview import OrderPreview
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -52,19 +53,6 @@ BEGUN_WITHIN_S = 10.0  # then it is looked whether an engine is alive at all
 SILENT_S = 60.0  # an engine that is alive has taken a command up long before
 DONE_WITHIN_S = 900.0  # longer than a balancer that is busy all the time is asked again
 LOOK_AGAIN_S = 0.5  # a lost change notice costs a waiting command this much at most
-
-
-class ApiError(ProblemError):
-    """What was asked for can't be answered: codes `store_unreachable`, `store_too_old`, `no_such_order`, `no_such_app`,
-    `no_such_workspace`, `order_refused`, `no_engine`, …"""
-
-
-class OrderRefused(ApiError):
-    """`order_refused`: `problems` names everything that forbids the order, as the preview does."""
-
-    def __init__(self, problem: Problem, problems: tuple[Problem, ...]) -> None:
-        super().__init__(problem)
-        self.problems = problems
 
 
 class Api:
@@ -89,7 +77,7 @@ class Api:
         from engine.store.store import Store
 
         self._host_runs = HostRuns(self.log_dir)
-        with _as_api_errors():
+        with as_api_errors():
             self._store = Store.open(self.store_url, create=self._create)
 
     def close(self) -> None:
@@ -101,12 +89,12 @@ class Api:
 
     def change_token(self) -> object:
         """A cheap value that differs from the last one when anything in the store may have changed (data_version, NOTIFY)."""
-        with _as_api_errors():
+        with as_api_errors():
             return self._opened().change_token()
 
     def wait_change(self, token: object, *, timeout_s: float) -> object:
         """Block until the token differs from `token`, at most `timeout_s`; returns the token of now."""
-        with _as_api_errors():
+        with as_api_errors():
             return self._opened().wait_change(token, timeout_s)
 
     def events(
@@ -286,9 +274,9 @@ class Api:
             meaning = read_consequence(conn, scope, order_id, act, now=self._now())
             ended = load_progress(conn, order_id)
             if not ended.state.complete:
-                raise ApiError(_order_open(order_id, str(ended.state)))
+                raise ApiError(order_open(order_id, str(ended.state)))
             if not reason.strip():
-                raise ApiError(_reason_missing(act.name))
+                raise ApiError(reason_missing(act.name))
             if meaning.refusal is not None:
                 raise ApiError(meaning.refusal)
             self._lock_hosts(conn, scope, ended.spec)
@@ -311,7 +299,7 @@ class Api:
         from engine.store.orders import insert_order
 
         if not found.apps or found.view.problems:
-            raise _refused(found.view)
+            raise order_refused(found.view)
         return insert_order(
             conn,
             workspace_id=scope.workspace_id,
@@ -371,13 +359,13 @@ class Api:
             entry.after = {"params": encode(act)}
             state = read_order_state(conn, scope, order_id)
             if state.complete and not isinstance(act, GiveBack):
-                raise ApiError(_order_ended(order_id, str(state)))
+                raise ApiError(order_ended(order_id, str(state)))
             if isinstance(act, SetWeights) and not act.weights:
-                raise ApiError(_no_weights_given())
+                raise ApiError(no_weights_given())
             meaning = read_consequence(conn, scope, order_id, act, now=self._now())
             entry.after = {"params": encode(act), "says": meaning.summary.to_json()}
             if meaning.asks_reason and not reason.strip():
-                raise ApiError(_reason_missing(act.name))
+                raise ApiError(reason_missing(act.name))
             command_id = insert_command(
                 conn, order_id=order_id, act=act, operator=self.operator, reason=reason, now=self._now()
             )
@@ -415,13 +403,13 @@ class Api:
                 working(view)
             passed_s = time.monotonic() - start
             if passed_s >= done_within_s:
-                raise ApiError(_still_working(view, done_within_s))
+                raise ApiError(still_working(view, done_within_s))
             if view.state is CommandState.SENT and passed_s >= begun_within_s:
                 alive = self.engine_alive()
                 if not alive:
-                    raise ApiError(_no_answer(command_id, begun_within_s))
+                    raise ApiError(no_answer(command_id, begun_within_s))
                 if passed_s >= SILENT_S:
-                    raise ApiError(_engine_silent(command_id, SILENT_S))
+                    raise ApiError(engine_silent(command_id, SILENT_S))
             self.wait_change(token, timeout_s=min(LOOK_AGAIN_S, max(0.0, begun_within_s - passed_s) or LOOK_AGAIN_S))
 
     # ---- the store
@@ -439,7 +427,7 @@ class Api:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with _as_api_errors(), self._opened().reading() as conn:
+        with as_api_errors(), self._opened().reading() as conn:
             yield conn
 
     @contextmanager
@@ -458,32 +446,8 @@ class Api:
 
         gate = Gate(self._opened(), self.operator, self._now)
         where = None if place is None else lambda conn: find_scope(conn, *place)
-        with _as_api_errors(), gate.passing(act, least, place=where, order_id=order_id, reason=reason) as passing:
+        with as_api_errors(), gate.passing(act, least, place=where, order_id=order_id, reason=reason) as passing:
             yield passing
-
-
-@contextmanager
-def _as_api_errors() -> Iterator[None]:
-    """Callers know one error family: the store's and the readers' problems leave as ApiError."""
-    try:
-        yield
-    except ApiError:
-        raise
-    except ProblemError as error:
-        raise ApiError(error.problem) from error
-
-
-def _refused(view: OrderPreview) -> OrderRefused:
-    named = " ".join(str(problem.what) for problem in view.problems)
-    remedies = " ".join(dict.fromkeys(str(problem.remedy) for problem in view.problems))
-    return OrderRefused(
-        Problem(
-            "order_refused",
-            message("The order ({kind}) is refused: {problems}", kind=view.kind, problems=named),
-            message("{remedies}", remedies=remedies),
-        ),
-        view.problems,
-    )
 
 
 def _least_to_create(kind: str) -> Role:
@@ -495,57 +459,3 @@ def _made(entry: Entry, order_id: int, spec: OrderSpec) -> None:
     from engine.store.encoding import encode_spec
 
     entry.order_id, entry.target, entry.after = order_id, f"order #{order_id}", encode_spec(spec)
-
-
-def _order_ended(order_id: int, state: str) -> Problem:
-    return Problem(
-        "order_ended",
-        message("Order #{id} has ended ({state}): no act can change it any more.", id=order_id, state=state),
-        message("To go back to an earlier version, roll it back: that is an order of its own."),
-    )
-
-
-def _order_open(order_id: int, state: str) -> Problem:
-    return Problem(
-        "order_open",
-        message("Order #{id} has not ended ({state}): roll back that order itself.", id=order_id, state=state),
-        message("Look at the order and roll it back as it is now."),
-    )
-
-
-def _no_weights_given() -> Problem:
-    return Problem(
-        "no_weights_given", message("No host and weight were given."), message("Name a host and its weight.")
-    )
-
-
-def _reason_missing(act: Act) -> Problem:
-    return Problem(
-        "reason_missing",
-        message("{act} needs a reason.", act=str(act)),
-        message("Say why in a few words; it is kept in the audit."),
-    )
-
-
-def _no_answer(command_id: int, timeout_s: float) -> Problem:
-    return Problem(
-        "no_engine",
-        message("No engine answered command {id} within {timeout_s} s.", id=command_id, timeout_s=timeout_s),
-        message("Start an engine with `cockpit engine`; the command waits and is answered then."),
-    )
-
-
-def _engine_silent(command_id: int, silent_s: float) -> Problem:
-    return Problem(
-        "engine_silent",
-        message("An engine is alive but has not picked up command {id} for {s} s.", id=command_id, s=int(silent_s)),
-        message("Read the engine's log: the store or a disk may be slow. The command waits and is answered then."),
-    )
-
-
-def _still_working(view: CommandView, done_within_s: float) -> Problem:
-    return Problem(
-        "still_working",
-        message("{act} is still at work after {s} s.", act=str(view.act), s=int(done_within_s)),
-        view.waits_for or message("Look at the order: it shows what is being waited for."),
-    )

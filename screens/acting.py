@@ -15,7 +15,7 @@ from engine.domain.acts import AnyAct, RollBack, SetWeights
 from engine.domain.message import Message, message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import CommandState
-from engine.views import CommandView
+from engine.views.acts import CommandView
 from screens import words
 from screens.asking import WRITE_DEADLINE_S, ask, in_worker
 from screens.cockpit import cockpit_of

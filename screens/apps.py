@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from engine.api import Api
-from engine.views import AppView, WorkspaceView
+from engine.views.catalogue import AppView, WorkspaceView
 from screens import words
 from screens.new_release import NewReleaseScreen
 from screens.operate import OperateScreen

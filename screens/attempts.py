@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain.states import RunState
-from engine.views import AttemptView
+from engine.views.orders import AttemptView
 
 
 def first_to_read(attempts: Sequence[AttemptView]) -> AttemptView | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from engine.api import Api
-from engine.views import WorkspaceView
+from engine.views.catalogue import WorkspaceView
 from screens.translate import _
 from screens.typed_ahead import TypedAhead
 

@@ -23,7 +23,7 @@ from textual.widgets import Button, Input, OptionList, Select
 
 from engine.domain.acts import AnyAct, Retry, RollBack, SetWeights
 from engine.domain.problem import ProblemError
-from engine.views import Consequence
+from engine.views.acts import Consequence
 from screens import words
 from screens.asking import ask, in_worker
 from screens.cockpit import cockpit_of

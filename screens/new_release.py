@@ -13,7 +13,7 @@ from textual.widgets import Input, Label
 from engine.domain.orders import OrderSpec
 from engine.domain.states import TrafficMode
 from engine.kinds.release import release_spec
-from engine.views import AppView
+from engine.views.catalogue import AppView
 from screens import words
 from screens.order_form import WALK, Number, OrderForm
 from screens.translate import N_, _

@@ -16,7 +16,7 @@ from textual.widgets import Input, Select
 
 from engine.domain.orders import OrderSpec
 from engine.kinds import chosen_hosts, offline, online, restart
-from engine.views import HostView
+from engine.views.catalogue import HostView
 from screens import words
 from screens.order_form import WALK, OrderForm
 from screens.translate import N_, _

@@ -29,7 +29,7 @@ from engine.domain.acts import (
 )
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, Direction, NodeState, OrderState, RunState
-from engine.views import AttemptView, HostRunView, NodeView, OrderView
+from engine.views.orders import AttemptView, HostRunView, NodeView, OrderView
 from screens import words
 from screens.acting import Acting
 from screens.asking import ask, in_worker

@@ -16,7 +16,8 @@ from engine.api import Api
 from engine.domain.orders import DEFAULT_GROUPS, OrderSpec
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Strategy
-from engine.views import AppView, HostView, OrderPreview
+from engine.views.catalogue import AppView, HostView
+from engine.views.preview import OrderPreview
 from screens import words
 from screens.asking import WRITE_DEADLINE_S, ask, in_worker
 from screens.order import OrderScreen

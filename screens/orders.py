@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.api import Api
-from engine.views import OrderRow
+from engine.views.orders import OrderRow
 from screens import words
 from screens.order import OrderScreen
 from screens.paint import Paint, paint_of

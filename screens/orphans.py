@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from engine.api import Api
 from engine.domain.acts import AnyAct, GiveBack
-from engine.views import OrphanView
+from engine.views.orders import OrphanView
 from screens import words
 from screens.acting import Acting
 from screens.paint import Paint, paint_of

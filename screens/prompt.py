@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from engine.domain.problem import ProblemError
-from engine.views import PromptView
+from engine.views.engines import PromptView
 from screens.asking import ask, in_worker
 from screens.cockpit import cockpit_of
 from screens.filters import without_hostile_text

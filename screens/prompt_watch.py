@@ -12,7 +12,7 @@ from textual.widgets import Input, TextArea
 
 from engine.api import Api
 from engine.domain.problem import ProblemError
-from engine.views import PromptView
+from engine.views.engines import PromptView
 from screens.asking import ask, in_worker
 from screens.cockpit import Cockpit
 from screens.filters import without_hostile_text

@@ -21,7 +21,8 @@ from screens.translate import N_, _, language, tr
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import AttemptView, EventView, HistoryView, HostRunView, OrderView
+    from engine.views.acts import EventView, HistoryView
+    from engine.views.orders import AttemptView, HostRunView, OrderView
 
 NOTHING = "-"
 WEIGHT_EVENTS = ("weight", "outside", "health")

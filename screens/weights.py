@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.views import HostRunView
+from engine.views.orders import HostRunView
 
 STOPS = (0, 10, 50, 100)
 LOWEST, HIGHEST = 0, 100

@@ -25,11 +25,12 @@ from engine.domain.states import (
     TrafficMode,
 )
 from engine.kinds import registry
-from engine.views import Outcome
+from engine.views.acts import Outcome
 from screens.translate import N_, _, learn, tr
 
 if TYPE_CHECKING:
-    from engine.views import HistoryView, NodeView, StepView
+    from engine.views.acts import HistoryView
+    from engine.views.orders import NodeView, StepView
 
 
 class Tone(StrEnum):

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from engine.domain.problem import ProblemError
-from engine.views import WorkspaceView
+from engine.views.catalogue import WorkspaceView
 from screens.asking import ask, in_worker
 from screens.cockpit import cockpit_of
 from screens.commands import AROUND, MOST_ROWS

@@ -15,7 +15,7 @@ from cockpit.cli.output import at, print_json, say
 from cockpit.cli.session import Session
 from engine import lending
 from engine.domain.message import Message
-from engine.views import to_json
+from engine.views.values import to_json
 from screens.translate import _, tr
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from cockpit.cli.exit_codes import DONE, FAILED
 from cockpit.cli.output import at, print_json, say
 from cockpit.cli.session import GlobalOptions, Session
 from engine.api import Api
-from engine.views import EngineView
+from engine.views.engines import EngineView
 from screens.translate import _
 
 ANOTHER_S = 2.0  # an open cockpit misses its engine sooner

@@ -14,7 +14,7 @@ from screens.attempts import in_reading_order
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import AttemptView
+    from engine.views.orders import AttemptView
 
 CHUNK = 65_536
 

@@ -14,7 +14,8 @@ from engine.domain.problem import Problem
 from engine.domain.states import NodeKind, NodeState
 
 if TYPE_CHECKING:
-    from engine.views import Consequence, HostRunView, NodeView, OrderView
+    from engine.views.acts import Consequence
+    from engine.views.orders import HostRunView, NodeView, OrderView
 
 
 def gate_of(view: OrderView, key: str = "") -> NodeView:

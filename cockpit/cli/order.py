@@ -26,13 +26,14 @@ from engine.domain.acts import AnyAct, Cancel, Confirm, Initialise, Pause, Resum
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
-from engine.views import GATE_WITHOUT_TRAFFIC
+from engine.views.acts import GATE_WITHOUT_TRAFFIC
 from screens import words
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import EventView, OrderView
+    from engine.views.acts import EventView
+    from engine.views.orders import OrderView
 
 app = group("order", "Look at orders and act on them.")
 
@@ -105,7 +106,7 @@ def watch(
 ) -> int:
     """Follow an order, one line per event, until it ends (0 succeeded, 1 anything else) or waits for a person (3)."""
     from cockpit.cli.waiting import follow
-    from engine.views import OrderView
+    from engine.views.orders import OrderView
 
     with session.api() as api:
         place = session.place(api)
@@ -287,7 +288,7 @@ def _send(
 
 
 def _as_dict(answer: object) -> dict[str, Any]:
-    from engine.views import to_json
+    from engine.views.values import to_json
 
     found: dict[str, Any] = to_json(answer)
     return {name: value for name, value in found.items() if name != "problem"}

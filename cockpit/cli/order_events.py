@@ -15,7 +15,7 @@ from screens.report import every_event
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
-    from engine.views import EventView, HistoryView
+    from engine.views.acts import EventView, HistoryView
 
 __all__ = ["app"]
 _TITLES = (N_("when"), N_("who"), N_("what"), N_("outcome"), N_("why"))

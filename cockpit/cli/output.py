@@ -18,7 +18,8 @@ from typing import Any, TextIO
 
 from engine.domain.clean import HIDDEN, visible
 from engine.domain.problem import Problem
-from engine.views import CommandView, to_json
+from engine.views.acts import CommandView
+from engine.views.values import to_json
 from screens.translate import _, tr
 
 _lost: set[str] = set()

@@ -10,7 +10,7 @@ import typer
 from cockpit.cli.command import Json, StoreUrl, Tenant, WorkspaceName, command, group
 from cockpit.cli.output import at, note, print_json, print_table, say
 from cockpit.cli.session import GlobalOptions, Session
-from engine.api import ApiError
+from engine.api_errors import ApiError
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from screens.translate import N_, _

@@ -12,7 +12,7 @@ from cockpit.cli.session import Session
 from engine.domain.fleet import Host
 from engine.domain.problem import Problem, ProblemError
 from engine.ports import Question
-from engine.views import to_json
+from engine.views.values import to_json
 from screens.translate import _, tr
 
 if TYPE_CHECKING:

@@ -182,7 +182,7 @@ def preview(session: Session, spec: OrderSpec) -> int:
 def create_order(session: Session, spec: OrderSpec, *, wait: bool) -> int:
     """An order of any kind."""
     from cockpit.cli.waiting import checked_by_an_engine, wait_checked
-    from engine.api import OrderRefused
+    from engine.api_errors import OrderRefused
 
     with session.api() as api:
         place = session.place(api)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cockpit.lab.process import LabInfo
     from cockpit.settings import Settings
     from engine.api import Api
-    from engine.views import WorkspaceView
+    from engine.views.catalogue import WorkspaceView
 
 LOCALE_DIR = Path(__file__).parent.parent / "locale"
 

@@ -20,7 +20,8 @@ from engine.domain.states import Act, CommandState, OrderState
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import CommandView, EventView, OrderView
+    from engine.views.acts import CommandView, EventView
+    from engine.views.orders import OrderView
 
 CHECKED_S = 300.0  # a check asks every host, and maybe a person for a one-time password
 ANSWER_S = 30.0

@@ -17,7 +17,8 @@ from screens.translate import N_, _
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views import CommandView, OrphanView
+    from engine.views.acts import CommandView
+    from engine.views.orders import OrphanView
 
 app = group("weights", "Weights that no living order owns.")
 

@@ -30,7 +30,7 @@ from engine.domain.message import message
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Act, CommandState, NodeKind, NodeState, OrderState, TrafficMode
 from engine.kinds.release import release_spec
-from engine.views import NodeView, OrderView
+from engine.views.orders import NodeView, OrderView
 from screens.translate import _, tr
 
 GRAY_WEIGHTS = (10, 50, 100)

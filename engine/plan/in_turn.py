@@ -8,7 +8,7 @@ from engine.domain.acts import SetWeights
 from engine.domain.message import message
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Verified
-from engine.views import Consequence
+from engine.views.acts import Consequence
 
 
 def with_weights(progress: OrderProgress, act: SetWeights) -> OrderProgress:

@@ -15,7 +15,7 @@ from engine.plan.which_hosts import (
     touched_hosts,
     waiting_gate,
 )
-from engine.views import Consequence
+from engine.views.acts import Consequence
 
 
 def sensible_acts(

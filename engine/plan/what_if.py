@@ -53,7 +53,7 @@ from engine.plan.which_hosts import (
     waiting_gate,
     without_traffic,
 )
-from engine.views import Consequence
+from engine.views.acts import Consequence
 
 MAX_WEIGHT = 100
 

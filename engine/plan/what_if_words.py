@@ -14,7 +14,7 @@ from engine.domain.states import Act, NodeKind, OrderState, RunState
 from engine.plan.in_service import Traffic, server_groups
 from engine.plan.kept import Begins
 from engine.plan.problems import floor_broken
-from engine.views import percent
+from engine.views.values import percent
 
 SHOWN_HOSTS = 6  # a sentence names this many hosts and counts the others
 

@@ -13,7 +13,7 @@ from engine.domain.problem import Problem
 from engine.domain.states import Direction, RunState, StepState
 from engine.store import tables as t
 from engine.store.encoding import decode_problem
-from engine.views import AttemptView
+from engine.views.orders import AttemptView
 
 
 def read_attempts(conn: sa.Connection, order_id: int, log_dir: Path, host: str | None) -> tuple[AttemptView, ...]:

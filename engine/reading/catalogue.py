@@ -13,7 +13,7 @@ from engine.domain.states import AppStatus, HostState, OrderState
 from engine.reading.scope import Scope, find_app, find_instance
 from engine.store import tables as t
 from engine.store.order_states import OPEN_STATES
-from engine.views import AppView, HostView, RunningVersion, WorkspaceView
+from engine.views.catalogue import AppView, HostView, RunningVersion, WorkspaceView
 
 FAILED_HOSTS = (str(HostState.DEPLOY_FAILED), str(HostState.INITIALISE_FAILED))
 PERSON_MUST_ACT = tuple(str(state) for state in (OrderState.WAITING, OrderState.HALTED))

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.store.engines import alive
-from engine.views import EngineView
+from engine.views.engines import EngineView
 
 
 def read_engines(conn: sa.Connection, now: float) -> tuple[EngineView, ...]:

@@ -11,7 +11,7 @@ from engine.domain.message import Message, message
 from engine.domain.outage import Outage, answered_again
 from engine.plan.kept import begins_at
 from engine.store import tables as t
-from engine.views import EventView
+from engine.views.acts import EventView
 
 Data = Mapping[str, Any]
 

@@ -16,7 +16,7 @@ from engine.reading.events import sentence
 from engine.reading.scope import Scope, check_order
 from engine.store import tables as t
 from engine.store.audit import REFUSED
-from engine.views import HistoryView, Outcome
+from engine.views.acts import HistoryView, Outcome
 
 CREATE = "create_"  # and the kind of the order that was made
 _OUTCOMES: Mapping[str, Outcome] = {

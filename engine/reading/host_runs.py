@@ -25,7 +25,7 @@ from engine.domain.steps import StepPlan
 from engine.store import tables as t
 from engine.store.encoding import decode_stored_problem
 from engine.store.statements import HOSTS_NAMED_IN_A_QUERY
-from engine.views import HostRunView, StepView, WeightView
+from engine.views.orders import HostRunView, StepView, WeightView
 
 ORDERS_REMEMBERED = 8
 _PLACES = (

@@ -42,16 +42,8 @@ from engine.store.engines import any_alive
 from engine.store.fleets import deployable_versions
 from engine.store.order_states import OPEN_STATES
 from engine.store.progress import load_progress
-from engine.views import (
-    AtWorkView,
-    BalancerView,
-    CommandView,
-    Consequence,
-    NodeView,
-    OrderedApp,
-    OrderRow,
-    OrderView,
-)
+from engine.views.acts import AtWorkView, CommandView, Consequence
+from engine.views.orders import BalancerView, NodeView, OrderedApp, OrderRow, OrderView
 
 
 def read_orders(conn: sa.Connection, scope: Scope, *, open_only: bool, limit: int) -> tuple[OrderRow, ...]:

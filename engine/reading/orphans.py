@@ -11,7 +11,7 @@ from engine.store import tables as t
 from engine.store.order_states import OPEN_STATES
 from engine.store.progress import load_apps
 from engine.store.weights import load_weights
-from engine.views import OrphanView
+from engine.views.orders import OrphanView
 
 
 def read_orphans(conn: sa.Connection, scope: Scope) -> tuple[OrphanView, ...]:

@@ -25,7 +25,8 @@ from engine.plan.what_if_words import named
 from engine.reading.scope import Scope, find_app
 from engine.store import tables as t
 from engine.store.facts import load_facts
-from engine.views import CapacityPoint, NodeView, OrderedApp, OrderPreview
+from engine.views.orders import NodeView, OrderedApp
+from engine.views.preview import CapacityPoint, OrderPreview
 
 ASSUMED_WEIGHT = 100
 

@@ -17,7 +17,8 @@ from engine.plan.what_if_words import named
 from engine.reading.preview import Preview, read_preview
 from engine.reading.scope import Scope
 from engine.store.fleets import load_instance
-from engine.views import Consequence, OrderPreview
+from engine.views.acts import Consequence
+from engine.views.preview import OrderPreview
 
 FLOOR = "floor_broken"
 ANY_REASON = "-"  # stands for the one that is still to be typed

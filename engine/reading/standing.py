@@ -11,7 +11,7 @@ from engine.domain.acts import ACTS
 from engine.domain.roles import Standing, acts_as_owner, not_allowed
 from engine.reading.scope import Scope
 from engine.store.gate import load_grants, who_may
-from engine.views import Consequence
+from engine.views.acts import Consequence
 
 
 def judged(

@@ -12,7 +12,7 @@ from engine.domain.problem import Problem
 from engine.ports import Question
 from engine.store import tables as t
 from engine.store.store import StoreError
-from engine.views import PromptView
+from engine.views.engines import PromptView
 
 SILENT_S = 8.0  # an engine that has not said for so long that it still waits is gone, and its question with it
 KEEP_S = 30 * 86_400.0

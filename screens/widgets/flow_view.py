@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from engine.views import NodeView
+from engine.views.orders import NodeView
 from screens.flowchart import in_order
 from screens.paint import paint_of, strip_of
 from screens.translate import N_

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
 from engine.domain.problem import Problem
-from engine.views import HistoryView, Outcome
+from engine.views.acts import HistoryView, Outcome
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _, tr

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from engine.views import HostView
+from engine.views.catalogue import HostView
 from screens.paint import paint_of
 from screens.translate import N_
 from screens.widgets.table import Column, Row, Table

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from engine.domain.states import RunState, Shown, StepState, Verified
-from engine.views import HostRunView, WeightView
+from engine.views.orders import HostRunView, WeightView
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import N_, _

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from engine.domain.states import NodeState
-from engine.views import NodeView
+from engine.views.orders import NodeView
 from screens import words
 from screens.flowchart import Folded, LaneRow, folded, lanes
 from screens.paint import Paint

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from engine.views import NodeView
+from engine.views.orders import NodeView
 from screens import words
 from screens.flowchart import Layers, layers
 from screens.paint import Paint

@@ -17,7 +17,7 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from engine.domain.states import Direction
-from engine.views import AttemptView
+from engine.views.orders import AttemptView
 from screens.asking import in_worker
 from screens.attempts import first_to_read
 from screens.log_files import save_log

@@ -14,7 +14,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from engine.domain.states import Act
-from engine.views import Consequence, OrderView
+from engine.views.acts import Consequence
+from engine.views.orders import OrderView
 from screens import words
 from screens.paint import paint_of
 from screens.translate import _, tr

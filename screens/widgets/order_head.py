@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from engine.domain.states import RunState, Shown
-from engine.views import BalancerView, OrderView, percent
+from engine.views.orders import BalancerView, OrderView
+from engine.views.values import percent
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from engine.domain.states import NodeKind, NodeState
-from engine.views import NodeView
+from engine.views.orders import NodeView
 from screens import words
 from screens.paint import Paint
 from screens.translate import _

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
 from engine.kinds import registry
-from engine.views import CapacityPoint, OrderPreview
+from engine.views.preview import CapacityPoint, OrderPreview
 from screens import words
 from screens.paint import Paint, paint_of
 from screens.translate import _, ngettext, tr

@@ -19,7 +19,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from engine.views import HostRunView, WeightView, percent
+from engine.views.orders import HostRunView, WeightView
+from engine.views.values import percent
 from screens.paint import Paint, paint_of, strip_of
 from screens.translate import N_, _
 from screens.weights import HIGHEST, LOWEST, Pending, live_weight, next_stop, traffic_share

@@ -13,7 +13,8 @@ from engine.api import Api
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.states import Act, CommandState, OrderState, TrafficMode
 from engine.store import tables as t
-from engine.views import CommandView, OrderView
+from engine.views.acts import CommandView
+from engine.views.orders import OrderView
 from tests.contract.test_engine_contract import DEADLINE_S, Scene, scene, url  # noqa: F401
 from tests.contract.test_weights_contract import PLACE
 from tests.support.fleet_rows import GROUP

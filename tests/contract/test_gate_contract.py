@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from cockpit.identity import operating_system_user
-from engine.api import Api, ApiError
+from engine.api import Api
+from engine.api_errors import ApiError
 from engine.catalogue.catalogue import Catalogue
 from engine.catalogue.problems import CatalogueError
 from engine.catalogue.read import read_text
@@ -24,7 +25,7 @@ from engine.store import tables as t
 from engine.store.catalogue import Change, apply, plan_changes
 from engine.store.gate import NotAllowed
 from engine.store.store import Store
-from engine.views import Outcome
+from engine.views.acts import Outcome
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 from tests.support.seeds import NOW, release_spec, seed_fleet, seed_order
 

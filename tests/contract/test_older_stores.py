@@ -16,7 +16,7 @@ from engine.domain.states import Act, Direction, OrderState, RunState
 from engine.ports import JobEnded, JobEvent, LogBytes, StepEnded, StepStarted
 from engine.store.migrations import configuration
 from engine.store.store import Store
-from engine.views import to_json
+from engine.views.values import to_json
 from tests.contract.test_engine_contract import Scene, url  # noqa: F401
 from tests.support.fleet_rows import GROUP, Fleet
 from tests.support.orders import run_of

@@ -16,7 +16,8 @@ from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, CommandState, OrderState, RunState, StepState
 from engine.reading.events import read_events
 from engine.reading.next_line import next_line
-from engine.views import HostRunView, OrderView, to_json
+from engine.views.orders import HostRunView, OrderView
+from engine.views.values import to_json
 from tests.contract.test_acts_at_work_contract import Desk, at_gray_gate
 from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
 from tests.contract.test_weights_contract import PLACE

@@ -15,7 +15,8 @@ from Crypto.Protocol import HPKE
 from Crypto.Protocol.DH import import_x25519_public_key
 from Crypto.PublicKey import ECC
 
-from engine.api import Api, ApiError
+from engine.api import Api
+from engine.api_errors import ApiError
 from engine.ports import Question
 from engine.run import prompts as asking
 from engine.run.clock import SystemClock
@@ -24,7 +25,7 @@ from engine.store import tables as t
 from engine.store.prompts import SILENT_S
 from engine.store.sealing import AnswerKey, SealBroken, seal
 from engine.store.store import Store
-from engine.views import PromptView
+from engine.views.engines import PromptView
 from tests.support.postgres import PostgresServer, postgres_server  # noqa: F401
 from tests.support.processes import files_holding
 from tests.support.ssh_servers import until

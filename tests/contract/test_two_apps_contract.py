@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from engine.api import Api, ApiError
+from engine.api import Api
+from engine.api_errors import ApiError
 from engine.domain.acts import RollBack
 from engine.domain.orders import AppAsked, Grouping, OrderSpec
 from engine.domain.progress import OrderProgress

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from engine.api import Api, ApiError
+from engine.api import Api
+from engine.api_errors import ApiError
 from engine.domain import step_names
 from engine.domain.acts import GiveBack
 from engine.domain.states import Act, CommandState, Direction, OrderState, RunState, TrafficMode
 from engine.store import tables as t
-from engine.views import CommandView
+from engine.views.acts import CommandView
 from tests.contract.test_engine_contract import DEADLINE_S, Scene, scene, url  # noqa: F401
 from tests.support.fleet_rows import GROUP
 from tests.support.orders import run_of

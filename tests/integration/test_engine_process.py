@@ -20,7 +20,7 @@ import pytest
 from cockpit.engine_process import EngineError, _environment, ensure_engine, outdated, stop_engine
 from cockpit.settings import Settings, load_settings
 from engine.api import Api
-from engine.views import EngineView
+from engine.views.engines import EngineView
 
 DEADLINE_S = 20.0
 ROOT = Path(__file__).parents[2]

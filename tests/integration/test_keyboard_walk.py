@@ -20,7 +20,7 @@ from engine.domain.states import OrderState, TrafficMode
 from engine.kinds.release import asked, release_spec
 from engine.store.catalogue import apply
 from engine.store.store import Store
-from engine.views import OrderView
+from engine.views.orders import OrderView
 from screens.consequence import ConsequenceScreen
 from screens.new_release import NewReleaseScreen
 from screens.order import OrderScreen

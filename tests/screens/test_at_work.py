@@ -12,7 +12,7 @@ from engine.domain.message import message
 from engine.domain.states import Act, CommandState
 from engine.store.commands import insert_command, set_working
 from engine.store.store import Store
-from engine.views import CommandView
+from engine.views.acts import CommandView
 from screens.consequence import ConsequenceScreen
 from screens.widgets.host_table import HostTable
 from screens.widgets.notice import Notice

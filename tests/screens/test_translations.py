@@ -22,7 +22,7 @@ from engine.domain.states import (
 )
 from engine.kinds.registry import KINDS
 from engine.steps.registry import STEPS
-from engine.views import StepView
+from engine.views.orders import StepView
 from screens import translate, words
 
 ROOT = LOCALE_DIR.parent.parent

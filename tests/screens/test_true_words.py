@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from engine.domain.states import Direction, RunState
 from engine.store import tables as t
 from engine.store.store import Store
-from engine.views import OrderView
+from engine.views.orders import OrderView
 from screens.widgets.history_pane import HistoryPane
 from screens.widgets.host_table import HostTable
 from screens.widgets.key_bar import KeyBar

@@ -22,7 +22,8 @@ from cockpit.lab import process as lab
 from engine.domain.acts import ACTS, Confirm
 from engine.domain.problem import ProblemError
 from engine.domain.states import Act, OrderState, RunState, Strategy
-from engine.views import EventView, OrderView
+from engine.views.acts import EventView
+from engine.views.orders import OrderView
 from tests.support.floor_watch import FloorWatch
 from tests.support.lab_release import RECORDED, Fleet, versions_in, weights_in
 from tests.support.postgres import PostgresServer

@@ -12,13 +12,14 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 from cockpit.app import CockpitApp
-from engine.api import Api, ApiError
+from engine.api import Api
+from engine.api_errors import ApiError
 from engine.domain.acts import AnyAct, encode
 from engine.domain.orders import OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState
 from engine.store.store import Store
-from engine.views import CommandView
+from engine.views.acts import CommandView
 from screens.consequence import ConsequenceScreen
 from screens.order import OrderScreen
 from screens.watching import WatchingScreen

@@ -29,7 +29,7 @@ from engine.domain.states import Act, CommandState, OrderState, RunState, StepSt
 from engine.kinds.release import release_spec
 from engine.store.catalogue import apply
 from engine.store.store import Store
-from engine.views import HostRunView, OrderView, WeightView
+from engine.views.orders import HostRunView, OrderView, WeightView
 
 HOSTS = 4
 DEADLINE_S = 40.0

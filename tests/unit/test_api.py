@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from engine.api import Api, ApiError, OrderRefused
+from engine.api import Api
+from engine.api_errors import ApiError, OrderRefused
 from engine.domain import step_names
 from engine.domain.acts import Cancel, Confirm, Pause, RollBack, SetWeights
 from engine.domain.message import message
@@ -35,7 +36,7 @@ from engine.store import tables as t
 from engine.store.commands import set_working
 from engine.store.progress import load_progress
 from engine.store.store import Store
-from engine.views import to_json
+from engine.views.values import to_json
 from tests.support.postgres import postgres_server, postgres_url
 from tests.support.seeds import (
     NOW,

@@ -13,7 +13,7 @@ from cockpit.cli.session import Session
 from engine.domain.states import Act, CommandState
 from engine.store import tables as t
 from engine.store.store import Store
-from engine.views import CommandView
+from engine.views.acts import CommandView
 from tests.support import seeds
 
 Sent = list[dict[str, Any]]

@@ -15,7 +15,7 @@ from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import CommandState
 from engine.store.store import Store
-from engine.views import CommandView
+from engine.views.acts import CommandView
 from tests.support import seeds
 
 Out = pytest.CaptureFixture[str]

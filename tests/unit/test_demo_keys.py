@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.demo.headless import next_key
 from engine.domain.states import Act, Direction, NodeKind, NodeState, OrderState
-from engine.views import HostRunView, NodeView, OrderView, WeightView
+from engine.views.orders import HostRunView, NodeView, OrderView, WeightView
 
 
 def made(view: Any, /, **given: Any) -> Any:

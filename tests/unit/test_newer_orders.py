@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from engine.api import Api, ApiError
+from engine.api import Api
+from engine.api_errors import ApiError
 from engine.domain.acts import Cancel, RollBack
 from engine.domain.orders import OrderSpec, What
 from engine.store import tables as t

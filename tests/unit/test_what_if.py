@@ -21,7 +21,8 @@ from engine.plan.sensible_acts import sensible_acts
 from engine.plan.what_if import consequence
 from engine.store.progress import load_progress
 from engine.store.store import Store
-from engine.views import Consequence, percent
+from engine.views.acts import Consequence
+from engine.views.values import percent
 from tests.support.seeds import NOW, SITUATIONS, ran_before_in, release_spec, seed_fleet, seed_order
 
 Given = Callable[..., OrderProgress]
