@@ -67,7 +67,8 @@ class Job:
     `~/.cockpit/jobs/<order>-<when it was created>-<host>/`: an order of another store with the same number is another order.
 
     `key` names the attempt within that folder (`forward-group-2-1`). `epoch` grows with every takeover of the order: the host
-    refuses an older one. `variables` are exported to every step.
+    refuses an older one. `variables` are exported to every step. `setup` is a digest of what the steps set up, kept with the job's
+    record.
     """
 
     order_id: int
@@ -77,6 +78,7 @@ class Job:
     steps: tuple[RemoteStep, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     order_created_at: float = 0.0  # epoch seconds
+    setup: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,13 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class Recall:
     """What a host says of a job of earlier. `found`: its record is there; else the rest says nothing. `done` are the steps that
-    ended well by that record, `looks` those that were looked at."""
+    ended well by that record, `looks` those that were looked at. `same_setup`: the job's `setup` was the one that is asked about."""
 
     found: bool
     done: frozenset[str] = frozenset()
     since: Since = Since.UNKNOWN
     looks: Mapping[str, Look] = field(default_factory=dict)
+    same_setup: bool = False
 
 
 class StopOutcome(StrEnum):

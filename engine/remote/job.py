@@ -173,11 +173,12 @@ async def recall(connections: Connections, job: Job) -> Recall:
     said = [line.removeprefix(mark).split(" ", 3) for line in lines if line.startswith(mark)]
     if said == [["gone"]]:
         return Recall(found=False)
-    if said[-1:] != [["done"]]:
+    if said[-1:] != [["end"]]:
         raise problems.link_lost_once(route_to(job.host)[-1], "it did not say to its end what it knows of the job")
     since = next(words[1] for words in said if words[0] == "since")
     looks = {words[1]: Look(words[2] == "0", words[3]) for words in said if words[0] == "look"}
-    return Recall(True, frozenset(words[1] for words in said if words[0] == "step"), Since(since), looks)
+    done = frozenset(words[1] for words in said if words[0] == "step")
+    return Recall(True, done, Since(since), looks, same_setup=["same_setup"] in said)
 
 
 async def _answer(channel: Channel, token: str) -> list[str]:

@@ -101,9 +101,18 @@ def stopping(job: Job, *, token: str, nonce: str) -> str:
 def recalling(job: Job, *, token: str) -> str:
     """Says what the host knows of the job, then looks for each of its steps whether it is still so."""
     arguments = token, folder_of(job), key_of(job), str(job.epoch), "-"
-    looks = [f"look {quote(step.name)} {quote(step.body)}" for step in job.steps]
+    looks = [f"look {quote(step.name)} {math.ceil(step.deadline_s)} {quote(_looking(job, step))}" for step in job.steps]
     recall = _with_arguments(_program("common", "process", "recall"), *arguments)
-    return "\n".join([recall, *_variables(job.variables), *looks, "answer done"]).replace("\0", "")
+    return "\n".join([recall, f"say_whether_it_has {quote(_setup(job))}", *looks, "answer end"]).replace("\0", "")
+
+
+def _looking(job: Job, step: RemoteStep) -> str:
+    return "\n".join([*_variables(job.variables), "ck_variables", step.body])
+
+
+def _setup(job: Job) -> str:
+    """A line that does nothing, by which the job's program is known later."""
+    return f": {quote(f'setup {job.setup}')}"
 
 
 def attach_input(job: Job, *, token: str, nonce: str) -> bytes:
@@ -118,6 +127,7 @@ def job_program(job: Job, nonce: str) -> str:
     lines = [
         _program("process", "runner"),
         f"ck_nonce={nonce}",
+        _setup(job),
         f"ck_steps='{' '.join(map(str, numbers))}'",
         *_variables(job.variables),
         "ck_describe() {",

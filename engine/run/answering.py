@@ -192,7 +192,7 @@ class Answering:
         if problem is None and (doing.effect is None or doing.asked_again):
             problem = self._refusal(conn, progress, command, act)
         if problem is not None:
-            self._refuse(conn, command, problem)
+            self._refuse(conn, command, doing.refused(progress, problem))
             return
         doing.write(conn, progress, act, By(command.operator, command.reason), self._now())
         commands.answer(conn, command, CommandState.ACCEPTED, self._now())

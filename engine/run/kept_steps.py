@@ -14,14 +14,14 @@ from engine.domain.log_path import job_key
 from engine.domain.message import Message, message
 from engine.domain.problem import ProblemError
 from engine.domain.progress import RunProgress, StepProgress
-from engine.domain.states import Health, StepState
+from engine.domain.states import Health, StepState, Verified
 from engine.domain.steps import HEALTH, Holds, StepPlan
 from engine.plan.kept import Kept, begins_at, first_again, kept, works
 from engine.ports import Job, Recall, Since
 from engine.run.attempt import Attempt, set_facts
 from engine.run.journal import StaleEpoch
 from engine.run.logs import HostLog
-from engine.steps.context import StepContext, variables
+from engine.steps.context import StepContext, setup, variables
 from engine.steps.registry import look, weight_change
 from engine.steps.service import WORDS
 from engine.store.host_runs import begins_event, keep_steps, touch_run
@@ -41,7 +41,7 @@ async def keep_what_is_still_so(attempt: Attempt, before: RunProgress | None, lo
         return
     try:
         done, found = await _Asking(attempt, before).found()
-        if not found:
+        if not done:
             return
         result = kept(attempt.plan.steps, found)
         if works([step for step in attempt.plan.steps if step.key not in result.keys]):
@@ -75,6 +75,8 @@ class _Asking:
         seen = self.before is not None and self.before.key == attempt.run.key and self.before.attempt == last
         for number in sorted(set(self.done.values()) - {last}):
             await self._ask(context, number, self._of(number))
+        if not seen:
+            self.doubts |= {step.key: _no_record(attempt.host, last) for step in self._of(last)}
         if seen:
             said = await self._ask(context, last, self._of(last))
             # what it did when nobody looked any more
@@ -105,6 +107,7 @@ class _Asking:
             steps=tuple(each for each in looks if each is not None),
             variables=variables(context),
             order_created_at=attempt.context.created_at,
+            setup=setup(context),
         )
         said = await attempt.context.remote.recall(job)
         for step in steps:
@@ -117,13 +120,17 @@ def _doubt(step: StepPlan, said: Recall, host: str, number: int) -> Message | No
     name = step.title or step.does
     if step.holds in _BY_RECORD:
         if not said.found:
-            return message("{host} has no record of attempt {attempt} any more", host=host, attempt=number)
+            return _no_record(host, number)
         if said.since is Since.RESTARTED:
             return message("{host} was restarted after attempt {attempt}", host=host, attempt=number)
         if said.since is Since.ANOTHER:
             return message("another order has worked on {host} after attempt {attempt}", host=host, attempt=number)
         if said.since is Since.UNKNOWN:
             return message("the record on {host} does not say when attempt {attempt} ended", host=host, attempt=number)
+        if not said.same_setup:
+            return message(
+                "parameters or tech stack of {host} were changed after attempt {attempt}", host=host, attempt=number
+            )
         if step.key not in said.done:
             return message("the record on {host} does not say that {step} was done", host=host, step=name)
     if step.holds in _BY_LOOK and step.key in said.looks:
@@ -133,6 +140,10 @@ def _doubt(step: StepPlan, said: Recall, host: str, number: int) -> Message | No
         why = WORDS.get(seen.said)
         return message("{step} is not as it was left on {host}", step=name, host=host) if why is None else why
     return None if step.holds is Holds.RECORD else _nobody_can_tell(step, host)
+
+
+def _no_record(host: str, number: int) -> Message:
+    return message("{host} has no record of attempt {attempt} any more", host=host, attempt=number)
 
 
 def _nobody_can_tell(step: StepPlan, host: str) -> Message:
@@ -146,8 +157,11 @@ async def _not_shown(attempt: Attempt, step: StepPlan) -> Message | None:
         return _nobody_can_tell(step, attempt.host)
     context = attempt.context
     weights = weight_change(step, attempt.plan).weights
-    if await context.ledger.holds(context.order_id, context.epoch, weights):
+    shown = await context.ledger.holds(context.order_id, context.epoch, weights)
+    if shown is Verified.YES:
         return None
+    if shown is Verified.CANNOT_TELL:
+        return _nobody_can_tell(step, attempt.host)
     return message("the weights of {host} are not as they were set", host=attempt.host)
 
 

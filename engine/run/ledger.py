@@ -20,7 +20,7 @@ from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
 from engine.domain.message import Message
 from engine.domain.problem import ProblemError
 from engine.domain.progress import WeightLine
-from engine.domain.states import Health
+from engine.domain.states import Health, Verified
 from engine.plan.outside import Seen, Wish
 from engine.ports import BalancerBusy, BalancerError, BalancerRefused, Balancers, BalancerThrottled, Clock
 from engine.run.journal import Journal
@@ -159,18 +159,22 @@ class Ledger:
     ) -> tuple[Mount, ...]:
         """Wait until no balancer says of these mounts that nothing answers there: its check needs some good answers in a row
         after a release. Returns those of which it still says so after `within_s`, or when it is `enough`. Raises StaleEpoch and
-        StoreError."""
-        until = self._clock.now() + within_s
+        StoreError. A balancer that does not answer has not said so either: it is asked again for as long as an outage may last."""
+        began = self._clock.now()
         groups = list(dict.fromkeys(mount.server_group for mount in mounts))
         while True:
             silent: list[Mount] = []
+            away = False
             for group in groups:
                 found, now = await self.health(group), self._clock.now()
-                if found is not None:
-                    await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
-                    its = [mount for mount in mounts if mount.server_group == group]
-                    silent += [mount for mount in its if found.get(key_of(mount)) is Health.UNHEALTHY]
-            if not silent or self._clock.now() >= until or enough():
+                if found is None:
+                    away = True
+                    continue
+                await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
+                its = [mount for mount in mounts if mount.server_group == group]
+                silent += [mount for mount in its if found.get(key_of(mount)) is Health.UNHEALTHY]
+            limit_s = max(within_s, self._outage_s) if away else within_s
+            if not (silent or away) or self._clock.now() - began >= limit_s or enough():
                 return tuple(silent)
             await self._clock.sleep(HEALTH_PAUSE_S)
 
@@ -184,19 +188,19 @@ class Ledger:
                 changed |= await self._journal.write(order_id, epoch, _health_of(order_id, group, found, now))
         return changed
 
-    async def holds(self, order_id: int, epoch: int, weights: Sequence[MountWeight]) -> bool:
+    async def holds(self, order_id: int, epoch: int, weights: Sequence[MountWeight]) -> Verified:
         """Whether the balancers show these weights, and the order has nothing else on its way. Raises StaleEpoch and StoreError."""
         for group in dict.fromkeys(line.mount.server_group for line in weights):
             try:
                 seen = await self.patient(order_id, epoch).read_weights(group)
             except BalancerError:
-                return False
+                return Verified.CANNOT_TELL
             lines = await self._journal.write(order_id, epoch, _lines_of(order_id, group))
             settled = {line.mount: line.believed for line in lines if not line.in_doubt}
             its = [line for line in weights if line.mount.server_group == group]
             if any(not (seen.get(key_of(w.mount)) == settled.get(w.mount) == w.weight) for w in its):
-                return False
-        return True
+                return Verified.NO
+        return Verified.YES
 
     def withdraw(self, order_id: int, *, if_away: bool = False) -> None:
         """Weights that persons have asked for, for that order, are not asked for again: what has not been begun never is, and a

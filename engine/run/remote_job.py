@@ -19,7 +19,7 @@ from engine.domain.steps import RERUNS, InDoubt
 from engine.ports import Job, JobEnded, LogBytes, RemoteError, StepEnded, StepStarted
 from engine.run.attempt import Again, Attempt, Failed, Stopped
 from engine.run.logs import HostLog
-from engine.steps.context import variables
+from engine.steps.context import setup, variables
 from engine.steps.registry import remote_step
 
 
@@ -93,6 +93,7 @@ class RemoteJob:
             steps=tuple(remote_step(plan, context) for plan in plans),
             variables=variables(context),
             order_created_at=attempt.context.created_at,
+            setup=setup(context),
         )
 
     async def _follow(self, job: Job) -> None:

@@ -5,6 +5,8 @@ Pure: reads snapshots, never the world. URLs are secrets: they are in no repr, n
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ DEFAULTS: Mapping[str, str] = {
     "staragent_home": "/home/staragent",
     "staragent_port": "8000",
 }
+_WAITS = ("_DEADLINE_S", "_INTERVAL_S", "DRAIN_S")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -60,6 +63,15 @@ def variables(context: StepContext) -> Mapping[str, str]:
         "WEB_SERVER": context.stack.web_server,
         "INSTALL_LIST": " ".join(context.stack.install_list),
     }
+
+
+def setup(context: StepContext) -> str:
+    """A digest of what a host is set up with: the stack and the variables, but for those that only say how long something may take.
+    Raises ProblemError as `variables`."""
+    stack = context.stack
+    given = {name: value for name, value in variables(context).items() if not name.endswith(_WAITS)}
+    text = json.dumps([stack.name, stack.version, sorted(stack.scripts.items()), sorted(given.items())])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def parameter(context: StepContext, name: str, default: str) -> str:

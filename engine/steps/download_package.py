@@ -27,9 +27,11 @@ def look(context: StepContext, step: StepPlan) -> RemoteStep:
     """Ends with 0 when the package is there, with its checksum."""
     ref = context.package.object
     algorithm, digest = checksum(ref)
+    if not digest:
+        return RemoteStep(step.key, "exit 1", LOOK_S)
     body = paths(context) + FETCH
     body += f"""
-[ -n {quote(digest)} ] && [ -f "$PACKAGE_FILE" ] &&
+[ -f "$PACKAGE_FILE" ] &&
     ck_verify "$PACKAGE_FILE" {ref.size} {quote(algorithm)} {quote(digest)} || exit 1
 """
     return RemoteStep(step.key, body, LOOK_S)

@@ -38,8 +38,10 @@ def look(context: StepContext, step: StepPlan) -> RemoteStep:
 
 
 def _is_unpacked(ref: ObjectRef, folder: str) -> str:
-    digest = quote(checksum(ref)[1])
-    return f'[ -n {digest} ] && [ "$(cat "${folder}/{DIGEST}" 2>/dev/null)" = {digest} ] || exit 1\n'
+    digest = checksum(ref)[1]
+    if not digest:
+        return "exit 1\n"
+    return f'[ "$(cat "${folder}/{DIGEST}" 2>/dev/null)" = {quote(digest)} ] || exit 1\n'
 
 
 def _bring(ref: ObjectRef, url_variable: str, folder: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from engine.domain import step_names as names
-from engine.domain.fleet import ObjectRef, Package, TechStack
-from engine.ports import Job, Look, Recall, RemoteError, RemoteStep, Since
+from engine.domain.fleet import Host, ObjectRef, Package, TechStack
+from engine.ports import Job, Look, Recall, RemoteStep, Since
+from engine.remote import program
 from engine.steps import service
 from engine.steps.context import StepContext
 from engine.steps.registry import look, step
@@ -38,7 +40,7 @@ async def test_a_host_says_which_steps_of_an_earlier_job_ended_well(site: Site) 
     job = job_of(site.host, "echo once >>ran", "exit 3", "touch never")
     await events_of(site.remote.follow(job))
     said = await site.remote.recall(looking(job))
-    assert said == Recall(True, frozenset({names.CHECK_AGENT}), Since.SAME)
+    assert said == Recall(True, frozenset({names.CHECK_AGENT}), Since.SAME, same_setup=True)
     assert (site.home / "ran").read_text() == "once\n"  # to ask does nothing again
 
 
@@ -56,13 +58,45 @@ async def test_a_look_says_whether_it_is_still_so_and_its_last_line_why_not(site
     assert (await site.remote.recall(wanted)).looks[names.CHECK_AGENT] == Look(False, "second of it's $x")
 
 
-async def test_a_look_that_never_ends_ends_with_an_error(site: Site) -> None:  # noqa: F811
+async def test_a_look_that_never_ends_is_ended_and_those_behind_it_are_made(site: Site) -> None:  # noqa: F811
+    """A health check of a stack's own that goes on asking: the service is not healthy, and the host can be asked."""
     job = job_of(site.host, "true")
     await events_of(site.remote.follow(job))
-    hangs = replace(job, steps=(RemoteStep(names.DEPLOY, "sleep 300", 1.0 - 30.0),))  # in all one second
-    with pytest.raises(RemoteError) as late:
-        await site.remote.recall(hangs)
-    assert late.value.problem.code == "remote_deadline"
+    hangs = "(while :; do sleep 1; done) & echo $$ >looking; echo asking; while :; do sleep 1; done"
+    leaves = "sleep 300 & echo $! >left; echo fine"
+    wanted = looking(job, (names.CHECK_HEALTH, hangs), (names.DEPLOY, leaves))
+    said = await site.remote.recall(replace(wanted, steps=(replace(wanted.steps[0], deadline_s=1.0), wanted.steps[1])))
+    assert said.looks == {names.CHECK_HEALTH: Look(False, "asking"), names.DEPLOY: Look(True, "fine")}
+    for left in ("looking", "left"):
+        await until(lambda: is_gone(int((site.home / left).read_text())))  # noqa: B023
+
+
+def is_gone(pid: int) -> bool:
+    """Or what is left of it, where nobody collects it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ")[-1].startswith("Z")
+    except FileNotFoundError:
+        return True
+
+
+async def test_a_job_that_set_up_something_else_is_told_from_one_that_set_up_the_same(site: Site) -> None:  # noqa: F811
+    job = replace(job_of(site.host, "true", variables={"PORT": "80"}), setup="one")
+    await events_of(site.remote.follow(job))
+    assert (await site.remote.recall(looking(job))).same_setup
+    assert not (await site.remote.recall(looking(replace(job, setup="another")))).same_setup
+    assert not (await site.remote.recall(looking(replace(job, setup="")))).same_setup
+
+
+def test_a_system_that_does_not_tell_its_boots_apart_cannot_say_that_it_was_not_restarted(tmp_path: Path) -> None:
+    job = replace(job_of(Host("h1", "127.0.0.1", 22, "admin", "dc", "cell", "i-1"), "true"), steps=())
+    folder = job_folder(tmp_path, job)
+    folder.mkdir(parents=True)
+    (folder / "nonce").write_text("n\n")
+    (folder / "steps").touch()
+    (folder / "ended").write_text(f"{'99999999':<20} -\n")
+    text = program.recalling(job, token="t").replace("/proc/sys/kernel/random/boot_id", "/nowhere/boot_id")
+    said = subprocess.run(["sh", "-c", text], env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert "\x1et since unknown\n" in said.stdout
 
 
 async def test_a_folder_that_is_gone_is_no_record_and_nothing_is_made(site: Site) -> None:  # noqa: F811

@@ -140,7 +140,19 @@ def is_put_in(scene: Scene) -> None:  # noqa: F811
     scene.balancer.weights[GROUP][f"i-{HOST}", 80] = 50
 
 
+def set_variable(scene: Scene, name: str, value: str) -> None:  # noqa: F811
+    with scene.store.writing() as conn:
+        row = sa.select(t.host.c.variables).where(t.host.c.name == HOST)
+        variables = conn.execute(row).scalar_one() | {name: value}
+        conn.execute(sa.update(t.host).where(t.host.c.name == HOST).values(variables=variables))
+
+
+def is_corrected(scene: Scene) -> None:  # noqa: F811
+    set_variable(scene, "jvm_heap", "4g")
+
+
 CHANGED = {
+    "its parameters were corrected": (is_corrected, KEYS[3:-1], "parameters or tech stack of hz-a-02 were changed"),
     "the folder of its jobs is gone": (forgets, KEYS[3:-1], "has no record of attempt 1 any more"),
     "it was restarted": (says(Since.RESTARTED), KEYS[3:-1], "was restarted after attempt 1"),
     "another order has worked there": (says(Since.ANOTHER), KEYS[3:-1], "another order has worked on"),
@@ -176,6 +188,19 @@ async def test_what_is_no_longer_so_is_done_again_and_says_why(scene: Scene, nam
     assert why in began(scene)[HOST, 2]
     assert did(scene, "hz-a-01", 2) == []
     assert scene.weights() == {100}
+
+
+async def test_more_time_for_a_step_changes_nothing_of_what_was_done_before_it(scene: Scene) -> None:  # noqa: F811
+    scene.remote.failing = {(HOST, names.CHECK_HEALTH)}
+    async with scene.engine():
+        await scene.start()
+        await scene.until_state(OrderState.HALTED)
+        scene.remote.failing = set()
+        for name in ("health_deadline_s", "health_interval_s", "drain_s"):
+            set_variable(scene, name, "30")
+        await scene.accepted(Act.RETRY)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert did(scene, HOST, 2) == [names.CHECK_HEALTH]
 
 
 PREPARATIONS = [step.key for step in STEPS if step.prepares and not step.on_balancer]

@@ -156,12 +156,19 @@ async def test_killed_in_the_middle_it_goes_on_and_nothing_is_done_twice(scene: 
 
 
 @pytest.mark.parametrize(
-    ("holds", "again"), [(Holds.RECORD, ["say-2"]), (Holds.UNKNOWN, ["say-1", "say-2"])], ids=["recorded", "unknown"]
+    ("holds", "forgotten", "again"),
+    [
+        (Holds.RECORD, False, ["say-2"]),
+        (Holds.RECORD, True, ["say-1", "say-2"]),
+        (Holds.UNKNOWN, False, ["say-1", "say-2"]),
+    ],
+    ids=["recorded", "record gone", "unknown"],
 )
 async def test_tried_again_it_begins_where_it_failed_if_somebody_can_tell(
     scene: Scene,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     holds: Holds,
+    forgotten: bool,
     again: list[str],
 ) -> None:
     monkeypatch.setitem(globals(), "DO", tuple(replace(step, holds=holds) for step in DO))
@@ -172,6 +179,8 @@ async def test_tried_again_it_begins_where_it_failed_if_somebody_can_tell(
         await scene.accepted(Act.START)
         await scene.until_state(OrderState.HALTED)
         scene.remote.failing = set()
+        if forgotten:
+            scene.remote.forgotten.add(HOSTS[1])
         await scene.accepted(Act.RETRY)
         await scene.until_state(OrderState.SUCCEEDED)
     assert [step for host, job, step in begun(scene) if (host, job) == (HOSTS[1], f"forward-{FIRST}-2")] == again

@@ -18,6 +18,7 @@ from engine.kinds.release import release_spec
 from engine.ports import ObjectFacts, PackagesError
 from engine.reading.events import read_events
 from engine.store import tables as t
+from tests.contract.test_acts_at_work_contract import give_role
 from tests.contract.test_engine_contract import DEADLINE_S, Scene, scene, url  # noqa: F401
 from tests.support.fleet_rows import GROUP
 from tests.support.orders import make_order
@@ -261,6 +262,21 @@ async def test_no_host_begins_while_it_is_checked_whether_a_rollback_can_succeed
         progress = await scene.until_state(OrderState.ROLLED_BACK)
     assert set(scene.versions().values()) == {"1.0.0"}
     assert scene.weights() == {100}
+
+
+async def test_a_rollback_that_is_refused_for_a_role_taken_away_meanwhile_says_too_that_the_order_stays_paused(
+    scene: Scene,  # noqa: F811
+) -> None:
+    give_role(scene, "ada", "admin")
+    give_role(scene, "alice", "approver")
+    scene.objects = objects = Objects()
+    async with scene.engine():
+        rolling = await rollback_while_hosts_are_released(scene, objects)
+        give_role(scene, "alice", "operator")
+        objects.may.set()
+        state, refusal = await rolling
+        assert (state, refusal and refusal["code"]) == ("refused", "not_allowed")
+        assert "stays paused" in str(Message.from_json(refusal["remedy"]))
 
 
 async def test_an_order_whose_rollback_is_refused_stays_paused_and_says_so(scene: Scene) -> None:  # noqa: F811

@@ -228,7 +228,8 @@ class SimRemote:
         if there is None or there.forgotten:
             return Recall(found=False)
         done = frozenset(e.step for e in there.log if isinstance(e, StepEnded) and not e.exit_status)
-        return Recall(True, done, _since(host, there), {s.name: self._look(host, there, s.name) for s in job.steps})
+        looks = {s.name: self._look(host, there, s.name) for s in job.steps}
+        return Recall(True, done, _since(host, there), looks, same_setup=there.job.setup == job.setup)
 
     def _look(self, host: SimHost, there: SimJob, step: str) -> Look:
         if step == step_names.CHECK_HEALTH:

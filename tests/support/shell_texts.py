@@ -22,13 +22,14 @@ from engine.steps.context import StepContext
 from engine.steps.drain import drain_script
 from engine.steps.health_now import health_now
 from engine.steps.host_check import host_check_script
-from engine.steps.registry import STEPS, remote_step
+from engine.steps.registry import STEPS, look, remote_step
 
 ROOT = Path(__file__).parents[2]
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 # What shellcheck warns of and is meant: the rest is named by a directive where it stands.
 MEANT: Mapping[str, str] = {
     "SC2009": "a host need not have pgrep",
+    "SC2012": "names below /proc are numbers",
     "SC2013": "names below /proc have no blanks in them",
     "SC2016": "text in single quotes is for another program: sh, awk, sed",
     "SC2329": "programs are put together from parts, and not each uses every function",
@@ -64,9 +65,19 @@ def built() -> Iterator[tuple[str, str]]:
         yield f"{name} health now", health_now(context)[0]
         yield f"{name} attach", program.attaching(job, token="t", nonce="n", offset=0, may_start=True, keep_days=7)
         yield f"{name} stop", program.stopping(job, token="t", nonce="n")
+        looks = tuple(found for row in STEPS.values() if (found := look(row.plan, context)) is not None)
+        yield f"{name} recall", program.recalling(replace(job, steps=looks), token="t")
+        for found in looks:
+            yield f"{name} look {found.name}", found.body
     yield "opening line", program.opening_line("0" * 32)
     yield "opening input", program.opening_input("true", "token").decode().splitlines()[0]
-    for parts in (("common", "process", "attach"), ("common", "process", "stop"), ("common", "prove"), ("guard",)):
+    for parts in (
+        ("common", "process", "attach"),
+        ("common", "process", "stop"),
+        ("common", "process", "recall"),
+        ("common", "prove"),
+        ("guard",),
+    ):
         yield f"{parts[-1]} program", program._program(*parts)
     yield "drain", drain_script(_HOST, (8080, 9500), 10)
 

@@ -149,6 +149,7 @@ class SimRemote:
     stopped: set[tuple[str, str]] = field(default_factory=set)
     epochs: dict[tuple[int, str], int] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)  # hosts whose folders of jobs are gone
+    setups: dict[tuple[str, str], str] = field(default_factory=dict)
     since: dict[str, Since] = field(default_factory=dict)  # host → what became of it after its jobs
     changed: dict[tuple[str, str], str] = field(
         default_factory=dict
@@ -188,6 +189,7 @@ class SimRemote:
         if record and isinstance(record[-1], JobEnded):
             return
         done = {event.step for event in record if isinstance(event, StepEnded)}
+        self.setups.setdefault((job.host.name, job.key), job.setup)
         for step in job.steps:
             if step.name in done:
                 continue
@@ -221,6 +223,8 @@ class SimRemote:
         if job.host.name in self.unreachable:
             raise RemoteError(problem("host_unreachable"))
         record = self.records.setdefault((job.host.name, job.key), [])
+        if job.host.name in self.forgotten:
+            return StopOutcome.NEVER_STARTED
         if record and isinstance(record[-1], JobEnded):
             return StopOutcome.ALREADY_ENDED if len(record) > 1 else StopOutcome.NEVER_STARTED
         self.stopped.add((job.host.name, job.key))
@@ -240,7 +244,8 @@ class SimRemote:
             return Recall(found=False)
         done = frozenset(event.step for event in record if isinstance(event, StepEnded) and not event.exit_status)
         looks = {step.name: self._look(host, step.name) for step in job.steps}
-        return Recall(True, done, self.since.get(host, Since.SAME), looks)
+        same = self.setups.get((host, job.key)) == job.setup
+        return Recall(True, done, self.since.get(host, Since.SAME), looks, same_setup=same)
 
     def _look(self, host: str, step: str) -> Look:
         fails = step == step_names.CHECK_HEALTH and (host, step) in self.failing

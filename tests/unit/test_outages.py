@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.outage import Outage
-from engine.domain.states import Verified
+from engine.domain.states import Health, Verified
 from engine.ports import BalancerRefused, BalancerThrottled, BalancerUnknown
 from engine.run.journal import Journal
 from engine.run.ledger import Ledger
@@ -251,3 +251,24 @@ async def test_a_row_in_doubt_is_completed_when_the_balancer_is_back(desk: Outsi
     assert desk.line("h00").verified == "yes"
     with desk.store.reading() as conn:
         assert conn.execute(sa.select(t.weight_call.c.verified)).scalar_one() == "yes"
+
+
+async def test_a_balancer_that_says_nothing_of_its_hosts_has_not_said_that_they_serve(desk: Outside) -> None:
+    since = desk.clock.now()
+    desk.balancer.health["i-00", 80] = Health.UNHEALTHY
+    desk.away_for(30)
+    served = desk.ledger.until_healthy(desk.order_id, 1, [mount(0)], within_s=10, enough=lambda: False)
+    assert await served == (mount(0),)
+    assert 30 <= desk.clock.now() - since < 40
+
+
+async def test_a_balancer_that_says_nothing_of_its_hosts_is_asked_as_long_as_an_outage_lasts(desk: Outside) -> None:
+    since = desk.clock.now()
+    desk.away_until_further_notice()
+    assert await desk.ledger.until_healthy(desk.order_id, 1, [mount(0)], within_s=10, enough=lambda: False) == ()
+    assert LIMIT_S <= desk.clock.now() - since < LIMIT_S + 10
+
+
+async def test_weights_that_cannot_be_read_are_not_said_to_be_others(desk: Outside) -> None:
+    desk.away_until_further_notice()
+    assert await desk.ledger.holds(desk.order_id, 1, mounts(1)) is Verified.CANNOT_TELL

@@ -40,6 +40,7 @@ DOING: Mapping[type[acts.AnyAct], Doing] = {
         roll_back.waits_for,
         begins=roll_back.begins,
         asked_again=True,
+        refused=roll_back.refused,
         withdraws=True,
     ),
     acts.GiveBack: Doing(give_back.write, give_back.effect, give_back.waits_for),

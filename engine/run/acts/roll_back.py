@@ -37,14 +37,16 @@ async def effect(world: World, act: RollBack) -> Problem | None:
     """None: all that the way back needs is there. Raises StoreError."""
     ports = world.ports
     progress, plan, apps, known = await ports.background.call(_read, world, act.version or None)
-    blocked = await way_back_blocked(
+    return await way_back_blocked(
         progress, plan, apps, known, remote=ports.remote, packages=ports.packages, clock=ports.clock
     )
-    return replace(blocked, remedy=_still_paused(blocked.remedy)) if blocked and progress.paused else blocked
 
 
-def _still_paused(remedy: Message) -> Message:
-    return message("{remedy} The order stays paused: resume it to go on without a rollback.", remedy=remedy)
+def refused(progress: OrderProgress, problem: Problem) -> Problem:
+    if not progress.paused or progress.state is OrderState.CANCELLING or progress.state.complete:
+        return problem
+    remedy = message("{remedy} The order stays paused: resume it to go on without a rollback.", remedy=problem.remedy)
+    return replace(problem, remedy=remedy)
 
 
 def write(conn: Transaction, progress: OrderProgress, act: RollBack, by: By, now: float) -> None:
