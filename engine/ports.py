@@ -136,7 +136,8 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class Recall:
     """What a host says of a job of earlier. `found`: its record is there; else the rest says nothing. `done` are the steps that
-    ended well by that record, `looks` those that were looked at. `same_setup`: the job's `setup` was the one that is asked about."""
+    ended well by that record, `looks` those that were looked at. `same_setup`: the job's `setup` was the one that is asked
+    about."""
 
     found: bool
     done: frozenset[str] = frozenset()

@@ -257,7 +257,7 @@ async def test_a_balancer_that_says_nothing_of_its_hosts_has_not_said_that_they_
     since = desk.clock.now()
     desk.balancer.health["i-00", 80] = Health.UNHEALTHY
     desk.away_for(30)
-    served = desk.ledger.until_healthy(desk.order_id, 1, [mount(0)], within_s=10, enough=lambda: False)
+    served = desk.ledger.until_healthy(desk.order_id, 0, [mount(0)], within_s=10, enough=lambda: False)
     assert await served == (mount(0),)
     assert 30 <= desk.clock.now() - since < 40
 
@@ -265,10 +265,10 @@ async def test_a_balancer_that_says_nothing_of_its_hosts_has_not_said_that_they_
 async def test_a_balancer_that_says_nothing_of_its_hosts_is_asked_as_long_as_an_outage_lasts(desk: Outside) -> None:
     since = desk.clock.now()
     desk.away_until_further_notice()
-    assert await desk.ledger.until_healthy(desk.order_id, 1, [mount(0)], within_s=10, enough=lambda: False) == ()
+    assert await desk.ledger.until_healthy(desk.order_id, 0, [mount(0)], within_s=10, enough=lambda: False) == ()
     assert LIMIT_S <= desk.clock.now() - since < LIMIT_S + 10
 
 
 async def test_weights_that_cannot_be_read_are_not_said_to_be_others(desk: Outside) -> None:
     desk.away_until_further_notice()
-    assert await desk.ledger.holds(desk.order_id, 1, mounts(1)) is Verified.CANNOT_TELL
+    assert await desk.ledger.holds(desk.order_id, 0, mounts(1)) is Verified.CANNOT_TELL

@@ -39,8 +39,8 @@ Effect = Callable[[World, Any], Awaitable[Problem | None]]
 class Doing:
     """`write`: its rows, in the transaction of the answer. `effect` waits on the world before that and may end with a problem;
     `waits_for` is said when it begins, and `begins` is written then. `asked_again`: after the effect it is asked once more whether
-    the act is acceptable, because its rows need the order as it was. `refused`: what a refusal then says besides. `withdraws`: weights still being set by hand are given
-    up for it; `ends_waits`: only those that wait for a balancer whose API is away."""
+    the act is acceptable, because its rows need the order as it was. `refused`: what a refusal then says besides. `withdraws`:
+    weights still being set by hand are given up for it; `ends_waits`: only those that wait for a balancer whose API is away."""
 
     write: Write
     effect: Effect | None = None
