@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.domain.fleet import Mount, MountWeight, Region, ServerGroup
 from engine.domain.message import Message
+from engine.domain.outage import Outage
 from engine.domain.problem import ProblemError
 from engine.domain.progress import WeightLine
 from engine.domain.states import Health, Verified
@@ -76,6 +77,9 @@ class Ledger:
         self._outage_s = outage_s
         self._chance = random.Random(seed)
         self._away: dict[ServerGroup, float] = {}  # since when their balancer has not answered
+        self._shown: dict[
+            tuple[int, ServerGroup], Outage
+        ] = {}  # by calls that broke off: it still stands in their order
         self._asks: dict[ServerGroup, list[Ask]] = defaultdict(list)
         self._writers: dict[ServerGroup, asyncio.Task[None]] = {}
         self._settling: set[asyncio.Task[None]] = set()
@@ -140,9 +144,17 @@ class Ledger:
         )
 
     def _wait(
-        self, order_id: int, epoch: int, group: ServerGroup, *, limit_s: float, told: Told = lambda _said: None
+        self,
+        order_id: int,
+        epoch: int,
+        group: ServerGroup,
+        *,
+        limit_s: float,
+        told: Told = lambda _said: None,
+        outage: Outage | None = None,
     ) -> Wait:
-        return Wait(self._journal, self._clock, order_id, epoch, group, limit_s=limit_s, chance=self._chance, told=told)
+        common = self._journal, self._clock, order_id, epoch, group
+        return Wait(*common, limit_s=limit_s, chance=self._chance, told=told, outage=outage)
 
     async def health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health] | None:
         """What the balancer's own health check says now; empty when we may not ask. None while its API is away: then what it said
@@ -291,6 +303,8 @@ class Ledger:
                 ask.future.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - the writer's boundary: StaleEpoch, StoreError and bugs alike go to who asked
+            if call is not None and call.wait.outage is not None:
+                self._shown[call.order_id, group] = call.wait.outage
             for ask in asks:
                 if not ask.future.done():
                     ask.future.set_exception(error)
@@ -304,7 +318,14 @@ class Ledger:
 
     def _begin(self, asks: list[Ask]) -> Call:
         order_id, epoch, group = asks[0].order_id, asks[0].epoch, asks[0].wish.mount.server_group
-        wait = self._wait(order_id, epoch, group, limit_s=self._outage_s, told=lambda said: self._tell(call, said))
+        wait = self._wait(
+            order_id,
+            epoch,
+            group,
+            limit_s=self._outage_s,
+            told=lambda said: self._tell(call, said),
+            outage=self._shown.pop((order_id, group), None),
+        )
         call = Call(asks, wait)
         self._calls.add(call)
         return call

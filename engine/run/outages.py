@@ -30,7 +30,7 @@ LONGEST_BACKOFF_S = 10.0
 
 class Wait:
     """One call of one order for one server group, made as often as it takes. `told` is called with what is waited for, and when
-    that is over."""
+    that is over. `outage`: what an earlier call has shown and could not end."""
 
     def __init__(
         self,
@@ -43,11 +43,12 @@ class Wait:
         limit_s: float,
         chance: random.Random,
         told: Callable[[Message], None] = lambda said: None,
+        outage: Outage | None = None,
     ) -> None:
         self._journal, self._clock, self._told = journal, clock, told
         self._order_id, self._epoch, self._group = order_id, epoch, group
         self._limit_s, self._chance = limit_s, chance
-        self._outage: Outage | None = None
+        self._outage = outage
         self._failures = 0
         self._pause_s = 0.0
 

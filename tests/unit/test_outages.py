@@ -18,7 +18,7 @@ from engine.run.journal import Journal
 from engine.run.ledger import Ledger
 from engine.store import tables as t
 from engine.store.outages import load_outages
-from engine.store.store import Store
+from engine.store.store import Store, StoreError
 from tests.support.away_balancer import AwayBalancer
 from tests.support.fleet_rows import GROUP
 from tests.support.world import problem
@@ -272,3 +272,24 @@ async def test_a_balancer_that_says_nothing_of_its_hosts_is_asked_as_long_as_an_
 async def test_weights_that_cannot_be_read_are_not_said_to_be_others(desk: Outside) -> None:
     desk.away_until_further_notice()
     assert await desk.ledger.holds(desk.order_id, 0, mounts(1)) is Verified.CANNOT_TELL
+
+
+async def test_an_outage_during_which_the_store_failed_is_over_when_the_balancer_answers(
+    desk: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.away_for(40)
+    task = desk.begin(mounts(1))
+    await desk.until_waiting()
+    real = desk.journal.write
+
+    async def fails(*_: Any) -> Any:
+        raise StoreError(problem("store_failed"))
+
+    monkeypatch.setattr(desk.journal, "write", fails)
+    with pytest.raises(StoreError):
+        await task
+    monkeypatch.setattr(desk.journal, "write", real)
+    assert desk.outages() != ()
+    (result,) = await desk.begin(mounts(1))
+    assert result.verified is Verified.YES
+    assert desk.outages() == ()
