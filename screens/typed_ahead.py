@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any, Protocol, runtime_checkable
 
 from textual.app import App
+from textual.dom import DOMNode
 from textual.events import Event, Key, MouseDown
 from textual.message import Message
 from textual.widgets import Input
@@ -61,11 +62,12 @@ class Patience:
 
 class TypedAhead(App[None]):
     class KeyDone(Message):
-        """Follows a key through the same widgets: when it arrives, the key has been everywhere."""
+        """Follows a key through the same widgets: when it arrives, the key has been everywhere. What the key made its widget say
+        (that Enter was pressed in a field) is still under way then; a second one behind it arrives when that was heard."""
 
-        def __init__(self, key: Key) -> None:
+        def __init__(self, key: Key, target: DOMNode, *, heard: bool) -> None:
             super().__init__()
-            self.key = key
+            self.key, self.target, self.heard = key, target, heard
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -98,12 +100,15 @@ class TypedAhead(App[None]):
             target = self.focused or self.screen
             self._typed_into = target if isinstance(target, Input) else None
             await super().on_event(key)
-            if not target.post_message(self.KeyDone(key)):
+            # a letter is in its field at once; any other key may be answered by a message
+            if not target.post_message(self.KeyDone(key, target, heard=key.is_printable)):
                 self._in_hand = None
 
     def on_typed_ahead_key_done(self, event: KeyDone) -> None:
         """What the key has set going in this queue, a change of focus, comes first. What opens a field may need a frame for it."""
         event.stop()
+        if not event.heard and event.target.post_message(self.KeyDone(event.key, event.target, heard=True)):
+            return
         if event.key.key in TEXT_BEGINS:
             self.screen.call_after_refresh(self.call_later, self._done, event.key)
         else:

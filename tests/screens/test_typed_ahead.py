@@ -119,6 +119,20 @@ async def test_a_bracketed_paste_does_nothing(situation: str, tmp_path: Path) ->
         assert stage.api.sent == []
 
 
+async def test_what_is_typed_behind_the_enter_of_a_field_lands_in_the_next_one(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "R")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, ConsequenceScreen)
+        await until(pilot, lambda: dialog.ready)
+        await burst(pilot, "route table empty\ntrade-core")
+        assert dialog.query_one("#reason", Input).value == "route table empty"
+        assert dialog.query_one("#typed", Input).value == "trade-core"
+        assert stage.api.sent == []
+
+
 async def test_a_paste_into_the_reason_is_text(tmp_path: Path) -> None:
     stage = Situation(tmp_path, "halted")
     async with stage.app().run_test(size=SIZE) as pilot:
