@@ -140,6 +140,11 @@ class OrderScreen(WatchingScreen[OrderView]):
         act = next((act for act in (self.data.acts if self.data else ()) if act.allowed), None)
         if act is None or self.data is None or not self.data.state.halts:
             return None
+        slider = self.query_one(WeightSlider)
+        if self.focused is slider:
+            return slider.expected_key(act.act) or KeyNow(
+                words.act_key(act.act), words.act_word(act.act), words.act_action(act.act), self, marked=True
+            )
         return KeyNow("enter", words.act_word(act.act), "expected", self, marked=True)
 
     # ---- moving about
@@ -180,23 +185,29 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     def action_log(self) -> None:
         """Wide: the log is always there, the key goes into it. Narrow: the log takes the place of everything below the head."""
-        self.remove_class("-history")
         log = self.query_one(LogPane)
-        if self.has_class("-narrow"):
-            self.toggle_class("-log")
-        if self.query_one(LogPane).view.has_focus:
+        if log.view.has_focus or (self.has_class("-narrow") and self.has_class("-log")):
+            self._leave_panes()
             self._to_the_hosts()
-        else:
-            self.call_after_refresh(log.view.focus)
+            return
+        self.remove_class("-history")
+        if self.has_class("-narrow"):
+            self.add_class("-log")
+        self.call_after_refresh(log.view.focus)
 
     def action_search_log(self) -> None:
         """Into the log, wherever the cursor is, and what follows is what to look for."""
+        self.remove_class("-history")
         if self.has_class("-narrow"):
             self.add_class("-log")
         self.query_one(LogPane).action_search()
 
     def on_log_pane_said(self, event: LogPane.Said) -> None:
         self.query_one(Notice).tell(event.sentence, good=event.good)
+
+    def _leave_panes(self) -> None:
+        """The hosts, or the slider in their place, are seen again."""
+        self.remove_class("-log", "-history")
 
     def action_back(self) -> None:
         if self.has_class("-history"):
@@ -292,6 +303,7 @@ class OrderScreen(WatchingScreen[OrderView]):
     def action_weights(self) -> None:
         slider = self.query_one(WeightSlider)
         if slider.display:
+            self._leave_panes()
             slider.focus()
             return
         if not self._slider_hosts():
@@ -299,6 +311,7 @@ class OrderScreen(WatchingScreen[OrderView]):
                 _("Weights are not moved by hand at this node; gray releases do that at their gates."), good=False
             )
             return
+        self._leave_panes()
         slider.display = True
         self.query_one(HostTable).display = False
         self._show_slider_hosts()
@@ -381,6 +394,9 @@ class OrderScreen(WatchingScreen[OrderView]):
     def _show_hosts(self, now: float) -> None:
         hosts = self._hosts()
         table = self.query_one(HostTable)
+        if self.data is not None:
+            known = self.data.state is not OrderState.INITIALISING
+            table.say_instead(N_("No host is touched here.") if known else N_("loading…"))
         table.show(hosts, now)
         failed = next((host.name for host in hosts if host.state is RunState.FAILED), "")
         if self._follows and failed:

@@ -31,7 +31,7 @@ class HostTable(Table):
     """A row is made anew only for a host that changed, or whose time is another one: they are many, and shown at every change."""
 
     def __init__(self) -> None:
-        super().__init__(_COLUMNS, empty=N_("No host is touched here."), id="hosts")
+        super().__init__(_COLUMNS, empty=N_("loading…"), id="hosts")
         self._made: dict[str, tuple[HostRunView, Paint, str, Row]] = {}
 
     def retell(self) -> None:

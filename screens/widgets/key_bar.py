@@ -66,9 +66,7 @@ class KeyBar(Horizontal):
     def _bound(self) -> list[KeyNow]:
         """What is expected first, then the bindings that are shown, then the way to the next field; help always has its place."""
         expected = getattr(self.screen, "expected_key", None)
-        on_top = self.screen.active_bindings.get("enter")
-        taken = on_top is not None and on_top.binding.show  # where the cursor is, Enter means something else
-        items = [expected] if isinstance(expected, KeyNow) and not taken else []
+        items = [expected] if isinstance(expected, KeyNow) and not self._taken(expected) else []
         late: list[KeyNow] = []
         last: list[KeyNow] = []
         for key, active in self.screen.active_bindings.items():
@@ -82,6 +80,11 @@ class KeyBar(Horizontal):
             item = KeyNow(binding.key_display or key, _(words_of(active)), binding.action, active.node)
             ({"help": last, "app.focus_next": late}.get(binding.action, items)).append(item)
         return [*items, *late, *last]
+
+    def _taken(self, expected: KeyNow) -> bool:
+        """Where the cursor is, its key means something else."""
+        on_top = self.screen.active_bindings.get(expected.key)
+        return on_top is not None and on_top.binding.show and on_top.node is not expected.node
 
     def _fitting(self, items: list[KeyNow]) -> tuple[KeyNow, ...]:
         last = [item for item in items if item.action == "help"]

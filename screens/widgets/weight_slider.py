@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from engine.domain.states import Act
 from engine.views.orders import HostRunView, WeightView
 from engine.views.values import percent
 from screens.paint import Paint, paint_of, strip_of
@@ -26,6 +27,7 @@ from screens.translate import N_, _
 from screens.weights import HIGHEST, LOWEST, Pending, live_weight, next_stop, traffic_share
 from screens.widgets.cursor import cursor_mark, cursor_style
 from screens.widgets.host_table import verified_mark
+from screens.widgets.key_bar import KeyNow
 from screens.words import Tone
 
 
@@ -47,6 +49,7 @@ class WeightSlider(ScrollView, can_focus=True):
         Binding("pagedown", "stop(-1)", N_("down to 50 10 0"), show=False),
         Binding("home", "set(0)", N_("weight 0"), show=False),
         Binding("end", "set(100)", N_("weight 100"), show=False),
+        Binding("backspace", "take_back", N_("take the last digit back"), show=False),
         Binding("down,j", "move(1)", N_("next host"), show=False),
         Binding("up,k", "move(-1)", N_("previous host"), show=False),
         Binding("enter", "apply", N_("apply")),
@@ -72,6 +75,7 @@ class WeightSlider(ScrollView, can_focus=True):
         self._everyone: tuple[HostRunView, ...] = ()
         self._cursor = 0
         self._typed = ""
+        self._too_much = False  # the last digit would have made a weight that does not exist
         self._made: tuple[tuple[object, ...], tuple[_Line, ...]] | None = None
 
     def show(self, hosts: tuple[HostRunView, ...], everyone: tuple[HostRunView, ...]) -> None:
@@ -88,10 +92,18 @@ class WeightSlider(ScrollView, can_focus=True):
         self.pending = self.pending.without(same)
         self._resized()
 
+    def expected_key(self, act: Act) -> KeyNow | None:
+        """For the bottom line: the key of the slider that does what is expected, if one does."""
+        if act is Act.SET_WEIGHTS:
+            return KeyNow("enter", _("apply"), "apply", self, marked=True)
+        if act is Act.CONFIRM:
+            return KeyNow("c", _("apply and confirm"), "apply_and_confirm", self, marked=True)
+        return None
+
     # ---- keys
 
     def action_move(self, by: int) -> None:
-        self._typed = ""
+        self._end_number()
         self._cursor = max(0, min(len(self._hosts), self._cursor + by))
         if self._cursor < self.scroll_offset.y + 1:
             self.scroll_to(y=max(0, self._cursor - 1), animate=False, force=True)
@@ -100,22 +112,31 @@ class WeightSlider(ScrollView, can_focus=True):
         self.refresh()
 
     def action_change(self, by: int) -> None:
-        self._typed = ""
+        self._end_number()
         for host in self._chosen():
             self._set(host, self._value(host) + by)
 
     def action_stop(self, direction: int) -> None:
-        self._typed = ""
+        self._end_number()
         for host in self._chosen():
             self._set(host, next_stop(self._value(host), direction > 0))
 
     def action_set(self, weight: int) -> None:
-        self._typed = ""
+        self._end_number()
         for host in self._chosen():
             self._set(host, weight)
 
+    def action_take_back(self) -> None:
+        self._typed, self._too_much = self._typed[:-1], False
+        if self._typed:
+            for host in self._chosen():
+                self._set(host, int(self._typed))
+        else:
+            self.pending = self.pending.without([host.name for host in self._chosen()])
+        self.refresh()
+
     def action_apply(self, *, confirms: bool = False) -> None:
-        self._typed = ""
+        self._end_number()
         self.post_message(self.Applied(dict(self.pending.weights), confirms=confirms))
 
     def action_apply_and_confirm(self) -> None:
@@ -127,26 +148,43 @@ class WeightSlider(ScrollView, can_focus=True):
 
     def reset(self) -> None:
         """Forget what is pending."""
-        self._typed, self._cursor = "", 0
+        self._end_number()
+        self._cursor = 0
         self.pending = Pending()
         self.refresh()
 
     def on_key(self, event: Key) -> None:
-        """Digits are typed as a number; one that would pass 100 begins a new number."""
+        """Digits are typed as a number; one that would pass 100 is not taken."""
         if event.character is None or not event.character.isdecimal() or not event.character.isascii():
             return
         event.stop()
         event.prevent_default()
         typed = self._typed + event.character
-        self._typed = typed if int(typed) <= HIGHEST else event.character
+        self._too_much = int(typed) > HIGHEST
+        self.refresh()
+        if self._too_much:
+            return
+        self._typed = typed
         for host in self._chosen():
             self._set(host, int(self._typed))
 
     def on_click(self, event: Click) -> None:
+        """The cursor goes to the row; on its bar, the weight of that place becomes pending."""
         row = event.y - 1 + self.scroll_offset.y
-        if event.y >= 1 and row <= len(self._hosts):
-            self._cursor = row
+        if event.y < 1 or row > len(self._hosts):
+            return
+        self._end_number()
+        self._cursor = row
+        start, cells = self._bar()
+        if start <= event.x < start + cells:
+            self.action_set(round((event.x - start) * HIGHEST / max(1, cells - 1)))
+        self.refresh()
+
+    def _end_number(self) -> None:
+        """The next digit begins a new one."""
+        if self._too_much:
             self.refresh()
+        self._typed, self._too_much = "", False
 
     def _chosen(self) -> tuple[HostRunView, ...]:
         return self._hosts if self._cursor == 0 else (self._hosts[self._cursor - 1],)
@@ -197,6 +235,8 @@ class WeightSlider(ScrollView, can_focus=True):
 
     def _heading(self) -> Text:
         paint = paint_of(self.app)
+        if self._too_much:
+            return Text(" " + _("at most 100: Backspace takes a digit back"), style=paint.tone(Tone.FAIL))
         if self.pending.weights:
             return Text(
                 " " + _("not applied yet: ⏎ applies it, c applies and confirms, esc forgets it"),
@@ -208,18 +248,26 @@ class WeightSlider(ScrollView, can_focus=True):
         """The name, a bar, the weight and the share of the traffic in words, and whether the balancer shows it."""
         paint, lines = paint_of(self.app), self._lines()
         line = lines[row]
-        names, weights, shares, seen = (
-            max(cell_len(texts) for texts in column)
-            for column in zip(*((each.name, each.weight, each.share, each.seen.plain) for each in lines), strict=True)
-        )
-        text = Text(" ").append(_padded(line.name, names + 2), paint.strong)
-        bar = max(0, min(40, self.size.width - names - weights - shares - max(seen, 10) - 10))
+        _name, weights, shares, _seen_by = self._widths()
+        start, bar = self._bar()
+        text = Text(" ").append(_padded(line.name, start - 1), paint.strong)
         full = round(line.filled * bar / HIGHEST)
         text.append("━" * full, paint.tone(Tone.WAIT if line.changed else Tone.RUN)).append(
             "─" * (bar - full), paint.dim
         )
         text.append("  " + _padded(line.weight, weights), paint.tone(Tone.WAIT) if line.changed else paint.plain)
         return text.append("  " + _padded(line.share, shares), paint.dim).append("  ").append_text(line.seen)
+
+    def _widths(self) -> tuple[int, int, int, int]:
+        """Cells of the widest name, weight, share and what the balancer shows."""
+        rows = ((each.name, each.weight, each.share, each.seen.plain) for each in self._lines())
+        name, weight, share, seen = (max(map(cell_len, column)) for column in zip(*rows, strict=True))
+        return name, weight, share, seen
+
+    def _bar(self) -> tuple[int, int]:
+        """Where the bars begin and how many cells they have: the same in every row."""
+        names, weights, shares, seen = self._widths()
+        return names + 3, max(0, min(40, self.size.width - names - weights - shares - max(seen, 10) - 10))
 
     def _lines(self) -> tuple[_Line, ...]:
         """Made once for all rows of a frame: what stands in one decides how wide the columns of the others are."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from rich.text import Text
+from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, Select
 
@@ -21,6 +22,7 @@ from screens.order import OrderScreen
 from screens.weights import live_weight
 from screens.widgets.flow_view import FlowView
 from screens.widgets.host_table import HostTable
+from screens.widgets.key_bar import KeyBar
 from screens.widgets.key_button import KeyButton
 from screens.widgets.log_pane import LogPane
 from screens.widgets.notice import Notice
@@ -310,6 +312,155 @@ def _move_weight(stage: Situation, host: str, weight: int) -> None:
         story.set_weight(host, weight, owned=True)
         update_order(conn, stage.order_id, seeds.NOW)
     store.close()
+
+
+# ------------------------------------------------------------------------------------------------- what takes keys is seen
+
+
+@pytest.mark.parametrize("asks", ["g", "enter"])
+@pytest.mark.parametrize("stands_there", ["l", "h"])
+async def test_asking_for_the_slider_leaves_what_stands_in_its_place(
+    stands_there: str, asks: str, tmp_path: Path
+) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        slider = screen.query_one(WeightSlider)
+        await until(pilot, lambda: slider.has_focus)
+        await press(pilot, "escape", stands_there)
+        assert not slider.region.size
+        await press(pilot, asks)
+        assert slider.has_focus
+        assert slider.region.size
+        assert not screen.has_class("-log")
+        assert not screen.has_class("-history")
+        await press(pilot, "2", "5")
+        assert slider.pending.weights == {"hz-01": 25, "hz-05": 25}
+
+
+@pytest.mark.parametrize("stands_there", ["l", "h"])
+async def test_a_slider_that_is_not_seen_takes_no_key_and_is_there_again_behind_it(
+    stands_there: str, tmp_path: Path
+) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        slider = screen.query_one(WeightSlider)
+        await press(pilot, "g", "2", "5", stands_there, "7", "end", "right")
+        assert not slider.region.size
+        assert slider.pending.weights == {"hz-01": 25, "hz-05": 25}
+        assert not any("apply" in item.words for item in screen.query_one(KeyBar)._shown)
+        await press(pilot, "escape")
+        assert slider.has_focus
+        assert slider.region.size
+
+
+async def test_a_slider_that_a_narrower_terminal_hides_takes_no_key(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=(160, 45)) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        slider = screen.query_one(WeightSlider)
+        await press(pilot, "g", "2", "5", "h")
+        slider.focus()
+        await settled(pilot)
+        await pilot.resize_terminal(*SIZE)
+        await settled(pilot)
+        assert not slider.region.size
+        await press(pilot, "7", "end")
+        assert slider.pending.weights == {"hz-01": 25, "hz-05": 25}
+
+
+async def test_searching_the_log_leaves_the_history(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "halted")
+    async with stage.app().run_test(size=(160, 45)) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        await press(pilot, "h", "slash")
+        assert not screen.has_class("-history")
+        assert screen.focused is not None
+        assert screen.focused.region.size
+
+
+# ------------------------------------------------------------------------------------------------------- what is typed
+
+
+async def test_a_typed_weight_over_100_is_refused_in_words_and_changes_nothing(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        slider = screen.query_one(WeightSlider)
+        await press(pilot, "g", "1", "5", "0", "0")
+        assert slider.pending.weights == {"hz-01": 15, "hz-05": 15}
+        assert "at most 100" in slider._heading().plain
+        await press(pilot, "backspace")
+        assert slider.pending.weights == {"hz-01": 1, "hz-05": 1}
+        assert "at most 100" not in slider._heading().plain
+        await press(pilot, "backspace")
+        assert slider.pending.weights == {}
+        await press(pilot, "3", "0", "1", "down")
+        assert "at most 100" not in slider._heading().plain
+        await press(pilot, "4", "0")
+        assert slider.pending.weights == {"hz-01": 40, "hz-05": 30}
+
+
+# ------------------------------------------------------------------------------------------------------------ by mouse
+
+
+async def test_a_gray_gate_is_passed_with_clicks_only(tmp_path: Path) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        slider = screen.query_one(WeightSlider)
+        await until(pilot, lambda: slider.has_focus)
+        await _click_bar(pilot, 1, 1.0)
+        assert slider.pending.weights == {"hz-01": 100, "hz-05": 100}
+        await _click_bar(pilot, 2, 0.5)
+        assert 40 <= slider.pending.weights["hz-01"] <= 60
+        await _click_bar(pilot, 2, 0.0)
+        assert slider.pending.weights == {"hz-05": 100}
+        await pilot.click(slider, offset=(2, 3))
+        assert slider.pending.weights == {"hz-05": 100}
+        await _click_bar(pilot, 3, 0.0)
+        assert slider.pending.weights == {}
+        await _click_bar(pilot, 1, 1.0)
+        assert stage.api.sent == []
+        await _click(pilot, "apply")
+        await _click_do(pilot)
+        assert [(act, parts) for act, parts, _reason in stage.api.sent] == [
+            (Act.SET_WEIGHTS, {"weights": {"hz-01": 100, "hz-05": 100}})
+        ]
+        for host in ("hz-01", "hz-05"):
+            _move_weight(stage, host, 100)
+        await until(pilot, lambda: screen.data is not None and screen.data.acts[0].act is Act.CONFIRM)
+        await settled(pilot)
+        await _click(pilot, "apply and confirm")
+        await _click_do(pilot)
+        assert stage.api.sent[-1][:2] == (Act.CONFIRM, {"node": "beta-confirm"})
+        assert len(stage.api.sent) == 2
+
+
+async def _click_bar(pilot: Pilot[None], row: int, part: float) -> None:
+    """`part` of its length; where it stands follows from what is pending."""
+    slider = pilot.app.screen.query_one(WeightSlider)
+    drawn = slider.render_line(row).text
+    bar = [at for at, cell in enumerate(drawn) if cell in "━─"]
+    await pilot.click(slider, offset=(bar[0] + round(part * (len(bar) - 1)), row))
+    await settled(pilot)
+
+
+async def _click(pilot: Pilot[None], words: str) -> None:
+    bar = pilot.app.screen.query_one(KeyBar)
+    at = [item.words for item in bar._shown].index(words)
+    await pilot.click(list(bar.query(KeyButton))[at])
+    await settled(pilot)
+
+
+async def _click_do(pilot: Pilot[None]) -> None:
+    dialog = pilot.app.screen
+    assert isinstance(dialog, ConsequenceScreen)
+    await until(pilot, lambda: dialog.ready)
+    await pilot.click("#do")
+    await until(pilot, lambda: pilot.app.screen is not dialog)
+    await settled(pilot)
 
 
 # ------------------------------------------------------------------------------------------------------------- moving about

@@ -16,6 +16,7 @@ from screens import words
 from screens.consequence import ConsequenceScreen
 from screens.order import OrderScreen
 from screens.widgets.flow_view import FlowView
+from screens.widgets.host_table import HostTable
 from screens.widgets.key_bar import KeyBar
 from screens.widgets.key_button import KeyButton
 from screens.widgets.next_line import NextLine
@@ -58,7 +59,6 @@ async def test_the_bottom_line_begins_with_what_is_expected(tmp_path: Path) -> N
         ("ready", "▸ ⏎ start"),
         ("paused", "▸ ⏎ resume"),
         ("halted", "▸ ⏎ retry"),
-        ("waiting_at_gray_gate", "▸ ⏎ gray weights"),
         ("group_running", "l log"),
         ("succeeded", "l log"),
     ):
@@ -67,10 +67,35 @@ async def test_the_bottom_line_begins_with_what_is_expected(tmp_path: Path) -> N
         stage = Situation(folder, situation)
         async with stage.app().run_test(size=SIZE) as pilot:
             screen = await open_order(pilot, stage.order_id)
-            line = [str(button.label) for button in _buttons(screen.query_one(KeyBar))]
+            line = _bottom_line(screen)
             assert line[0] == begins
             assert line[-1] == "? help"
             assert not any("pause" in item or "confirm" in item for item in line)
+
+
+async def test_the_bottom_line_of_a_gray_gate_marks_what_is_expected_in_the_slider_and_beside_it(
+    tmp_path: Path,
+) -> None:
+    stage = Situation(tmp_path, "waiting_at_gray_gate")
+    async with stage.app().run_test(size=SIZE) as pilot:
+        screen = await open_order(pilot, stage.order_id)
+        await until(pilot, lambda: screen.query_one(WeightSlider).has_focus)
+        await settled(pilot)
+        assert _bottom_line(screen)[0] == "▸ ⏎ apply"
+        await press(pilot, "escape")
+        assert _bottom_line(screen)[0] == "▸ ⏎ gray weights"
+        await press(pilot, "g")
+        assert [item for item in _bottom_line(screen) if "▸" in item] == ["▸ ⏎ apply"]
+        assert "⏎ apply" not in _bottom_line(screen)
+        _pause(stage)
+        await until(pilot, lambda: screen.data is not None and screen.data.paused)
+        await settled(pilot)
+        assert screen.data is not None
+        assert _bottom_line(screen)[0] == f"▸ {words.act_key(screen.data.acts[0].act)} resume"
+
+
+def _bottom_line(screen: OrderScreen) -> list[str]:
+    return [str(button.label) for button in _buttons(screen.query_one(KeyBar))]
 
 
 async def test_the_whole_order_can_be_worked_by_mouse(tmp_path: Path) -> None:
@@ -182,3 +207,18 @@ async def test_the_panel_draws_again_when_the_width_changes(tmp_path: Path) -> N
 async def _resized(pilot: Pilot[None], width: int, height: int) -> None:
     await pilot.resize_terminal(width, height)
     await settled(pilot)
+
+
+async def test_an_order_that_is_being_read_says_so_and_not_that_it_touches_no_host(tmp_path: Path) -> None:
+    for language, says in (("en", "loading…"), ("zh_CN", "正在读取…")):
+        folder = tmp_path / language
+        folder.mkdir()
+        stage = Situation(folder, "ready")
+        async with stage.app(language).run_test(size=(160, 45)) as pilot:
+            await settled(pilot)
+            screen = OrderScreen(stage.order_id)
+            screen._poll = lambda: None  # type: ignore[method-assign]
+            await pilot.app.push_screen(screen)
+            await pilot.pause()
+            table = screen.query_one(HostTable)
+            assert any(says in table.render_line(y).text for y in range(table.size.height))
