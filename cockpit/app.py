@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from engine.api import Api
@@ -23,7 +24,7 @@ from screens import translate
 from screens.apps import AppsScreen
 from screens.cockpit import Cockpit
 from screens.commands import Command, CommandsScreen
-from screens.filters import AsciiOnly, HostileText
+from screens.filters import AsciiOnly, HostileText, NoColours
 from screens.help import HelpScreen, help_lines
 from screens.orders import OrdersScreen
 from screens.orphans import OrphansScreen
@@ -85,6 +86,9 @@ class CockpitApp(Cockpit):
         self._interrupted_at = -TWICE_WITHIN_S
         self._opening = threading.Lock()
         self._prompts = PromptWatch(self)
+        if self.no_color:
+            own = (Monochrome, NoColor)
+            self._filters = [NoColours(self) if isinstance(each, own) else each for each in self._filters]
         self._filters.append(HostileText())
         if ascii:
             self._filters.append(AsciiOnly())

@@ -92,7 +92,7 @@ class Acting:
         def send_and_wait(api: Api) -> CommandView:
             return api.wait_command(api.send(*here, self._order_id, act, reason=reason), working=working)
 
-        self._notice.tell(_("{act}: sent, waiting for the engine").format(act=word))
+        self._notice.tell_under_way(_("{act}: sent, waiting for the engine").format(act=word))
         try:
             answer = await ask(self._screen, send_and_wait, WRITE_DEADLINE_S + DONE_WITHIN_S)
         except ProblemError as error:
@@ -109,7 +109,7 @@ class Acting:
 
     def _tell_working(self, word: str, waits_for: Message) -> None:
         if self._screen.is_running:
-            self._notice.tell(_("{act}: at work: {waits_for}").format(act=word, waits_for=tr(waits_for)))
+            self._notice.tell_under_way(_("{act}: {waits_for}").format(act=word, waits_for=tr(waits_for)))
 
 
 def _weights_given(act: SetWeights) -> str:

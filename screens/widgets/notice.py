@@ -22,8 +22,14 @@ class Notice(Prose):
         self._times = 0
 
     def tell(self, sentence: str, *, good: bool = True) -> None:
-        paint = paint_of(self.app)
-        self._show(Text(f"{'✔' if good else '!'} {sentence}", style=paint.tone(Tone.OK if good else Tone.WAIT)))
+        self._pass_on("✔" if good else "!", sentence, Tone.OK if good else Tone.WAIT)
+
+    def tell_under_way(self, sentence: str) -> None:
+        """It is asked for, and not done yet."""
+        self._pass_on("▶", sentence, Tone.RUN)
+
+    def _pass_on(self, glyph: str, sentence: str, tone: Tone) -> None:
+        self._show(Text(f"{glyph} {sentence}", style=paint_of(self.app).tone(tone)))
         times = self._times
         self.set_timer(GOOD_NEWS_S, lambda: self.clear() if times == self._times else None)
 

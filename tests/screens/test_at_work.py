@@ -68,9 +68,9 @@ async def test_whoever_asked_reads_what_it_waits_for_until_it_is_done(tmp_path: 
         assert isinstance(dialog, ConsequenceScreen)
         await until(pilot, lambda: dialog.ready)
         await pilot.press("enter")
-        await until(pilot, lambda: "at work: The balancer is busy" in text_of(notice))
+        await until(pilot, lambda: text_of(notice) == "▶ pause: The balancer is busy: asked again in 4 s.")
         may_end.set()
-        await until(pilot, lambda: "accepted" in text_of(notice))
+        await until(pilot, lambda: text_of(notice) == "✔ pause: accepted")
         await settled(pilot)
 
 

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from tests.support.cockpit_screens import Situation, open_order, press, settled
-from tests.support.colours import SYSTEMS, Cell, cells, contrast
+from tests.support.colours import SYSTEMS, TERMINALS, Cell, cells, contrast
 from themes.palettes import PALETTES
 
 READABLE = 4.5
@@ -69,6 +69,30 @@ async def test_everything_written_can_be_read(screen: str, tmp_path: Path) -> No
     assert faint == {}
 
 
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_everything_written_can_be_read_without_colours(
+    screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a dark terminal and on a light one: what has the terminal's own text has its own ground too."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    situation, order_open, keys = SCREENS[screen]
+    stage = Situation(tmp_path, situation)
+    faint = {}
+    async with stage.app().run_test(size=(100, 30)) as pilot:
+        await _show(pilot, stage, order_open, keys)
+        for palette in PALETTES:
+            pilot.app.theme = palette.name
+            await settled(pilot)
+            for terminal in TERMINALS:
+                faint |= {
+                    (palette.name, cell.text, cell.ground): _around(row, at)
+                    for row in cells(pilot.app, SYSTEMS["256"], terminal)
+                    for at, cell in enumerate(row)
+                    if cell.char not in _DRAWN and contrast(cell.text, cell.ground) < SEEN
+                }
+    assert faint == {}
+
+
 _FOCUSED = ("apps", "new-release", "commands", "help", "order-failed", "order-gray", "confirm", "cancel", "workspaces")
 
 
@@ -87,8 +111,12 @@ async def test_the_focus_can_be_seen_without_colours(
     screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
+    unseen = []
     async for pilot in _shown(screen, tmp_path):
-        assert await _unseen(pilot, colours=False) == []
+        for palette in PALETTES:
+            pilot.app.theme = palette.name
+            unseen += [(palette.name, *found) for found in await _unseen(pilot, colours=False)]
+    assert unseen == []
 
 
 async def _shown(screen: str, folder: Path) -> AsyncIterator[Pilot[None]]:

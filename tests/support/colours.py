@@ -19,6 +19,7 @@ _VGA = [
     (85, 85, 85), (255, 85, 85), (85, 255, 85), (255, 255, 85), (85, 85, 255), (255, 85, 255), (85, 255, 255), (255, 255, 255),
 ]  # fmt: skip
 TERMINAL = TerminalTheme((0, 0, 0), (229, 229, 229), _VGA[:8], _VGA[8:])
+TERMINALS = (TERMINAL, TerminalTheme((255, 255, 255), (0, 0, 0), _VGA[:8], _VGA[8:]))  # dark and light
 Rgb = tuple[int, int, int]
 
 
@@ -36,18 +37,18 @@ def reduced(colour: RichColor | None, system: ColorSystem, *, foreground: bool) 
     return colour if colour.type is ColorType.DEFAULT else colour.downgrade(system)
 
 
-def cells(app: App[object], system: ColorSystem) -> list[list[Cell]]:
+def cells(app: App[object], system: ColorSystem, terminal: TerminalTheme = TERMINAL) -> list[list[Cell]]:
     """The screen as it is, row by row; a wide character takes one cell here."""
     return [
-        [cell for segment in strip for cell in _cells(segment, system)]
+        [cell for segment in strip for cell in _cells(segment, system, terminal)]
         for strip in app.screen._compositor.render_strips()
     ]
 
 
-def _cells(segment: Segment, system: ColorSystem) -> list[Cell]:
+def _cells(segment: Segment, system: ColorSystem, terminal: TerminalTheme) -> list[Cell]:
     style = segment.style or Style()
-    text = tuple(reduced(style.color, system, foreground=True).get_truecolor(TERMINAL, foreground=True))
-    ground = tuple(reduced(style.bgcolor, system, foreground=False).get_truecolor(TERMINAL, foreground=False))
+    text = tuple(reduced(style.color, system, foreground=True).get_truecolor(terminal, foreground=True))
+    ground = tuple(reduced(style.bgcolor, system, foreground=False).get_truecolor(terminal, foreground=False))
     if style.reverse:
         text, ground = ground, text
     marks = (bool(style.reverse), bool(style.bold), bool(style.underline))
