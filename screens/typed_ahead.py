@@ -125,8 +125,12 @@ class TypedAhead(App[None]):
                 self._swallow(key, QUIET_S)
         await self._look_at_keys()
 
+    def swallows(self, at: float) -> bool:
+        """Whether a letter typed at `at` belongs to a text that nobody reads; by the clock of events."""
+        return at < self._text_until and not isinstance(self.focused, Input)
+
     def _swallowed(self, key: Key) -> bool:
-        if key.time >= self._text_until or key.key in WALKS_ON or isinstance(self.focused, Input):
+        if key.key in WALKS_ON or not self.swallows(key.time):
             return False
         self._swallow(key, self._gap_s)
         return True

@@ -22,6 +22,7 @@ from engine.store.store import Store
 from engine.views.acts import CommandView
 from screens.consequence import ConsequenceScreen
 from screens.order import OrderScreen
+from screens.typed_ahead import TypedAhead
 from screens.watching import WatchingScreen
 from tests.support import seeds
 
@@ -135,7 +136,9 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 def _would_be_taken(pilot: Pilot[None]) -> bool:
-    screen = pilot.app.screen
+    app, screen = pilot.app, pilot.app.screen
+    if isinstance(app, TypedAhead) and app.swallows(time.monotonic()):
+        return False
     return not isinstance(screen, ConsequenceScreen) or screen.ready
 
 
