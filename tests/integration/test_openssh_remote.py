@@ -99,7 +99,9 @@ async def test_a_host_says_what_it_knows_of_a_job_of_earlier(machines: Machines,
     await events_of(remote.follow(job))
     look = RemoteStep("deploy", 'echo "$APP"; [ -e ran ] && [ "$ck_ended" -gt 0 ]', 10.0)
     said = await remote.recall(replace(job, steps=(look,)))
-    assert said == Recall(True, frozenset({job.steps[0].name}), Since.SAME, {"deploy": Look(True, "shop")})
+    assert said == Recall(
+        True, frozenset({job.steps[0].name}), Since.SAME, {"deploy": Look(True, "shop")}, same_setup=True
+    )
     assert (machines.server.home / "ran").read_text() == "once\n"
     call("rm", "-r", str(job_folder(machines.server.home, job)))
     assert await remote.recall(job) == Recall(found=False)

@@ -72,7 +72,9 @@ def test_a_rolled_back_order_tells_its_course_its_weights_and_why_it_failed(stor
     assert "| hz-03 | 2.0.0 → 1.0.0 | ✔ succeeded | 1.0.0 | 2 | 100 |" in text
     assert "**hz-03, attempt 1, " in text
     assert "```\npassed:false\ndb: connection refused\n```" in text
-    weights = [line for line in text.split("## Weights over time")[1].splitlines() if "hz-03" in line]
+    weights = [
+        line for line in text.split("## Weights over time")[1].splitlines() if "hz-03 in" in line and "weight " in line
+    ]
     assert [line.split("weight ")[1] for line in weights] == [
         "100 → 0, verified |",
         "0 → 0, verified |",

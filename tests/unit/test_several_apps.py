@@ -148,10 +148,10 @@ def test_apps_with_their_versions_and_needs() -> None:
     [
         (["a"], "", [], "No version for a"),
         (["a=1", "a=2"], "", [], "a is named more than once"),
-        (["a="], "1", [], "a= is not an app"),
-        (["a=1"], "2", [], "--version 2 is of no app"),
+        (["a="], "1", [], "a= is neither an app"),
+        (["a=1"], "2", [], "--version 2 applies to no app"),
         (["a=1"], "", ["b:a"], "b is not in the order"),
-        (["a=1"], "", ["a"], "a is not two apps"),
+        (["a=1"], "", ["a"], "a is not a pair of apps"),
     ],
 )
 def test_what_makes_no_sense_is_wrong_use(given_apps: list[str], version: str, needs: list[str], said: str) -> None:
