@@ -151,9 +151,8 @@ class TerminalWatch:
 def end_with_terminal() -> None:
     """For a command without screens: end when the terminal it was started at has gone, told of it or not, whatever it waits for.
     Who was told to live through a hangup does (`nohup`), and so does what runs in the background of a shell that is still there."""
-    terminals = [
-        os.dup(fd) for fd in (0, 1, 2) if _is_terminal(fd)
-    ]  # whoever closes the first ones has not lost a terminal
+    # copies: whoever closes the first ones has not lost a terminal
+    terminals = [os.dup(fd) for fd in (0, 1, 2) if _is_terminal(fd)]
     if terminals and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         threading.Thread(target=_end_when_gone, args=(terminals,), name="terminal watch", daemon=True).start()
 
