@@ -143,20 +143,9 @@ async def test_each_app_has_its_own_beta_and_the_second_waits_for_the_last_group
         await scene.until_state(OrderState.SUCCEEDED)
 
 
-async def test_rolled_back_in_the_second_app_both_run_what_they_ran(scene: Scene) -> None:
-    scene.remote.failing = {("pay-01", "check_health")}
-    async with scene.engine():
-        await started(scene, "shop")
-        await scene.until_state(OrderState.HALTED)
-        scene.remote.failing = set()
-        await scene.accepted(Act.ROLL_BACK, reason="pay does not come up")
-        await scene.until_state(OrderState.ROLLED_BACK)
-    assert set(scene.versions().values()) == {"1.0.0"}
-    assert current_versions(scene) == {"shop": "1.0.0", "pay": "1.0.0"}
-    assert [set(weights.values()) for weights in scene.balancer.weights.values()] == [{100}, {100}]
-
-
-async def test_on_the_way_back_the_app_that_needs_the_other_goes_first(scene: Scene) -> None:
+async def test_rolled_back_in_the_second_app_both_run_what_they_ran_and_the_one_that_needs_goes_first(
+    scene: Scene,
+) -> None:
     scene.remote.failing = {("pay-01", "check_health")}
     async with scene.engine():
         await started(scene, "shop")
@@ -164,6 +153,9 @@ async def test_on_the_way_back_the_app_that_needs_the_other_goes_first(scene: Sc
         scene.remote.failing = set()
         await scene.accepted(Act.ROLL_BACK, reason="pay does not come up")
         progress = await scene.until_state(OrderState.ROLLED_BACK)
+    assert set(scene.versions().values()) == {"1.0.0"}
+    assert current_versions(scene) == {"shop": "1.0.0", "pay": "1.0.0"}
+    assert [set(weights.values()) for weights in scene.balancer.weights.values()] == [{100}, {100}]
     ended = {run.host: run.ended_at or 0.0 for run in progress.towards(Direction.BACK)}
     begun_at = {run.host: run.started_at or 0.0 for run in progress.towards(Direction.BACK)}
     touched = [host for host in PAY if host in ended]
