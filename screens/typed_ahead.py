@@ -9,6 +9,7 @@ behind the key that left a field.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from textual.app import App
@@ -22,7 +23,8 @@ TEXT_BEGINS = ("slash", "colon")
 WALKS_ON = ("escape", "tab", "shift+tab")
 QUIET_S = 1.0  # after so long without a key, what is typed is no longer part of a text
 BURST_S = 0.3  # keys nearer to each other than this were not pressed by somebody who reads between them
-STUCK_S = 1.0  # a key whose widget was taken away meanwhile is not waited for any longer
+STUCK_S = 1.0  # a key whose widget does not answer is not waited for any longer
+GONE_S = 0.02  # between two looks whether the widget that a key went to is still there
 
 
 @runtime_checkable
@@ -108,11 +110,21 @@ class TypedAhead(App[None]):
         """What the key has set going in this queue, a change of focus, comes first. What opens a field may need a frame for it."""
         event.stop()
         if not event.heard and event.target.post_message(self.KeyDone(event.key, event.target, heard=True)):
+            self.set_timer(GONE_S, partial(self._done_when_gone, event.key, event.target))
             return
         if event.key.key in TEXT_BEGINS:
             self.screen.call_after_refresh(self.call_later, self._done, event.key)
         else:
             self.call_later(self._done, event.key)
+
+    async def _done_when_gone(self, key: Key, target: DOMNode) -> None:
+        """A widget that was taken away meanwhile (a dialogue that Enter has closed) passes nothing on."""
+        if key is not self._in_hand:
+            return
+        if target.is_attached and target.is_running:
+            self.set_timer(GONE_S, partial(self._done_when_gone, key, target))
+        else:
+            await self._done(key)
 
     async def _done(self, key: Key) -> None:
         if key is not self._in_hand:
