@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.views.orders import HostRunView
 
-STOPS = (0, 10, 50, 100)
+STOPS = (0, 1, 5, 10, 25, 50, 100)
 LOWEST, HIGHEST = 0, 100
 
 
@@ -39,7 +39,7 @@ def live_weight(host: HostRunView) -> int:
 
 
 def next_stop(weight: int, up: bool) -> int:
-    """The next of 0 10 50 100 above or below."""
+    """The next of `STOPS` above or below."""
     if up:
         return next((stop for stop in STOPS if stop > weight), HIGHEST)
     return next((stop for stop in reversed(STOPS) if stop < weight), LOWEST)

@@ -45,8 +45,8 @@ class WeightSlider(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,minus", "change(-1)", N_("one less"), show=False),
         Binding("right,plus,equals_sign", "change(1)", N_("one more"), show=False),
-        Binding("pageup", "stop(1)", N_("up to 10 50 100"), show=False),
-        Binding("pagedown", "stop(-1)", N_("down to 50 10 0"), show=False),
+        Binding("pageup", "stop(1)", N_("up to 1 5 10 25 50 100"), show=False),
+        Binding("pagedown", "stop(-1)", N_("down to 50 25 10 5 1 0"), show=False),
         Binding("home", "set(0)", N_("weight 0"), show=False),
         Binding("end", "set(100)", N_("weight 100"), show=False),
         Binding("backspace", "take_back", N_("take the last digit back"), show=False),
@@ -242,7 +242,7 @@ class WeightSlider(ScrollView, can_focus=True):
                 " " + _("not applied yet: ⏎ applies it, c applies and confirms, esc forgets it"),
                 style=paint.tone(Tone.WAIT),
             )
-        return Text(" " + _("type a weight, or: PgUp/PgDn 10 50 100, Home 0, End 100, ←→ by one"), style=paint.dim)
+        return Text(" " + _("type a weight, or: PgUp/PgDn 1 5 10 25 50 100, Home 0, End 100, ←→ by one"), style=paint.dim)
 
     def _line(self, row: int) -> Text:
         """The name, a bar, the weight and the share of the traffic in words, and whether the balancer shows it."""

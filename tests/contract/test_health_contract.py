@@ -107,8 +107,8 @@ async def test_hosts_that_die_during_the_order_count_as_gone_at_once_and_come_ba
             assert "floor" in refusal["code"]
         assert min(answering_at_each_cut(scene, dead)[calls:], default=4) >= 4
         turn(scene, Health.HEALTHY, "hz-b")
+        await scene.until(lambda p: all(line.health is Health.HEALTHY for line in p.weights))
         if state == "refused":
-            await scene.until(lambda p: all(line.health is Health.HEALTHY for line in p.weights))
             await scene.accepted(Act.CONFIRM, node="beta-confirm")
         elif any(run.state == "failed" for run in scene.progress().runs.values()):
             await scene.accepted(Act.RETRY)

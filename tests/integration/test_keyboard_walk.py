@@ -31,7 +31,7 @@ from screens.widgets.weight_slider import WeightSlider
 
 DEADLINE_S = 40.0
 PROD_GROUP = "lb-2zelab01/rsp-2zelab01"
-MOST_KEYS = 24
+MOST_KEYS = 26
 MOST_KEYS_BACK = 12  # and the name of the app and the reason, letter by letter
 
 
@@ -147,8 +147,8 @@ async def test_a_gray_release_with_beta_and_one_failing_host_is_walked_by_keyboa
             view = await walk.until_waiting_at("beta-confirm")
             assert {host.name for host in view.hosts if host.version == "2.0.0"} == set(view.nodes[1].hosts)
 
-            await walk.give_weight("pageup", weight=10, hosts=2)
-            await walk.give_weight("pageup", weight=50, hosts=2)
+            await walk.give_weight("1", "0", weight=10, hosts=2)
+            await walk.give_weight("5", "0", weight=50, hosts=2)
             await walk.give_all_and_confirm()
             await walk.until_order(lambda view: view.state is OrderState.HALTED, "the order halted by the failing host")
             lab.fault(Path(practice.dir), "failing_health", False, failing)

@@ -234,7 +234,7 @@ def test_where_no_shell_waits_a_cockpit_is_not_suspended_and_says_so(
 def test_ctrl_c_says_what_it_does_and_leaves_when_it_is_meant(environment: dict[str, str], tmp_path: Path) -> None:
     given = marked(environment, "interrupted") | {"COCKPIT_LANGUAGE": "zh_CN", "LC_ALL": "C.UTF-8"}
     with at_a_terminal(under_nothing(tmp_path), given, tmp_path) as terminal:
-        terminal.shows("离开")
+        terminal.shows("退出")
         terminal.type("\x03")
         terminal.shows("再按一次 Ctrl+C")
         terminal.type("\x03")

@@ -144,8 +144,8 @@ def test_ascii_keeps_every_width_and_leaves_letters_alone() -> None:
 
 
 def test_stops_go_up_and_down_through_the_usual_weights() -> None:
-    up = list(itertools.accumulate(range(3), lambda weight, _: next_stop(weight, up=True), initial=0))
-    assert up == [0, 10, 50, 100]
+    up = list(itertools.accumulate(range(6), lambda weight, _: next_stop(weight, up=True), initial=0))
+    assert up == [0, 1, 5, 10, 25, 50, 100]
     assert [next_stop(weight, up=False) for weight in (100, 52, 1, 0)] == [50, 50, 0, 0]
 
 

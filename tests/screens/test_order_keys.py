@@ -220,7 +220,7 @@ async def test_escape_leaves_the_slider_and_nothing_of_it_stays_pending(tmp_path
         screen = await open_order(pilot, stage.order_id)
         slider = screen.query_one(WeightSlider)
         await press(pilot, "g", "pageup")
-        assert slider.pending.weights == {"hz-01": 10, "hz-05": 10}
+        assert slider.pending.weights == {"hz-01": 1, "hz-05": 1}
         await press(pilot, "escape")
         assert slider.pending.weights == {}
         assert not slider.display

@@ -141,6 +141,7 @@ class SimRemote:
     hanging: set[tuple[str, str]] = field(default_factory=set)
     silent_health: set[str] = field(default_factory=set)  # whose health check outside of a job loses its link
     vanishing: set[tuple[str, str]] = field(default_factory=set)  # the host is restarted in the middle of that step
+    vanishing_once: set[tuple[str, str]] = field(default_factory=set)
     locked: set[str] = field(default_factory=set)  # hosts whose account lets nobody do anything, for who logs in now
     logins: dict[str, bool] = field(default_factory=dict)  # those that are kept; whether the account was locked then
     scripts: list[tuple[str, str]] = field(default_factory=list)  # (host, script)
@@ -209,7 +210,9 @@ class SimRemote:
             await asyncio.sleep(0.001)
         if job.host.name in self.unreachable:
             raise RemoteError(problem("link_lost"))
-        if (job.host.name, name) in self.vanishing:
+        once = (job.host.name, name) in self.vanishing_once
+        self.vanishing_once.discard((job.host.name, name))
+        if once or (job.host.name, name) in self.vanishing:
             raise RemoteError(problem("job_vanished"))
         record.append(LogBytes(f"{name} on {job.host.name}\n".encode(), len(record)))
         yield record[-1]
