@@ -25,15 +25,13 @@ Seen = Mapping[tuple[str, int], int]  # (server id, port) → weight, as a serve
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A weight that is asked for. `owned`: the order keeps it in its hands, else it gives the weight back. `by_hand`: a person
-    chose it. `floor`: hosts of the server group that must keep a weight above 0. `stays_out`: 0 is wanted from here on, whoever has
-    set another weight or had left it at 0."""
+    chose it. `floor`: hosts of the server group that must keep a weight above 0."""
 
     mount: Mount
     weight: int
     owned: bool
     by_hand: bool = False
     floor: int = 0
-    stays_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def _verdict(
     if wish.weight == 0 and wish.mount.host in below_floor:
         return Verdict(0, False, below_floor[wish.mount.host])
     weight = wish.weight
-    if not wish.owned and not wish.stays_out and line is not None and line.outside is not None:
+    if not wish.owned and line is not None and line.outside is not None:
         weight = line.outside
     in_doubt = line is not None and line.in_doubt
     return Verdict(weight, now != weight or in_doubt, kept=weight != wish.weight)

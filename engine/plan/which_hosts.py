@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import NodeKind, NodeState, OrderState, RunState
+from engine.domain.states import HostState, NodeKind, NodeState, OrderState, RunState
 from engine.plan.back import started_runs
 from engine.plan.next import node_state
 
@@ -15,9 +15,11 @@ MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED)
 
 
 def healthy(progress: OrderProgress, host: str) -> bool:
-    """Whether the host's health check passed in its last run of this order, so that it may take traffic."""
+    """Whether the host's last run of this order succeeded and left it serving, so that it may take traffic."""
     run = latest_run(progress, host)
-    return run is not None and run.state is RunState.SUCCEEDED
+    if run is None or run.state is not RunState.SUCCEEDED:
+        return False
+    return progress.host_plan(run).after.state is HostState.DEPLOYED
 
 
 def latest_run(progress: OrderProgress, host: str) -> RunProgress | None:

@@ -13,13 +13,14 @@ from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import RunProgress, StepProgress, leaves_host
 from engine.domain.states import Health, RunState, StepState
-from engine.domain.steps import HEALTH, StepPlan
+from engine.domain.steps import HEALTH, StepPlan, Traffic
 from engine.ports import Job, RemoteError
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext
 from engine.store.fleets import set_host
 from engine.store.host_runs import end_run, hold_run, retry_run, set_step, touch_run
 from engine.store.store import Transaction
+from engine.store.weight_calls import keep_at_zero
 from engine.store.weights import write_own_health
 
 
@@ -201,6 +202,8 @@ class Attempt:
         if HEALTH in self.plan_of(step).sets and state in (StepState.SUCCEEDED, StepState.FAILED, StepState.TIMED_OUT):
             found = Health.HEALTHY if state is StepState.SUCCEEDED else Health.UNHEALTHY
             write_own_health(conn, order_id, self.host, found)
+        if state is StepState.SUCCEEDED and self.plan_of(step).traffic is Traffic.STAYS_OUT:
+            keep_at_zero(conn, order_id, self.host)
         if state is StepState.SUCCEEDED:
             set_facts(conn, self.context, self.plan, self.plan_of(step))
 

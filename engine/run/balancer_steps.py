@@ -57,7 +57,6 @@ async def _move(
         context.epoch,
         change.weights,
         owned=change.owned,
-        stays_out=change.stays_out,
         floors=context.floors,
         told=lambda said: log.heading(said, attempt.now()),
         leave=leaving,

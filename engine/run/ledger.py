@@ -93,20 +93,17 @@ class Ledger:
         *,
         owned: bool,
         by_hand: bool = False,
-        stays_out: bool = False,
         floors: Mapping[str, int] | None = None,
         told: Told = lambda _said: None,
         leave: asyncio.Event | None = None,
     ) -> tuple[MoveResult, ...]:
         """Bring the weights to what is asked and say for each whether the balancer shows it. `owned`: the order keeps the
-        weight in its hands (a cut, a gray step); False gives it back. `by_hand`: a person chose the weights. `stays_out`: 0 is
-        wanted from here on. `floors`: by server group, the hosts of the order that must stay in service. `told` is called with
-        what is being waited for. When `leave` is set, what is under way comes to its end and nothing is asked for any more: its
-        results say `withdrawn`. Raises StaleEpoch and StoreError, never BalancerError."""
+        weight in its hands (a cut, a gray step); False gives it back. `by_hand`: a person chose the weights. `floors`: by server
+        group, the hosts of the order that must stay in service. `told` is called with what is being waited for. When `leave` is
+        set, what is under way comes to its end and nothing is asked for any more: its results
+        say `withdrawn`. Raises StaleEpoch and StoreError, never BalancerError."""
         wishes = [
-            Wish(
-                line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0), stays_out
-            )
+            Wish(line.mount, line.weight, owned, by_hand, (floors or {}).get(str(line.mount.server_group), 0))
             for line in weights
         ]
         asks = [self._ask(order_id, epoch, wish, told) for wish in wishes]

@@ -1,4 +1,4 @@
-"""Saying that a host's weight of 0 is wanted: the order lets go of it, so nobody owns it and nobody gives it back."""
+"""Saying that a host's weight of 0 is wanted: nobody gives it back. The order holds it until the step is done, and lets go then."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from engine.steps.weight_change import WeightChange
 
 
 def build(host: HostPlan) -> WeightChange:
-    return WeightChange(tuple(MountWeight(line.mount, 0) for line in host.recorded), owned=False, stays_out=True)
+    return WeightChange(tuple(MountWeight(line.mount, 0) for line in host.recorded), owned=True)

@@ -10,10 +10,9 @@ from engine.domain.fleet import MountWeight
 @dataclass(frozen=True, slots=True)
 class WeightChange:
     """`owned`: the order keeps the weights in its hands, else it lets go of them. `drain`: requests under way get time to end.
-    `by_hand`: nothing is asked here, a person gives the weights. `stays_out`: 0 is wanted from here on."""
+    `by_hand`: nothing is asked here, a person gives the weights."""
 
     weights: tuple[MountWeight, ...]
     owned: bool
     drain: bool = False
     by_hand: bool = False
-    stays_out: bool = False

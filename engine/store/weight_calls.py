@@ -16,7 +16,7 @@ from engine.store import tables as t
 from engine.store.events import add_event
 from engine.store.order_states import ENDED_STATES
 from engine.store.statements import update
-from engine.store.weights import load_weights, mount_columns, set_line, write_health
+from engine.store.weights import let_go_of_hosts, load_weights, mount_columns, set_line, write_health
 
 # Run for every weight that is moved: built once, as in `engine.store.statements`.
 _CALL = sa.insert(t.weight_call).returning(t.weight_call.c.id)
@@ -33,18 +33,27 @@ _LOST = (
 _AT_WORK = sa.select(t.host_run.c.host).where(
     t.host_run.c.order_id == sa.bindparam("order_id"), t.host_run.c.state == str(RunState.RUNNING)
 )
+_AT = (
+    t.weight.c.server_id == sa.bindparam("of_server"),
+    t.weight.c.balancer_id == sa.bindparam("of_balancer"),
+    t.weight.c.vserver_group_id == sa.bindparam("of_group"),
+    t.weight.c.port == sa.bindparam("of_port"),
+)
 _LET_GO = (
     sa.update(t.weight)
     .where(
         t.weight.c.owned,
         t.weight.c.order_id != sa.bindparam("not_of"),
         t.weight.c.order_id.in_(sa.select(t.order.c.id).where(t.order.c.state.in_(ENDED_STATES))),
-        t.weight.c.server_id == sa.bindparam("of_server"),
-        t.weight.c.balancer_id == sa.bindparam("of_balancer"),
-        t.weight.c.vserver_group_id == sa.bindparam("of_group"),
-        t.weight.c.port == sa.bindparam("of_port"),
+        *_AT,
     )
     .values(owned=False)
+)
+# A weight that the order has moved and let go: on its way back it holds it again, also where nothing is left to be asked for.
+_TAKE_AGAIN = (
+    sa.update(t.weight)
+    .where(t.weight.c.order_id == sa.bindparam("of_order"), t.weight.c.asked.is_not(None), *_AT)
+    .values(owned=True)
 )
 
 
@@ -134,6 +143,14 @@ def close_call(
             add_event(conn, order_id, now, "weight", data)
 
 
+def keep_at_zero(conn: sa.Connection, order_id: int, host: str) -> None:
+    """Weight 0 is wanted there from now on: neither the order nor an ended one that had left it at 0 holds it any longer."""
+    let_go_of_hosts(conn, order_id, [host])
+    for line in load_weights(conn, order_id):
+        if line.mount.host == host:
+            _let_go_of_ended(conn, order_id, line.mount)
+
+
 def lost_groups(conn: sa.Connection, order_id: int) -> frozenset[ServerGroup]:
     """Server groups of the order with rows that an engine left without an outcome."""
     call = t.weight_call.c
@@ -219,11 +236,17 @@ def _write_weight(
         # Else somebody else has moved it since nothing was asked for: what is believed stays, so that it is noticed.
         values |= {"confirmed": result.read_back, "confirmed_at": now}
     set_line(conn, order_id, wish.mount, values)
-    if result.problem is None and (result.asked > 0 or wish.stays_out):
+    if result.problem is None and wish.owned and not wish.by_hand:
+        conn.execute(_TAKE_AGAIN, {"of_order": order_id, **_at(wish.mount)})
+    if result.problem is None and result.asked > 0:
         _let_go_of_ended(conn, order_id, wish.mount)
 
 
 def _let_go_of_ended(conn: sa.Connection, order_id: int, mount: Mount) -> None:
     """The mount takes traffic again, or is wanted at 0, so an ended order that had left it at 0 holds it no longer."""
+    conn.execute(_LET_GO, {"not_of": order_id, **_at(mount)})
+
+
+def _at(mount: Mount) -> dict[str, object]:
     group = {"of_balancer": mount.server_group.balancer_id, "of_group": mount.server_group.vserver_group_id}
-    conn.execute(_LET_GO, {"not_of": order_id, "of_server": mount.server_id, "of_port": mount.port, **group})
+    return {"of_server": mount.server_id, "of_port": mount.port, **group}

@@ -242,7 +242,9 @@ class WeightSlider(ScrollView, can_focus=True):
                 " " + _("not applied yet: ⏎ applies it, c applies and confirms, esc forgets it"),
                 style=paint.tone(Tone.WAIT),
             )
-        return Text(" " + _("type a weight, or: PgUp/PgDn 1 5 10 25 50 100, Home 0, End 100, ←→ by one"), style=paint.dim)
+        return Text(
+            " " + _("type a weight, or: PgUp/PgDn 1 5 10 25 50 100, Home 0, End 100, ←→ by one"), style=paint.dim
+        )
 
     def _line(self, row: int) -> Text:
         """The name, a bar, the weight and the share of the traffic in words, and whether the balancer shows it."""

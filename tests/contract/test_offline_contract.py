@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from engine.api import Api
-from engine.domain.states import Act, OrderState
+from engine.domain.states import Act, Direction, OrderState
 from engine.store import tables as t
 from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
 from tests.contract.test_restart_contract import create, start, states
@@ -45,6 +45,34 @@ async def test_offline_hosts_are_at_zero_and_nobody_owns_it(scene: Scene) -> Non
     assert set(scene.versions().values()) == {"1.0.0"}
 
 
+async def test_the_zero_becomes_nobodys_in_the_moment_in_which_the_step_is_done(scene: Scene) -> None:  # noqa: F811
+    """Were it let go before, a cancel in between would leave it at 0 with nobody who knows."""
+    seen: set[tuple[str, bool]] = set()
+    of_host = sa.and_(t.weight.c.order_id == t.step.c.order_id, t.weight.c.host == t.step.c.host)
+    cut = sa.and_(t.step.c.key == "keep_out", t.weight.c.asked == 0)
+    query = sa.select(t.step.c.state, t.weight.c.owned).join(t.weight, of_host).where(cut)
+
+    def look(conn: sa.Connection) -> None:
+        seen.update((str(row.state), row.owned) for row in conn.execute(query))
+
+    sa.event.listen(scene.store.engine, "commit", look)
+    async with scene.engine():
+        await start(scene, "offline", hosts=OUT, groups=1)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert seen == {("pending", True), ("running", True), ("succeeded", False)}
+
+
+async def test_a_host_that_is_offline_is_given_no_weight_by_hand(scene: Scene) -> None:  # noqa: F811
+    async with scene.engine():
+        await start(scene, "offline", hosts=OUT, beta=True, groups=1)
+        await scene.until_state(OrderState.WAITING)
+        assert states(scene)[OUT[0]] == "offline"
+        assert await scene.refused(Act.SET_WEIGHTS, weights={OUT[0]: 50}) == "no_weights_now"
+        await scene.accepted(Act.CONFIRM, node="beta-confirm")
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert {weight(scene, host) for host in OUT} == {0}
+
+
 async def test_a_release_leaves_offline_hosts_as_they_are(scene: Scene) -> None:  # noqa: F811
     async with scene.engine():
         await start(scene, "offline", hosts=OUT, groups=1)
@@ -70,6 +98,22 @@ async def test_a_host_whose_script_fails_is_the_orders_until_somebody_decides(sc
     assert states(scene)["hz-a-01"] == "deployed"
     assert (weight(scene, "hz-a-01"), weight(scene, "hz-b-01")) == (100, 0)
     assert owned(scene) == []
+
+
+async def test_a_way_back_that_fails_leaves_a_zero_that_is_known(scene: Scene) -> None:  # noqa: F811
+    """The weight is at 0 already when the way back cuts it: it holds it from then on all the same."""
+    scene.remote.failing = {("hz-a-01", "offline"), ("hz-b-01", "check_agent")}
+    async with scene.engine():
+        await start(scene, "offline", hosts=OUT, groups=1)
+        await scene.until_state(OrderState.HALTED)
+        assert "hz-b-01" not in owned(scene)
+        await scene.accepted(Act.ROLL_BACK, reason="they are needed")
+        await scene.until(lambda p: p.direction is Direction.BACK and p.state is OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, reason="later")
+        await scene.until_state(OrderState.FAILED)
+    assert weight(scene, "hz-b-01") == 0
+    assert "hz-b-01" in owned(scene)
+    assert orphans(scene) >= 1
 
 
 async def test_rolled_back_the_hosts_are_deployed_anew_and_serve_again(scene: Scene) -> None:  # noqa: F811
