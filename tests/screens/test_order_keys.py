@@ -271,7 +271,7 @@ async def test_the_slider_opens_by_itself_at_a_gate_that_waits_for_weights_but_t
         await press(pilot, "escape")
         screen.tick()
         assert not slider.display
-        screen._offered = ""
+        screen._slider.offered = ""
         await press(pilot, "l")
         pilot.app.pressed_at = 0.0  # type: ignore[attr-defined]
         screen.tick()
