@@ -13,10 +13,10 @@ from graphlib import TopologicalSorter
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.health import answers
 from engine.domain.message import Message, message
-from engine.domain.orders import HostPlan, OrderApp, Plan, PlanNode
+from engine.domain.orders import HostIs, HostPlan, OrderApp, Plan, PlanNode
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import Direction, HostState, NodeKind
+from engine.domain.states import Direction, HostState, NodeKind, RunState
 from engine.plan.capacity import serving_hosts
 
 Layer = Mapping[str, HostPlan]  # of each host one
@@ -79,7 +79,7 @@ def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
         steps = plan.undo if run.touched else plan.undo_untouched
         if not steps:
             continue
-        now = plan.after if run.touched else plan.before
+        now = _is_now(run, plan)
         then = plan.before
         if run.touched:
             # steps that bring no version leave the one that runs
@@ -109,7 +109,7 @@ def plan_cancel(progress: OrderProgress) -> Plan:
     for run in started_runs(progress):
         plan = progress.host_plan(run)
         if run.host in moved and plan.undo_untouched:
-            now = plan.after if run.touched else plan.before
+            now = _is_now(run, plan)
             # it is healthy and takes traffic then: whatever it was to become, it is deployed
             then = replace(now, state=HostState.DEPLOYED if now.version else now.state)
             hosts[run.host] = replace(
@@ -122,6 +122,13 @@ def plan_cancel(progress: OrderProgress) -> Plan:
                 undo_untouched=(),
             )
     return _back_plan(progress, [hosts] if hosts else [], _cancel_label)
+
+
+def _is_now(run: RunProgress, plan: HostPlan) -> HostIs:
+    """As far as is known: a run that touched its host and did not succeed left it neither as it was nor as it was to become."""
+    if not run.touched:
+        return plan.before
+    return plan.after if run.state is RunState.SUCCEEDED else replace(plan.after, state=plan.on_failure)
 
 
 def started_runs(progress: OrderProgress) -> list[RunProgress]:

@@ -157,11 +157,15 @@ class Ledger:
         """What the balancer's own health check says now; empty when we may not ask. None while its API is away: then what it said
         last still counts."""
         try:
+            return await self._read_health(group)
+        except BalancerError:
+            return None
+
+    async def _read_health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health]:
+        try:
             return await self._balancers.read_health(group)
         except BalancerRefused:
             return {}
-        except BalancerError:
-            return None
 
     async def until_healthy(
         self, order_id: int, epoch: int, mounts: Sequence[Mount], *, within_s: float, enough: Callable[[], bool]
@@ -357,23 +361,24 @@ class Ledger:
 
     async def _try(self, group: ServerGroup, call: Call) -> bool:
         """True when there is nothing more to be done, or it is no use to do it."""
-        if not call.opened_yet:
-            nothing_to_ask = await self._open(group, call)
-            if nothing_to_ask or not call.opened_yet:
-                return call.opened_yet or isinstance(call.error, BalancerRefused)
+        if not call.opened_yet or call.cuts:
+            if not await self._open(group, call):
+                return isinstance(call.error, BalancerRefused)
+            if not call.wanted:
+                return True
         return await self._attempt(group, call)
 
     async def _open(self, group: ServerGroup, call: Call) -> bool:
-        """Wait for the turn, read what is there, decide and write the intent. True when there is nothing to call for."""
+        """Wait for the turn, read what is there, decide and write the intent. False when the group can't be read: nobody is
+        cut on what was so before. A cut that is tried again is decided on again: others may have died meanwhile."""
         await self._pace(group).wait()
         try:
             call.before = await self._balancers.read_weights(group)
+            health = await self._read_health(group) if call.cuts else None
         except BalancerError as error:
-            call.error = error
-            return True
+            call.error, call.after = error, None
+            return False
         call.error, call.after = None, call.before
-        cuts = any(wish.weight == 0 and wish.floor > 0 for wish in call.wishes)
-        health = await self.health(group) if cuts else None
         busy = frozenset(ask.wish.mount for ask in [*call.asks, *self._asks[group]])
         now, call.ours_at = self._clock.now(), self._moment()
         call.opened = await self._journal.write(
@@ -388,11 +393,11 @@ class Ledger:
                 continue  # asked for meanwhile: a cut behind it would undo it
             ask = self._ask(call.order_id, call.epoch, Wish(mount, 0, owned=True))
             ask.future.add_done_callback(_nobody_waits)
-        return not call.wanted
+        return True
 
     async def _attempt(self, group: ServerGroup, call: Call) -> bool:
         """Ask and read back. True when it is no use to ask once more."""
-        if call.sets:
+        if call.sets and not call.cuts:
             await self._pace(group).wait()
             call.ours_at = None
             if call.after is None and await self._settled_meanwhile(group, call):

@@ -43,7 +43,7 @@ from engine.store.orders import set_order_state, update_order
 from engine.store.plans import insert_plan, set_node_state
 from engine.store.progress import load_progress
 from engine.store.store import StoreError, Transaction
-from engine.store.weights import insert_weights
+from engine.store.weights import hold_again, insert_weights
 
 log = logging.getLogger(__name__)
 STORE_PAUSE_S = 1.0
@@ -154,6 +154,7 @@ class OrderReconciler:
             plan = plan_rollback(progress, asked_version(conn, progress.id))
         turn_back(conn, progress, now)
         insert_plan(conn, progress.id, plan, now)
+        hold_again(conn, progress.id, plan.hosts)
         update_order(conn, progress.id, now, direction=str(Direction.BACK))
         return load_progress(conn, progress.id)
 

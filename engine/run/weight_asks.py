@@ -85,6 +85,11 @@ class Call:
         return [ask.wish for ask in self.asks]
 
     @property
+    def cuts(self) -> bool:
+        """Hosts are taken out, down to a floor."""
+        return any(wish.weight == 0 and wish.floor > 0 for wish in self.wishes)
+
+    @property
     def wanted(self) -> list[MountWeight]:
         """What the balancer is asked for; empty when everything is as it should be, or may not be changed."""
         pairs = zip(self.wishes, self.opened.verdicts, strict=True)

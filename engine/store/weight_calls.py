@@ -49,12 +49,6 @@ _LET_GO = (
     )
     .values(owned=False)
 )
-# A weight that the order has moved and let go: on its way back it holds it again, also where nothing is left to be asked for.
-_TAKE_AGAIN = (
-    sa.update(t.weight)
-    .where(t.weight.c.order_id == sa.bindparam("of_order"), t.weight.c.asked.is_not(None), *_AT)
-    .values(owned=True)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +230,6 @@ def _write_weight(
         # Else somebody else has moved it since nothing was asked for: what is believed stays, so that it is noticed.
         values |= {"confirmed": result.read_back, "confirmed_at": now}
     set_line(conn, order_id, wish.mount, values)
-    if result.problem is None and wish.owned and not wish.by_hand:
-        conn.execute(_TAKE_AGAIN, {"of_order": order_id, **_at(wish.mount)})
     if result.problem is None and result.asked > 0:
         _let_go_of_ended(conn, order_id, wish.mount)
 

@@ -182,6 +182,13 @@ def let_go_of_hosts(conn: sa.Connection, order_id: int, hosts: Collection[str]) 
     conn.execute(sa.update(t.weight).where(*at).values(owned=False))
 
 
+def hold_again(conn: sa.Connection, order_id: int, hosts: Collection[str]) -> None:
+    """These hosts get back what the order has changed: weights that it left at 0, and let go of, are in its hands again."""
+    for line in load_weights(conn, order_id):
+        if line.mount.host in hosts and line.asked == line.believed == 0 < line.due:
+            set_line(conn, order_id, line.mount, {"owned": True})
+
+
 def let_go_of_weights(conn: sa.Connection, order_id: int, *, decided: Container[str]) -> None:
     """The order ends and lets go of the weights that are as they should be; what it still owns then is an orphan.
 

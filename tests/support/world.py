@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.domain import step_names
@@ -77,6 +77,8 @@ class SimBalancer:
     answers: list[str] = field(default_factory=list)
     readable: bool = True
     health: dict[tuple[str, int], Health] = field(default_factory=dict)  # what its checks say; the others are healthy
+    health_unread: int = 0  # so often nobody is told what its checks say
+    turns: Callable[[str], None] = field(default=lambda answer: None)  # called with each answer, when it is given
 
     async def read_weights(self, group: ServerGroup) -> Mapping[tuple[str, int], int]:
         await asyncio.sleep(0)
@@ -86,6 +88,9 @@ class SimBalancer:
 
     async def read_health(self, group: ServerGroup) -> Mapping[tuple[str, int], Health]:
         await asyncio.sleep(0)
+        if self.health_unread:
+            self.health_unread -= 1
+            raise BalancerUnknown(problem("balancer_unknown"))
         return {key: self.health.get(key, Health.HEALTHY) for key in self.weights[group]}
 
     async def set_weights(self, group: ServerGroup, weights: Sequence[MountWeight]) -> str:
@@ -93,6 +98,7 @@ class SimBalancer:
         assert len(weights) <= 20
         self.calls.append((group, tuple(weights)))
         answer = self.answers.pop(0) if self.answers else "ok"
+        self.turns(answer)
         if answer == "never":
             await asyncio.Event().wait()
         if answer in ("ok", "done_but_lost"):

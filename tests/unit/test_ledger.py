@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from engine.domain.fleet import Mount, MountWeight, ServerGroup
-from engine.domain.states import Verified
+from engine.domain.states import Health, Verified
 from engine.kinds.release import release_spec
 from engine.run.journal import Journal, StaleEpoch
 from engine.run.ledger import Ledger
 from engine.run.pacing import Turns
+from engine.run.weight_asks import key_of
 from engine.store import tables as t
 from engine.store.store import Store
 from tests.support.fleet_rows import GROUP, insert_fleet
@@ -328,6 +329,28 @@ async def test_a_cut_is_held_to_the_floor_by_what_is_really_there(desk: Desk) ->
     assert [result.problem.code if result.problem else "" for result in results] == ["", "floor_reached"]
     assert sum(weight > 0 for weight in desk.balancer.weights[GROUP].values()) == 5
     assert desk.line("h01").owned is False
+
+
+@pytest.mark.parametrize("answer", ["busy", "throttled", "lost"])
+async def test_a_cut_that_is_tried_again_is_held_to_the_floor_by_who_answers_then(desk: Desk, answer: str) -> None:
+    """h00 does not answer, so nothing is lost by taking it out; by the time the balancer can do it, it answers again."""
+    desk.balancer.health = {key_of(mount(0)): Health.UNHEALTHY}
+    desk.balancer.turns = lambda _answer: desk.balancer.health.clear()
+    desk.balancer.answers = [answer]
+    (result,) = await desk.move(mounts(1), floors={str(GROUP): 40})
+    assert result.problem is not None
+    assert result.problem.code == "floor_reached"
+    assert len(desk.balancer.calls) == 1
+    assert desk.balancer.weights[GROUP][key_of(mount(0))] == 100
+    assert all(row.ended_at for row in desk.rows(t.weight_call))
+
+
+async def test_nobody_is_cut_while_nobody_can_tell_who_answers(desk: Desk) -> None:
+    desk.balancer.health_unread = 2
+    desk.balancer.health = {key_of(mount(n)): Health.UNHEALTHY for n in range(5, 40)}
+    results = await desk.move(mounts(2), floors={str(GROUP): 4})
+    assert [result.problem.code if result.problem else "" for result in results] == ["", "floor_reached"]
+    assert desk.balancer.health_unread == 0
 
 
 async def test_somebody_who_keeps_writing_is_not_fought_in_a_loop(desk: Desk) -> None:
