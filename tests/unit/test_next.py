@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.fleet import Host, Mount, MountWeight, ServerGroup
-from engine.domain.orders import OrderApp
+from engine.domain.orders import HostIs, OrderApp
 from engine.domain.progress import NodeProgress, OrderProgress, RunProgress, WeightLine
 from engine.domain.states import Direction, Health, HostState, NodeState, OrderState, RunState, Verified
 from engine.kinds.registry import plan_of
 from engine.kinds.release import release_spec
-from engine.plan.back import plan_cancel
+from engine.plan.back import plan_cancel, plan_rollback
 from engine.plan.next import decide, may_leave
 from tests.support.facts import facts_of
 
@@ -111,6 +112,25 @@ def test_a_host_that_only_gets_its_weight_back_needs_no_room() -> None:
     assert not any(run.leaves for run in cancelling.back_plan.run_of.values())
     runs = [RunProgress(Direction.BACK, "back-1", name, RunState.PENDING, 1, "1", "2") for name in NAMES[:4]]
     assert may_leave(cancelling, runs) == runs
+
+
+@pytest.mark.parametrize(
+    ("state", "touched", "left"),
+    [
+        (RunState.SUCCEEDED, True, HostIs("2", HostState.DEPLOYED)),
+        (RunState.FAILED, True, HostIs("2", HostState.DEPLOY_FAILED)),
+        (RunState.CANCELLED, True, HostIs("2", HostState.DEPLOY_FAILED)),
+        (RunState.CANCELLED, False, HostIs("1", HostState.DEPLOYED)),
+    ],
+)
+def test_a_way_back_that_never_begins_leaves_a_host_as_the_way_forward_left_it(
+    state: RunState, touched: bool, left: HostIs
+) -> None:
+    progress = order({"h0": state}, {"h0": 0}, FIRST_RUNS)
+    runs = {key: replace(run, touched=touched) if run.host == "h0" else run for key, run in progress.runs.items()}
+    for plan in (plan_rollback(replace(progress, runs=runs)), plan_cancel(replace(progress, runs=runs))):
+        (way_back,) = (run for run in plan.run_of.values() if run.host == "h0")
+        assert way_back.before == left
 
 
 @given(
