@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engine.reading.host_runs import HostRuns
     from engine.reading.preview import Preview
     from engine.reading.scope import Scope
+    from engine.reading.step_times import RecordedTimes
     from engine.store.audit import Entry
     from engine.store.gate import Passing
     from engine.store.store import Store
@@ -70,13 +71,16 @@ class Api:
         self._create = create
         self._store: Store | None = None
         self._host_runs: HostRuns
+        self._recorded: RecordedTimes
 
     def open(self) -> None:
         """Connect, and create or migrate the tables when they are missing. Raises ApiError."""
         from engine.reading.host_runs import HostRuns
+        from engine.reading.step_times import RecordedTimes
         from engine.store.store import Store
 
         self._host_runs = HostRuns(self.log_dir)
+        self._recorded = RecordedTimes()
         with as_api_errors():
             self._store = Store.open(self.store_url, create=self._create)
 
@@ -157,7 +161,8 @@ class Api:
 
         with self._reading() as conn:
             scope = find_scope(conn, tenant, workspace)
-            view = read_order(conn, scope, order_id, host_runs=self._host_runs, now=self._now())
+            host_runs, recorded = self._host_runs, self._recorded
+            view = read_order(conn, scope, order_id, host_runs=host_runs, recorded=recorded, now=self._now())
             acts = judged(conn, scope, self.operator, view.acts)
         return replace(view, acts=tuple(sorted(acts, key=lambda act: not act.allowed)))
 
@@ -317,6 +322,7 @@ class Api:
     ) -> Consequence:
         """What the act would do now, or once the weights of `first` are set; refused as well when this operator's role is not
         enough. Raises ApiError `no_such_order`."""
+        from engine.reading.expected import with_expected_time
         from engine.reading.orders import read_consequence
         from engine.reading.scope import find_scope
         from engine.reading.standing import judged
@@ -324,6 +330,7 @@ class Api:
         with self._reading() as conn:
             scope = find_scope(conn, tenant, workspace)
             meaning = read_consequence(conn, scope, order_id, act, now=self._now(), first=first)
+            meaning = with_expected_time(conn, meaning, order_id, self._recorded)
             return judged(conn, scope, self.operator, (meaning,))[0]
 
     def standing(self, tenant: str, workspace: str) -> Standing:

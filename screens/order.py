@@ -29,6 +29,7 @@ from engine.domain.states import Act, NodeState, OrderState, RunState
 from engine.views.orders import HostRunView, OrderView
 from screens import words
 from screens.acting import Acting
+from screens.host_filter import HostFilter, next_filter
 from screens.order_panes import Panes
 from screens.order_places import active_node, before_start, hosts_at, in_the_way, troubles
 from screens.order_slider import SliderAtGate
@@ -67,6 +68,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         Binding("h", "history", N_("history")),
         Binding("slash", "search_log", N_("search"), key_display="/"),
         Binding("n", "next_trouble", N_("next")),
+        Binding("f", "filter_hosts", N_("only failed, running, waiting, done"), show=False),
         Binding("escape,minus", "back", N_("back"), key_display="esc"),
     ]
 
@@ -166,6 +168,12 @@ class OrderScreen(WatchingScreen[OrderView]):
         if not self._panes.left_by_back():
             self.app.pop_screen()
 
+    def action_filter_hosts(self) -> None:
+        """The hosts of one kind only: the next kind of which there is any at this node, and round again."""
+        table, hosts = self.query_one(HostTable), self._hosts()
+        table.filter = next_filter(table.filter, hosts)
+        self._show_hosts(self.cockpit.now())
+
     def action_next_trouble(self) -> None:
         """The next host that failed or node that waits, behind the cursor, and round again."""
         places = troubles(self.data) if self.data else []
@@ -177,6 +185,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         at = places.index(here) + 1 if here in places else 0
         node, host = places[at % len(places)]
         self._follows = False
+        table.filter = HostFilter.ALL
         self.query_one(FlowView).select(node)
         self._show_hosts(self.cockpit.now())
         table.move_to(host)
@@ -267,7 +276,9 @@ class OrderScreen(WatchingScreen[OrderView]):
         table = self.query_one(HostTable)
         if self.data is not None:
             known = self.data.state is not OrderState.INITIALISING
-            table.say_instead(N_("No host is touched here.") if known else N_("loading…"))
+            filtered = table.filter is not HostFilter.ALL
+            none = N_("No host of this kind here now: f shows others.") if filtered else N_("No host is touched here.")
+            table.say_instead(none if known else N_("loading…"))
         table.show(hosts, now)
         failed = next((host.name for host in hosts if host.state is RunState.FAILED), "")
         if self._follows and failed:

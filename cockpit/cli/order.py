@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,7 @@ from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
 from engine.views.acts import GATE_WITHOUT_TRAFFIC
-from screens import words
+from screens import expected_words, words
 from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
@@ -323,6 +324,9 @@ def _show(view: OrderView) -> None:
     title = _("order #{id} {what}").format(id=view.id, what=words.order_words(view.kind, view.versions))
     say(f"{view.tenant} / {view.workspace} / {view.subject} / {title}  {view.shown}")
     say(_("created {at} by {operator}").format(at=at(view.created_at), operator=view.created_by))
+    if view.expected is not None:
+        for line in expected_words.lines(view.expected, time.time()):
+            say(line)
     nodes = [
         (node.key, node.shown, f"{node.done}/{len(node.hosts)}" if node.kind.runs_hosts else "", " ".join(node.hosts))
         for node in view.nodes

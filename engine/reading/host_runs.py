@@ -7,7 +7,7 @@ its row, its place or a weight differs, or while it runs. What is remembered is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunKey, RunProgress, WeightLine
 from engine.domain.states import Direction, RunState, StepState
 from engine.domain.steps import StepPlan
+from engine.reading.deadlines import Deadlines
 from engine.store import tables as t
 from engine.store.encoding import decode_stored_problem
 from engine.store.statements import HOSTS_NAMED_IN_A_QUERY
@@ -36,6 +37,8 @@ _PLACES = (
     .where(t.order_host.c.order_id == sa.bindparam("id"), t.host.c.workspace_id == sa.bindparam("workspace_id"))
     .order_by(t.data_centre.c.name, t.cell.c.name, t.host.c.name)
 )
+
+_DeadlineOf = Callable[[RunProgress, StepPlan], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class HostRuns:
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
+        self._deadlines = Deadlines()
         self._remembered: dict[int, dict[RunKey, tuple[_Seen, HostRunView]]] = {}
 
     def read(self, conn: sa.Connection, progress: OrderProgress) -> tuple[HostRunView, ...]:
@@ -65,22 +69,31 @@ class HostRuns:
         seen = _seen(conn, progress)
         changed = {key: now for key, now in seen.items() if not _same(known.get(key), now)}
         steps = _steps(conn, progress.id, [now for now in changed.values() if now.run.state is not RunState.PENDING])
+
+        def deadline_of(run: RunProgress, plan: StepPlan) -> float | None:
+            return self._deadlines.of(conn, progress, progress.host_plan(run), plan)
+
         views = {
             key: (now, known[key][1])
             if key not in changed
-            else (now, self._view_again(progress.id, now, steps.get(key, ()), known.get(key)))
+            else (now, self._view_again(progress.id, now, steps.get(key, ()), known.get(key), deadline_of))
             for key, now in seen.items()
         }
         self._remember(progress.id, views)
         return tuple(view for _, view in views.values())
 
     def _view_again(
-        self, order_id: int, seen: _Seen, steps: tuple[StepView, ...], known: tuple[_Seen, HostRunView] | None
+        self,
+        order_id: int,
+        seen: _Seen,
+        steps: tuple[StepView, ...],
+        known: tuple[_Seen, HostRunView] | None,
+        deadline_of: _DeadlineOf,
     ) -> HostRunView:
         """The one that was handed out last time, if it says the same."""
         if known is not None and known[0] == seen and known[1].steps == steps:
             return known[1]
-        return _view(seen, steps, self._log(order_id, seen))
+        return _view(seen, steps, self._log(order_id, seen), deadline_of)
 
     def _remember(self, order_id: int, views: dict[RunKey, tuple[_Seen, HostRunView]]) -> None:
         others = {key: value for key, value in self._remembered.items() if key != order_id}
@@ -204,8 +217,10 @@ def _step_view(
     )
 
 
-def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:
+def _view(seen: _Seen, steps: tuple[StepView, ...], log: str, deadline_of: _DeadlineOf) -> HostRunView:
     run, current = seen.run, _current_step(steps)
+    runs = current is not None and current.state is StepState.RUNNING
+    plan = next((plan for plan in seen.plans if current is not None and runs and plan.key == current.name), None)
     return HostRunView(
         name=run.host,
         data_centre=seen.data_centre,
@@ -226,6 +241,7 @@ def _view(seen: _Seen, steps: tuple[StepView, ...], log: str) -> HostRunView:
         ended_at=run.ended_at,
         log_path=log,
         waits_for=_waits_for(seen, current),
+        deadline_s=deadline_of(run, plan) if plan is not None else None,
         by_hand=seen.by_hand and run.state is RunState.SUCCEEDED,
         no_traffic=seen.by_hand
         and run.state is RunState.SUCCEEDED

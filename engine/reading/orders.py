@@ -32,10 +32,12 @@ from engine.plan.in_turn import in_turn, with_weights
 from engine.plan.next import node_state, runs_of
 from engine.plan.sensible_acts import sensible_acts
 from engine.plan.what_if import consequence
+from engine.reading.expected import read_expected
 from engine.reading.host_runs import HostRuns
 from engine.reading.next_line import next_line
 from engine.reading.rolling_back import read_rollback_order
 from engine.reading.scope import NotThere, Scope, check_order
+from engine.reading.step_times import RecordedTimes
 from engine.store import tables as t
 from engine.store.encoding import decode_problem
 from engine.store.engines import any_alive
@@ -121,13 +123,16 @@ def _order_row(row: Any, apps: tuple[OrderedApp, ...], counts: Mapping[str, int]
     )
 
 
-def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: HostRuns, now: float) -> OrderView:
+def read_order(
+    conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: HostRuns, recorded: RecordedTimes, now: float
+) -> OrderView:
     """Raises NotThere `no_such_order`, for an order of another workspace as well."""
     check_order(conn, scope, order_id)
     progress = load_progress(conn, order_id)
     alive = any_alive(conn, now)
     changed_at, last_event = _last(conn, order_id)
     spec, left_alone = progress.spec, not_understood(progress)
+    hosts = host_runs.read(conn, progress)
     return OrderView(
         id=order_id,
         tenant=scope.tenant,
@@ -149,7 +154,7 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         ended_at=progress.ended_at,
         epoch=progress.epoch,
         nodes=_nodes(progress),
-        hosts=host_runs.read(conn, progress),
+        hosts=hosts,
         balancers=_balancers(progress),
         floor=progress.plan.floor if progress.plan else 0,
         in_service=min((in_service(lines) for lines in server_groups(progress).values()), default=0),
@@ -171,6 +176,7 @@ def read_order(conn: sa.Connection, scope: Scope, order_id: int, *, host_runs: H
         ),
         engine_alive=alive,
         last_event=last_event,
+        expected=read_expected(conn, progress, hosts, recorded, now) if left_alone is None else None,
     )
 
 

@@ -21,6 +21,7 @@ from engine.domain.states import (
     Verified,
 )
 from engine.views.acts import AtWorkView, Consequence
+from engine.views.expected import ExpectedView
 from engine.views.values import shown_state
 
 
@@ -131,6 +132,7 @@ class HostRunView:
     ended_at: float | None
     log_path: str
     waits_for: Message | None = None  # a balancer whose API is away
+    deadline_s: float | None = None  # of the running step, from its start on; a step at a balancer has none
     by_hand: bool = False  # done, and its traffic is given by hand: its steps end without any
     no_traffic: bool = False  # and none was given yet, though it had some before
 
@@ -234,6 +236,7 @@ class OrderView:
     engine_alive: bool
     last_event: int
     at_work: tuple[AtWorkView, ...] = ()
+    expected: ExpectedView | None = None  # when it will be done; None: it has ended, or has no plan yet
 
     @property
     def shown(self) -> OrderState | Shown:

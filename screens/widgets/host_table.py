@@ -8,7 +8,8 @@ from rich.text import Text
 
 from engine.domain.states import RunState, Shown, StepState, Verified
 from engine.views.orders import HostRunView, WeightView
-from screens import words
+from screens import host_filter, words
+from screens.host_filter import HostFilter
 from screens.paint import Paint, paint_of
 from screens.translate import N_, _
 from screens.widgets.table import Column, Row, Table
@@ -19,11 +20,13 @@ _COLUMNS = (
     Column("data_centre", N_("data centre"), most=12, rank=3),
     Column("state", N_("state"), most=12),
     Column("step", N_("step"), most=30, least=16),
-    Column("took", N_("time"), most=8, rank=1),
+    Column("took", N_("time"), most=18, rank=1),
     Column("version", N_("version"), most=24, rank=2),
     Column("weight", N_("weight/was"), most=28),
 )
 
+# cells from which on a deadline is said in words
+IN_WORDS = 90
 VERIFIED = {Verified.YES: ("✓", Tone.OK), Verified.NO: ("✗", Tone.FAIL), Verified.CANNOT_TELL: ("?", Tone.WAIT)}
 
 
@@ -33,18 +36,32 @@ class HostTable(Table):
     def __init__(self) -> None:
         super().__init__(_COLUMNS, empty=N_("loading…"), id="hosts")
         self._made: dict[str, tuple[HostRunView, Paint, str, Row]] = {}
+        self.filter = HostFilter.ALL
+        self._hosts: tuple[HostRunView, ...] = ()
 
     def retell(self) -> None:
         self._made = {}
         super().retell()
 
     def show(self, hosts: Sequence[HostRunView], now: float) -> None:
-        paint = paint_of(self.app)
-        self._made = {host.name: self._make(host, paint, now) for host in hosts}
+        """Those of them that the filter takes."""
+        paint, before = paint_of(self.app), self._filtered
+        self._hosts = tuple(hosts)
+        self._made = {host.name: self._make(host, paint, now) for host in hosts if self.filter.takes(host)}
+        if self._filtered != before:
+            self.refresh_line(0)
         self.set_rows([row for *_, row in self._made.values()])
 
+    @property
+    def _filtered(self) -> str:
+        return host_filter.heading(self.filter, self._hosts)
+
+    def heading_text(self) -> Text | None:
+        """What is filtered stands in the place of the headings."""
+        return Text(f" {said}", paint_of(self.app).tone(Tone.WAIT)) if (said := self._filtered) else None
+
     def _make(self, host: HostRunView, paint: Paint, now: float) -> tuple[HostRunView, Paint, str, Row]:
-        took, made = _took(host, now), self._made.get(host.name)
+        took, made = _took(host, now, in_words=self.size.width >= IN_WORDS), self._made.get(host.name)
         if made is not None and made[0] is host and made[1] is paint and made[2] == took:
             return made
         return host, paint, took, _row(host, paint, took)
@@ -65,10 +82,14 @@ def _row(host: HostRunView, paint: Paint, took: str) -> Row:
     )
 
 
-def _took(host: HostRunView, now: float) -> str:
-    """How long the step it is at takes; the whole run's time once it is over."""
+def _took(host: HostRunView, now: float, *, in_words: bool) -> str:
+    """How long the step it is at takes, and may take; the whole run's time once it is over."""
     if host.state is RunState.RUNNING:
-        return words.elapsed(host.step_started_at, now)
+        took = words.elapsed(host.step_started_at, now)
+        if not took or host.deadline_s is None:
+            return took
+        deadline = words.elapsed(0.0, host.deadline_s)
+        return _("{took} of {deadline}").format(took=took, deadline=deadline) if in_words else f"{took}/{deadline}"
     return words.elapsed(host.started_at, host.ended_at if host.ended_at is not None else now)
 
 

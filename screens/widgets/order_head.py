@@ -10,13 +10,14 @@ from rich.text import Text
 from engine.domain.states import RunState, Shown
 from engine.views.orders import BalancerView, OrderView
 from engine.views.values import percent
-from screens import words
+from screens import expected_words, words
 from screens.paint import Paint, paint_of
 from screens.translate import _
 from screens.widgets.lines import Lines
 from screens.words import Tone
 
 _BAR_MOST = 24  # cells
+_WIDE = 110  # cells from which on the time that people took is said too
 
 
 class OrderHead(Lines):
@@ -26,11 +27,11 @@ class OrderHead(Lines):
     def show(self, order: OrderView, now: float) -> None:
         paint = paint_of(self.app)
         room = self.app.size.width - 2
-        lines = [_summary(order, paint, now), *(_balancer(balancer, paint, room) for balancer in order.balancers)]
+        lines = [_summary(order, paint, now, room), *(_balancer(balancer, paint, room) for balancer in order.balancers)]
         self.draw(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
 
 
-def _summary(order: OrderView, paint: Paint, now: float) -> Text:
+def _summary(order: OrderView, paint: Paint, now: float, room: int) -> Text:
     counted = order.counted
     done = sum(host.state is RunState.SUCCEEDED for host in counted)
     failed = sum(host.state is RunState.FAILED for host in counted)
@@ -43,6 +44,10 @@ def _summary(order: OrderView, paint: Paint, now: float) -> Text:
     took = words.elapsed(order.started_at, until)
     if took:
         text.append(f"  {took}", paint.dim)
+    if order.expected is not None and room >= _WIDE and (waited := expected_words.waited(order.expected)):
+        text.append(f" ({waited})", paint.dim)
+    if order.expected is not None:
+        text.append(f"  {expected_words.left(order.expected, now)}", paint.plain)
     if order.paused and order.shown is not Shown.PAUSED:
         text.append("  ‖ " + _("paused"), paint.tone(Tone.WAIT))
     text.append(f"  {order.created_by}", paint.dim)

@@ -244,6 +244,9 @@ class Table(ScrollView, can_focus=True):
         if width != self._laid_for:  # painted in a new width before it was told of it
             self._layout, self._laid_for = self._laid_out(), width
         if y < self._heading:
+            said = self.heading_text()
+            if said is not None:
+                return strip_of(said, self.app).apply_style(base).adjust_cell_length(width, base)
             return self._line(self._heading_cells(), paint_of(self.app).dim, base)
         at = y - self._heading + self.scroll_offset.y
         if at < len(self._rows):
@@ -285,6 +288,10 @@ class Table(ScrollView, can_focus=True):
             line.stylize(style)
         strip = strip_of(line, self.app)
         return strip.apply_style(base).adjust_cell_length(self.size.width, base)
+
+    def heading_text(self) -> Text | None:
+        """What is said in the place of the columns' titles, if anything is."""
+        return None
 
     def _heading_cells(self) -> dict[str, Text]:
         return {column.key: Text(_(column.title)) for column in self._columns}

@@ -11,6 +11,7 @@ from engine.kinds import chosen_hosts
 from engine.reading.host_runs import HostRuns
 from engine.reading.orders import read_order
 from engine.reading.scope import find_scope
+from engine.reading.step_times import RecordedTimes
 from engine.store import tables as t
 from tests.contract.test_engine_contract import Scene, scene, url  # noqa: F401
 from tests.support.orders import make_order
@@ -82,9 +83,8 @@ async def test_a_host_that_does_not_come_back_halts_it_and_there_is_no_way_back(
         assert states(scene)["hz-a-02"] == "deploy_failed"
         assert await scene.refused(Act.ROLL_BACK, reason="no") == "no_way_back"
         with scene.store.reading() as conn:
-            view = read_order(
-                conn, find_scope(conn, "acme", "prod"), scene.order_id, host_runs=HostRuns(scene.folder), now=1.0
-            )
+            scope, runs, times = find_scope(conn, "acme", "prod"), HostRuns(scene.folder), RecordedTimes()
+            view = read_order(conn, scope, scene.order_id, host_runs=runs, recorded=times, now=1.0)
         assert Act.ROLL_BACK not in [meaning.act for meaning in view.acts]
         scene.remote.failing = set()
         await scene.accepted(Act.RETRY)
