@@ -47,7 +47,7 @@ class Desk:
     async def until_quiet(self) -> None:
         """Until the ledger does nothing more by itself."""
         async with asyncio.timeout(10):
-            while self.ledger._writers or self.ledger._settling:
+            while not self.ledger.quiet:
                 await asyncio.sleep(0.01)
 
     def work_on(self, host: str) -> None:
