@@ -81,8 +81,9 @@ class _Asking:
             said = await self._ask(context, last, self._of(last))
             # what it did when nobody looked any more
             more = [s for s in attempt.plan.steps if s.key in said.done - self.done.keys() and not s.on_balancer]
-            self.done |= dict.fromkeys((step.key for step in more), last)
-            await self._ask(context, last, more)
+            if more:
+                self.done |= dict.fromkeys((step.key for step in more), last)
+                await self._ask(context, last, more)
         for step in attempt.plan.steps:
             if step.on_balancer and step.key in self.done:
                 # whether traffic is still away need not be known while there is nothing to do on the host

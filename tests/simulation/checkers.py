@@ -105,8 +105,8 @@ class Checkers:
     asked_and_passed: set[tuple[str, str]] = field(default_factory=set)  # (host, version) outside of a job
     # hosts of which our own check, made last, did not say that they answer
     silent: set[str] = field(default_factory=set)
-    # (order, host, job) → what was no longer so of that job when the host was asked, at what time
-    untrue: dict[tuple[int, str, str], list[tuple[float, frozenset[str]]]] = field(default_factory=dict)
+    # (order, host, job) → when the host was asked, of which steps it was to look at something, what was no longer so
+    untrue: dict[tuple[int, str, str], list[tuple[float, frozenset[str], frozenset[str]]]] = field(default_factory=dict)
     actors: dict[tuple[int, str], dict[Process, int]] = field(default_factory=dict)
     outside: set[tuple[ServerGroup, Key]] = field(default_factory=set)  # last set by somebody else
     by_hand: set[tuple[ServerGroup, Key]] = field(default_factory=set)
@@ -248,7 +248,8 @@ class Checkers:
             untrue = _STARTED
         else:
             untrue = frozenset()
-        self.untrue.setdefault((job.order_id, host.name, job.key), []).append((now, untrue))
+        looked = frozenset(step.name for step in job.steps)
+        self.untrue.setdefault((job.order_id, host.name, job.key), []).append((now, looked, untrue))
 
     def _attempt(self, key: str) -> tuple[str, str, str]:
         """Direction, node, attempt."""
@@ -377,7 +378,11 @@ class Checkers:
             if at is None:
                 continue  # the host could not be asked
             key = f"{step.direction}-{step.node}-{step.kept_from}"
-            told = [untrue for asked, untrue in self.untrue.get((order.id, step.host, key), []) if asked <= at]
+            told = [
+                untrue
+                for asked, looked, untrue in self.untrue.get((order.id, step.host, key), [])
+                if asked <= at and (step.key in looked or step.key not in _STARTED)
+            ]
             if step.key in _LASTING and (not told or step.key in told[-1]):
                 self.violated(KEPT, f"{what} and is not so any more")
 

@@ -43,7 +43,8 @@ RECORDED = 100
 PARAMETERS = {"drain_s": "5", "boot_wait_s": "25", "health_deadline_s": "3", "health_interval_s": "1"}
 # The engine as it is, told to lose patience with a balancer sooner: its own bounds add up to more than a minute.
 IMPATIENT = (
-    "import sys; from engine.run import outages, pacing, weight_writer; outages.FIRST_BACKOFF_S = 0.1; outages.LONGEST_BACKOFF_S = 0.4; "
+    "import sys; from engine.run import outages, pacing, weight_writer; "
+    "outages.FIRST_BACKOFF_S = 0.1; outages.LONGEST_BACKOFF_S = 0.4; "
     "weight_writer.TRIES = 3; weight_writer.READ_BACKS = 2; pacing.SLOW_S = 2.0; from cockpit.cli import main; "
     "sys.argv = ['cockpit', 'engine', '--embedded']; main()"
 )
