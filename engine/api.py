@@ -248,6 +248,15 @@ class Api:
         with self._reading() as conn:
             return read_preview(conn, find_scope(conn, tenant, workspace), spec).view
 
+    def order_spec(self, tenant: str, workspace: str, order_id: int) -> OrderSpec:
+        """What was asked for. Raises ApiError `no_such_order`."""
+        from engine.reading.scope import check_order, find_scope
+        from engine.store.progress import load_progress
+
+        with self._reading() as conn:
+            check_order(conn, find_scope(conn, tenant, workspace), order_id)
+            return load_progress(conn, order_id).spec
+
     def create_order(self, tenant: str, workspace: str, spec: OrderSpec) -> int:
         """Create the order (state `initialising`; the engine checks it next) and return its id. Raises ApiError `order_refused`
         with every problem named; nothing is written then."""

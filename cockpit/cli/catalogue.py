@@ -10,14 +10,14 @@ import typer
 
 from cockpit.cli.command import command
 from cockpit.cli.exit_codes import DONE, FAILED
-from cockpit.cli.output import nobody_reads, note, print_json, print_problem, say, takes_every_character
+from cockpit.cli.output import nobody_reads, print_json, say, takes_every_character
+from cockpit.cli.refused_file import refused_file
 from cockpit.cli.session import Session
 from cockpit.identity import operating_system_user
-from screens.translate import _, tr
+from screens.translate import _
 
 if TYPE_CHECKING:
     from engine.catalogue.catalogue import Catalogue
-    from engine.catalogue.problems import CatalogueError
     from engine.store.catalogue import Change
     from engine.store.store import Store
 
@@ -43,7 +43,7 @@ def apply(
     try:
         changes = _changes(store, files, operating_system_user(), dry_run=dry_run)
     except CatalogueError as error:
-        return _refused(session, error)
+        return refused_file(session, error, error.problems)
     finally:
         store.close()
     if session.json:
@@ -91,23 +91,6 @@ def _read(store: Store, files: list[Path]) -> Catalogue:
     with store.reading() as conn:
         known = stored(conn)
     return read_files(files, known=known)
-
-
-def _refused(session: Session, error: CatalogueError) -> int:
-    if session.json:
-        problems = [
-            {"file": each.file, "line": each.line, "path": each.path, "message": each.message}
-            for each in error.problems
-        ]
-        print_json({"error": error.problem, "problems": problems})
-        return FAILED
-    for each in error.problems:
-        place = f"{each.file}:{each.line}" if each.line else each.file
-        note(": ".join(part for part in (place, each.path, tr(each.message)) if part))
-    from dataclasses import replace
-
-    print_problem(replace(error.problem, evidence=""), as_json=False)
-    return FAILED
 
 
 def _show(changes: list[Change], *, dry_run: bool) -> None:

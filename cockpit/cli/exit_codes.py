@@ -22,7 +22,9 @@ MEANINGS: Mapping[int, str] = {
     UNANSWERED: "sent and stored, but not answered in time; stderr says what will become of it",
     INTERRUPTED: "Ctrl+C; stderr says what goes on",
 }
-_OTHER_WRONG_NAMES: Final = frozenset({"package_unknown", "beta_host_unknown", "preset_host_unknown", "no_workspace"})
+_OTHER_WRONG_NAMES: Final = frozenset(
+    {"package_unknown", "beta_host_unknown", "preset_host_unknown", "group_host_unknown", "no_workspace"}
+)
 
 
 def of_problem(problem: Problem) -> int:

@@ -8,15 +8,19 @@ from typing import Annotated
 import typer
 
 from cockpit.cli.command import command, group
+from cockpit.cli.order_file import OrderFile, with_file
 from cockpit.cli.release import (
     Beta,
     BetaHosts,
+    Excluded,
     Groups,
+    HandGroups,
     MaxFailures,
     Override,
     Parallelism,
     StrategyOption,
     Title,
+    by_hand,
     create_order,
     preview_order,
 )
@@ -40,12 +44,15 @@ def commands_of(kind: str, help: str, create_help: str, preview_help: str) -> ty
 
     def create(
         session: Session,
+        file: OrderFile = None,
         app: Apps = None,
         host: Hosts = None,
         strategy: StrategyOption = Strategy.QUICK,
         groups: Groups = None,
         beta: Beta = False,
         beta_host: BetaHosts = None,
+        group: HandGroups = None,
+        exclude: Excluded = None,
         parallelism: Parallelism = 50,
         max_failures: MaxFailures = 0,
         override_reason: Override = "",
@@ -53,10 +60,19 @@ def commands_of(kind: str, help: str, create_help: str, preview_help: str) -> ty
         title: Title = "",
         wait: Wait = False,
     ) -> int:
+        if file is not None:
+            given = {
+                "app": app, "host": host, "strategy": strategy is not Strategy.QUICK, "groups": groups, "beta": beta,
+                "beta_host": beta_host, "group": group, "exclude": exclude, "parallelism": parallelism != 50,
+                "max_failures": max_failures, "override_reason": override_reason, "reason": reason, "title": title,
+            }  # fmt: skip
+            beside = [name for name, value in given.items() if value]
+            return with_file(session, file, (kind,), beside, lambda spec: create_order(session, spec, wait=wait))
         apps = _apps_of(session, app or [], host or [])
         spec = chosen_hosts.spec_of(
             kind, apps, hosts=host or (), strategy=strategy, groups=groups, beta=beta or bool(beta_host),
-            beta_hosts=tuple(beta_host or ()), parallelism=parallelism, max_failures=max_failures,
+            beta_hosts=tuple(beta_host or ()), by_hand=by_hand(group, groups, several=len(apps) > 1),
+            excluded=tuple(exclude or ()), parallelism=parallelism, max_failures=max_failures,
             override_reason=override_reason, reason=reason, title=title, seed=_seed(),
         )  # fmt: skip
         return create_order(session, spec, wait=wait)
@@ -69,11 +85,15 @@ def commands_of(kind: str, help: str, create_help: str, preview_help: str) -> ty
         groups: Groups = None,
         beta: Beta = False,
         beta_host: BetaHosts = None,
+        group: HandGroups = None,
+        exclude: Excluded = None,
         override_reason: Override = "",
     ) -> int:
+        apps = _apps_of(session, app or [], host or [])
         spec: OrderSpec = chosen_hosts.spec_of(
-            kind, _apps_of(session, app or [], host or []), hosts=host or (), strategy=strategy, groups=groups,
-            beta=beta or bool(beta_host), beta_hosts=tuple(beta_host or ()), override_reason=override_reason, seed=_seed(),
+            kind, apps, hosts=host or (), strategy=strategy, groups=groups, beta=beta or bool(beta_host),
+            beta_hosts=tuple(beta_host or ()), by_hand=by_hand(group, groups, several=len(apps) > 1),
+            excluded=tuple(exclude or ()), override_reason=override_reason, seed=_seed(),
         )  # fmt: skip
         return preview_order(session, spec)
 

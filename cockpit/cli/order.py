@@ -11,6 +11,7 @@ import typer
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_order
 from cockpit.cli.named import check_choice, gate_of, hosts_of, weights_for
+from cockpit.cli.order_file import print_spec
 from cockpit.cli.output import (
     at,
     nobody_reads,
@@ -89,8 +90,17 @@ def list_orders(
 
 
 @command(app, "show", example="cockpit order show 12")
-def show(session: Session, order: Order) -> None:
+def show(
+    session: Session,
+    order: Order,
+    spec: Annotated[
+        bool, typer.Option("--spec", help="As it was asked for, as the file that `release create --file` reads.")
+    ] = False,
+) -> None:
     """An order as it is now: its nodes, its hosts, and what it waits for."""
+    if spec:
+        print_spec(session, order)
+        return
     with session.api() as api:
         view = api.order(*session.place(api), order)
     if session.json:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED, of_problems
+from cockpit.cli.order_file import OrderFile, with_file
 from cockpit.cli.output import note, print_json, print_problem, print_table, said_of, say
 from cockpit.cli.session import Session
 from cockpit.cli.wrong_use import HELP_OF_THE_COMMAND, WrongUse
@@ -18,6 +20,7 @@ from engine.domain.message import Message, message
 from engine.domain.orders import AppAsked, OrderSpec
 from engine.domain.problem import Problem
 from engine.domain.states import OrderState, Strategy, TrafficMode
+from engine.kinds import release, rollback
 from engine.kinds.release import release_spec
 from screens import words
 from screens.translate import N_, _, tr
@@ -25,7 +28,7 @@ from screens.translate import N_, _, tr
 app = group("release", "Create or preview a release.")
 
 Apps = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option("--app", metavar="NAME[=VERSION]", help="An app; with its version, repeat for several in one order."),
 ]
 Version = Annotated[
@@ -48,6 +51,16 @@ Beta = Annotated[
 BetaHosts = Annotated[
     list[str] | None, typer.Option("--beta-host", metavar="HOST", help="A Beta host; repeat for several.")
 ]
+HandGroups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group", metavar="HOST,HOST…", help="A group, host by host, instead of a strategy; repeat in their order."
+    ),
+]
+Excluded = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="HOST", help="A host that is left alone and keeps what it runs; repeat."),
+]
 Traffic = Annotated[TrafficMode, typer.Option("--traffic", help="What weights the hosts get after their health check.")]
 Weights = Annotated[
     list[str] | None,
@@ -62,13 +75,15 @@ Title = Annotated[str, typer.Option("--title", help="A title for people.")]
 
 
 def spec_of(
-    app: Apps,
+    app: Apps = None,
     version: Version = "",
     needs: Needs = None,
     strategy: StrategyOption = Strategy.QUICK,
     groups: Groups = None,
     beta: Beta = False,
     beta_host: BetaHosts = None,
+    group: HandGroups = None,
+    exclude: Excluded = None,
     traffic: Traffic = TrafficMode.SNAPSHOT,
     weight: Weights = None,
     parallelism: Parallelism = 50,
@@ -79,6 +94,8 @@ def spec_of(
     """The options of a release. Raises WrongUse."""
     if weight and traffic is not TrafficMode.PRESET:
         raise _wrong(message("Weights can be given only with --traffic preset."))
+    if not app:
+        raise _wrong(message("Neither an app nor a file was named: --app NAME=VERSION, or --file order.yaml."))
     first, *others = apps_of(app, version, needs or [])
     return release_spec(
         first.app,
@@ -90,6 +107,8 @@ def spec_of(
         groups=groups,
         beta=beta or bool(beta_host),
         beta_hosts=tuple(beta_host or ()),
+        by_hand=by_hand(group, groups, several=bool(others)),
+        excluded=tuple(exclude or ()),
         traffic=traffic,
         preset_weights=weights_of(weight or []),
         parallelism=parallelism,
@@ -131,6 +150,14 @@ def _needed(needs: list[str], wanted: Mapping[str, str]) -> dict[str, list[str]]
     return found
 
 
+def by_hand(given: list[str] | None, groups: int | None, *, several: bool = False) -> tuple[tuple[str, ...], ...]:
+    """`["hz-01,hz-02", "sh-01"]` → (("hz-01", "hz-02"), ("sh-01",)). With `several` apps `groups` may be for those that are not
+    named. Raises WrongUse."""
+    if given and groups is not None and not several:
+        raise _wrong(message("--groups {groups} says nothing beside --group: leave one of them out.", groups=groups))
+    return tuple(tuple(filter(None, map(str.strip, each.split(",")))) for each in given or ())
+
+
 def weights_of(given: list[str]) -> dict[str, int]:
     """`["hz-01=50"]` → {"hz-01": 50}. Raises WrongUse."""
     weights: dict[str, int] = {}
@@ -138,21 +165,30 @@ def weights_of(given: list[str]) -> dict[str, int]:
         host, found, number = each.partition("=")
         if not (found and host and number.isascii() and number.isdigit() and int(number) <= 100):
             raise _wrong(message("{given} is not a host and a weight of 0–100, such as hz-01=50.", given=each))
+        if host in weights:
+            raise _wrong(message("{host} is given a weight more than once.", host=host))
         weights[host] = int(number)
     return weights
 
 
 def _with_spec(function: Callable[..., int]) -> Callable[..., int]:
-    """`function(session, spec, …)` as one that takes the options of a release instead of the spec."""
+    """`function(session, spec, …)` as one that takes the options of a release, or a file, instead of the spec."""
     options = inspect.signature(spec_of).parameters
     rest = list(inspect.signature(function).parameters.values())[2:]
 
-    def with_options(session: Session, **given: object) -> int:
-        spec = spec_of(**{name: given.pop(name) for name in options})  # type: ignore[arg-type]
-        return function(session, spec, **given)
+    def with_options(session: Session, file: Path | None, **given: object) -> int:
+        asked = {name: given.pop(name) for name in options}
+        if file is not None:
+            beside = [name for name, value in asked.items() if value != options[name].default]
+            return with_file(
+                session, file, (release.NAME, rollback.NAME), beside, lambda spec: function(session, spec, **given)
+            )
+        return function(session, spec_of(**asked), **given)  # type: ignore[arg-type]
 
     session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="Session")
+    file = inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=OrderFile, default=None)
     own = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*options.values(), *rest)]
+    own = [own[0], file, *own[1:]]
     with_options.__signature__ = inspect.Signature([session, *own])  # type: ignore[attr-defined]
     with_options.__annotations__ = {each.name: each.annotation for each in (session, *own)}
     with_options.__doc__ = function.__doc__

@@ -73,11 +73,11 @@ def _document(source: Source) -> Document | None:
         for found in error.errors(include_url=False):
             place: Place = tuple(part for part in found["loc"] if part != "[key]")
             if place not in source.refused:
-                source.problems.append(source.problem(place, _sentence(found, source.words.get(place, ""))))
+                source.problems.append(source.problem(place, sentence_of(found, source.words.get(place, ""))))
         return None
 
 
-def _sentence(found: Any, word: str) -> Message:
+def sentence_of(found: Any, word: str) -> Message:
     """A pydantic error in an operator's words; `word` is what stands in the file."""
     kind: str = found["type"]
     context: Mapping[str, Any] = found.get("ctx", {})
@@ -95,6 +95,8 @@ def _sentence(found: Any, word: str) -> Message:
         return message("must be true or false, without quotes")
     if kind == "list_type":
         return message("must be a list")
+    if kind in ("too_short", "string_too_short"):
+        return message("must not be empty")
     if kind in ("model_type", "dict_type"):
         return message("must be a mapping: lines of key: value")
     if kind in ("literal_error", "enum"):

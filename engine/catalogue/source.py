@@ -54,7 +54,7 @@ def read_source(path: Path) -> Source:
     source = Source(str(path))
     try:
         if path.stat().st_size > MOST_BYTES:
-            _refuse(source, message("is too large for a catalogue"))
+            _refuse(source, message("is too large"))
             return source
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -171,7 +171,7 @@ class _Walk:
                 return text
             value, old = core(text), as_1_1(text)
         except UnknownTag:
-            self._odd(node, place, message("has a tag ({tag}) that a catalogue does not know", tag=str(node.tag)))
+            self._odd(node, place, message("has a tag ({tag}) that is not known here", tag=str(node.tag)))
             return text
         except ValueError as error:
             self._odd(node, place, message("is not YAML: {reason}", reason=str(error)))

@@ -27,12 +27,17 @@ DEFAULT_GROUPS = 2
 @dataclass(frozen=True, slots=True)
 class Grouping:
     """Which hosts go together. `count` counts for the quick strategy only; None: two groups, or fewer where there are fewer hosts.
-    `beta_hosts` empty with `beta` true: one host of each data centre is picked with the order's seed."""
+    `beta_hosts` empty with `beta` true: one host of each data centre is picked with the order's seed.
+
+    `by_hand` are groups named host by host, in their order; each is of one app. An app of which no host is named there is
+    grouped by the strategy. `excluded` hosts are left alone: they keep what they run."""
 
     strategy: Strategy = Strategy.QUICK
     count: int | None = None
     beta: bool = False
     beta_hosts: tuple[str, ...] = ()
+    by_hand: tuple[tuple[str, ...], ...] = ()
+    excluded: tuple[str, ...] = ()
 
     @property
     def groups(self) -> int:

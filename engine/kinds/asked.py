@@ -41,6 +41,8 @@ class Options(TypedDict, total=False):
     groups: int | None
     beta: bool
     beta_hosts: tuple[str, ...]
+    by_hand: tuple[tuple[str, ...], ...]
+    excluded: tuple[str, ...]
     parallelism: int
     max_failures: int
     floor: int | None
@@ -51,6 +53,6 @@ class Options(TypedDict, total=False):
 
 def order_spec(what: What, **options: Unpack[Options]) -> OrderSpec:
     given = dict(options)
-    parts = {"strategy": "strategy", "groups": "count", "beta": "beta", "beta_hosts": "beta_hosts"}
-    grouping = {part: given.pop(name) for name, part in parts.items() if name in given}
+    parts = ("strategy", "groups", "beta", "beta_hosts", "by_hand", "excluded")
+    grouping = {"count" if name == "groups" else name: given.pop(name) for name in parts if name in given}
     return OrderSpec(what, grouping=Grouping(**cast(Any, grouping)), **cast(Any, given))

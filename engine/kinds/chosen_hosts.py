@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol, Unpack
 
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
@@ -11,9 +12,9 @@ from engine.domain.message import Message, message
 from engine.domain.orders import AppAsked, HostPlan, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.states import HostState
-from engine.kinds import forbidden
+from engine.kinds import by_hand, forbidden
 from engine.kinds.asked import Options, order_spec, pack, unpack
-from engine.kinds.kind import Checks, Kind, checks_of, left_behind
+from engine.kinds.kind import Checks, Kind, checks_of, left_alone, left_behind
 from engine.plan.back import WayBack
 from engine.plan.groups import Chain, grouped_plan
 from engine.plan.problems import package_unknown
@@ -87,7 +88,7 @@ def kind(
         plan=its_plan,
         way_back=way_back,
         records=lambda progress: (),
-        notes=lambda spec, facts, plan: [*notes, *left_behind(facts, plan)],
+        notes=lambda spec, facts, plan: [*notes, *left_alone(spec, facts), *left_behind(facts, plan)],
     )
 
 
@@ -116,6 +117,11 @@ def deployed(host: Stands) -> bool:
 
 def hosts_of(spec: OrderSpec, app: InstanceFacts, takes: Takes) -> tuple[Host, ...]:
     """The app's hosts that are meant and can be taken."""
+    return tuple(host for host in _could_be(spec, app, takes) if host.name not in spec.grouping.excluded)
+
+
+def _could_be(spec: OrderSpec, app: InstanceFacts, takes: Takes) -> tuple[Host, ...]:
+    """Excluded ones as well."""
     chosen = asked(spec).hosts
     return tuple(host for host in app.hosts if takes(host) and (not chosen or host.name in chosen))
 
@@ -146,13 +152,15 @@ def forbids(
         found += forbidden.stack(app, *scripts)
     found += _strange_hosts(spec, facts)
     found += _not_taken(spec, facts, takes, needs)
+    could_be = {app.app: [host.name for host in _could_be(spec, app, takes)] for app in facts.apps}
+    found += by_hand.forbids(spec.grouping, could_be)
     meant = hosts(spec, facts, takes)
     if not meant:
         every = [host.name for app in facts.apps for host in app.hosts]
         bare = [forbidden.no_hosts(app.app) for app in facts.apps if not app.hosts]
         return found or bare or [_filled(needs, asked(spec).hosts or every)]
     wrong = list(forbidden.numbers(spec, len(meant)))
-    found += [*wrong, *forbidden.beta(spec, meant, named(asked(spec).apps))]
+    found += [*wrong, *forbidden.beta(spec, chain.from_iterable(could_be.values()), named(asked(spec).apps))]
     return found if wrong else [*found, *forbidden.floor(spec, plan(spec, facts, takes, plan_host))]
 
 

@@ -39,6 +39,14 @@ def left_behind(facts: Facts, plan: Plan) -> Iterator[Message]:
         yield message("left at 0 by an earlier order, get back what they had before it: {hosts}", hosts=named(hosts))
 
 
+def left_alone(spec: OrderSpec, facts: Facts) -> Iterator[Message]:
+    """What is said of the excluded hosts: what they keep running."""
+    excluded = set(spec.grouping.excluded)
+    kept = [f"{host.name} ({host.version or '-'})" for app in facts.apps for host in app.hosts if host.name in excluded]
+    if kept:
+        yield message("excluded, keep what they run: {hosts}", hosts=named(kept))
+
+
 @dataclass(frozen=True, slots=True)
 class Succeeded:
     """To be recorded when the order has succeeded: this version runs here now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Unpack
 
 from engine.domain import step_names as names
@@ -13,9 +14,9 @@ from engine.domain.orders import AppAsked, HostIs, HostPlan, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState, NodeKind, TrafficMode
-from engine.kinds import forbidden
+from engine.kinds import by_hand, forbidden
 from engine.kinds.asked import Options, order_spec, pack, unpack
-from engine.kinds.kind import Checks, Kind, Succeeded, checks_of, left_behind
+from engine.kinds.kind import Checks, Kind, Succeeded, checks_of, left_alone, left_behind
 from engine.plan.back import Back, SucceededVersions, WayBack, never_succeeded, other_versions, plan_rollback
 from engine.plan.groups import Chain, grouped_plan
 from engine.plan.problems import no_version_for_several_apps, package_unknown, rollback_never_succeeded
@@ -77,12 +78,12 @@ def takes(host: Host) -> bool:
     return host.state is not HostState.OFFLINE
 
 
-def hosts_of(app: InstanceFacts) -> tuple[Host, ...]:
-    return tuple(filter(takes, app.hosts))
+def hosts_of(spec: OrderSpec, app: InstanceFacts) -> tuple[Host, ...]:
+    return tuple(host for host in app.hosts if takes(host) and host.name not in spec.grouping.excluded)
 
 
 def hosts(spec: OrderSpec, facts: Facts) -> Sequence[str]:
-    return tuple(dict.fromkeys(host.name for app in facts.apps for host in hosts_of(app)))
+    return tuple(dict.fromkeys(host.name for app in facts.apps for host in hosts_of(spec, app)))
 
 
 def plan(spec: OrderSpec, facts: Facts) -> Plan:
@@ -96,7 +97,7 @@ def _chain(spec: OrderSpec, facts: Facts, app: InstanceFacts, wanted: AppAsked) 
     for line in facts.weights:
         weights.setdefault(line.mount.host, []).append(facts.before_orders(line))
     release = asked(spec)
-    taken = hosts_of(app)
+    taken = hosts_of(spec, app)
     plans = {host.name: _host_plan(release, app, host, wanted, tuple(weights.get(host.name, ()))) for host in taken}
     return Chain(app.app, taken, plans, wanted.needs, by_hand=release.traffic is TrafficMode.GRAY)
 
@@ -139,13 +140,14 @@ def forbids(spec: OrderSpec, facts: Facts) -> Sequence[Problem]:
         found += forbidden.stack(app, "deploy")
         found += [] if app.hosts else [forbidden.no_hosts(app.app)]
         found += _all_offline(app)
+    could_be = {app.app: [host.name for host in app.hosts if takes(host)] for app in facts.apps}
+    found += by_hand.forbids(spec.grouping, could_be)
     if not hosts(spec, facts):
         return found
-    fewest = min(count for app in facts.apps if (count := len(hosts_of(app))))
-    wrong = list(forbidden.numbers(spec, fewest))
+    wrong = list(forbidden.numbers(spec, by_hand.fewest(spec.grouping, could_be)))
     found += wrong
-    found += forbidden.beta(spec, hosts(spec, facts), named([app.app for app in facts.apps]))
-    found += _preset(asked(spec), facts)
+    found += forbidden.beta(spec, chain.from_iterable(could_be.values()), named([app.app for app in facts.apps]))
+    found += _preset(spec, facts)
     # With numbers that can't be planned the plan is not what was asked for, and its capacity says nothing.
     return found if wrong else [*found, *forbidden.floor(spec, plan(spec, facts))]
 
@@ -158,7 +160,7 @@ def _packages(spec: OrderSpec, facts: Facts) -> Iterator[Problem]:
 
 
 def _all_offline(app: InstanceFacts) -> Iterator[Problem]:
-    if app.hosts and not hosts_of(app):
+    if app.hosts and not any(map(takes, app.hosts)):
         yield Problem(
             "all_hosts_offline",
             message("All hosts of {app} are offline.", app=app.app),
@@ -166,10 +168,11 @@ def _all_offline(app: InstanceFacts) -> Iterator[Problem]:
         )
 
 
-def _preset(release: Release, facts: Facts) -> Iterator[Problem]:
+def _preset(spec: OrderSpec, facts: Facts) -> Iterator[Problem]:
+    release = asked(spec)
     if release.traffic is not TrafficMode.PRESET:
         return
-    taken = {host.name for app in facts.apps for host in hosts_of(app)}
+    taken = set(hosts(spec, facts))
     mounted = dict.fromkeys(mount.host for app in facts.apps for mount in app.mounts if mount.host in taken)
     wrong = [host for host, weight in release.preset_weights.items() if not 1 <= weight <= 100]
     strange = [host for host in release.preset_weights if host not in mounted]
@@ -236,12 +239,21 @@ def notes(spec: OrderSpec, facts: Facts, plan: Plan) -> Sequence[Message]:
     offline = [host.name for app in facts.apps for host in app.hosts if not takes(host)]
     if offline:
         said.append(message("offline, left as they are: {hosts}", hosts=named(offline)))
+    said += left_alone(spec, facts)
     said += [_way_back_note(app, facts) for app in apps(spec)]
     said += left_behind(facts, plan)
-    kinds = {node.kind for node in plan.nodes}
-    if NodeKind.BETA in kinds and NodeKind.GROUP not in kinds:
-        said.append(message("Beta takes all hosts: the release ends with it"))
+    said += _only_beta(plan)
     return said
+
+
+def _only_beta(plan: Plan) -> Iterator[Message]:
+    """Apps of which Beta takes every host."""
+    grouped = {node.runs[0].app for node in plan.nodes if node.kind is NodeKind.GROUP}
+    alone = [node.runs[0].app for node in plan.nodes if node.kind is NodeKind.BETA and node.runs[0].app not in grouped]
+    if alone and not grouped:
+        yield message("Beta takes all hosts: the release ends with it")
+    elif alone:
+        yield message("Beta takes all hosts of {apps}: for them the release ends with it", apps=named(alone))
 
 
 def _way_back_note(wanted: AppAsked, facts: Facts) -> Message:

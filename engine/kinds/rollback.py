@@ -43,8 +43,8 @@ def _no_reason(spec: OrderSpec) -> Iterator[Problem]:
 
 def rollback_of(ended: OrderProgress, version: str, hosts: int, *, reason: str, override_reason: str = "") -> OrderSpec:
     """The rollback of an order that has ended, to `version` or, with none, each app to what it ran before; an app goes back before
-    those it needs. Grouped as the order was, but never all hosts of an app at once: `hosts` is the fewest an app has. No Beta and
-    no gray traffic: it is a way back."""
+    those it needs. Grouped as the order was, but never all hosts of an app at once: `hosts` is the fewest an app has. Hosts
+    that were excluded stay so. No Beta and no gray traffic: it is a way back."""
     nodes = ended.plan.nodes if ended.plan else ()
     groups_of = Counter(node.runs[0].app for node in nodes if node.kind is NodeKind.GROUP)
     groups = max(groups_of.values(), default=0)
@@ -54,6 +54,7 @@ def rollback_of(ended: OrderProgress, version: str, hosts: int, *, reason: str, 
         grouping=Grouping(
             Strategy.QUICK if strategy is Strategy.ONE_GROUP else strategy,
             max(1, min(hosts, max(FEWEST_GROUPS, groups))),
+            excluded=ended.spec.grouping.excluded,
         ),
         parallelism=ended.spec.parallelism,
         floor=ended.spec.floor,

@@ -7,6 +7,7 @@ import random
 from collections.abc import Collection, Sequence
 
 from engine.domain.fleet import Host
+from engine.domain.orders import Grouping
 from engine.domain.states import HostState, Strategy
 
 
@@ -26,6 +27,18 @@ def pick_beta(hosts: Sequence[Host], seed: int, ill: Collection[str] = ()) -> tu
         healthy = [host for host in there if host.state not in failed and host.name not in ill]
         picked.append(chance.choice(healthy or there).name)
     return tuple(picked)
+
+
+def groups_of(hosts: Sequence[Host], grouping: Grouping) -> tuple[tuple[str, ...], ...]:
+    """The groups of one app after Beta, in order, none empty: those named by hand that have hosts of it, else by the strategy."""
+    here = {host.name for host in hosts}
+    named = (tuple(host for host in group if host in here) for group in grouping.by_hand)
+    return tuple(filter(None, named)) or split_into_groups(hosts, grouping.strategy, grouping.groups)
+
+
+def is_by_hand(hosts: Collection[str], grouping: Grouping) -> bool:
+    """Whether the groups of the app with these hosts are named host by host."""
+    return any(host in hosts for group in grouping.by_hand for host in group)
 
 
 def split_into_groups(hosts: Sequence[Host], strategy: Strategy, groups: int) -> tuple[tuple[str, ...], ...]:

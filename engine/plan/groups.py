@@ -15,7 +15,7 @@ from engine.domain.message import Message, message
 from engine.domain.orders import Gate, HostPlan, OrderSpec, Plan, PlanNode
 from engine.domain.states import Direction, NodeKind
 from engine.plan.capacity import capacity
-from engine.plan.grouping import pick_beta, split_into_groups
+from engine.plan.grouping import groups_of, is_by_hand, pick_beta
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,15 @@ def _needed_first(chains: Sequence[Chain]) -> list[Chain]:
 
 
 def beta_of(chain_hosts: Sequence[Host], spec: OrderSpec, ill: Collection[str] = ()) -> tuple[str, ...]:
-    """The Beta hosts among these: those chosen, else one of each data centre."""
-    if not spec.grouping.beta or not chain_hosts:
+    """The Beta hosts among these: those chosen, else one of each data centre. Where groups and Beta hosts are both named by hand,
+    none is picked beside them."""
+    grouping = spec.grouping
+    if not grouping.beta or not chain_hosts:
         return ()
     here = {host.name for host in chain_hosts}
-    chosen = tuple(host for host in spec.grouping.beta_hosts if host in here)
+    chosen = tuple(host for host in grouping.beta_hosts if host in here)
+    if grouping.beta_hosts and is_by_hand(here, grouping):
+        return chosen
     return chosen or pick_beta(chain_hosts, spec.seed, ill)
 
 
@@ -94,7 +98,7 @@ def _nodes_of(
 ) -> list[PlanNode]:
     beta = beta_of(chain.hosts, spec, ill)
     rest = [host for host in chain.hosts if host.name not in beta]
-    groups = split_into_groups(rest, spec.grouping.strategy, spec.grouping.groups)
+    groups = groups_of(rest, spec.grouping) if rest else ()
     nodes: list[PlanNode] = []
 
     def add(key: str, kind: NodeKind, label: Message, hosts: tuple[str, ...]) -> None:

@@ -43,7 +43,11 @@ def read_rollback_order(
     override_reason: str = "",
 ) -> RollbackOrder:
     """`meaning` is `what_if`'s answer for the ended order, with the version that was chosen. Raises NotThere `no_such_app`."""
-    counts = [len(load_instance(conn, app.service_instance_id).hosts) for app in ended.apps]
+    excluded = ended.spec.grouping.excluded
+    counts = (
+        sum(host.name not in excluded for host in load_instance(conn, app.service_instance_id).hosts)
+        for app in ended.apps
+    )
     hosts = min(filter(None, counts), default=0)
     spec = rollback_of(
         ended, meaning.chosen, hosts, reason=reason.strip() or ANY_REASON, override_reason=override_reason.strip()

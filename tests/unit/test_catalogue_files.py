@@ -188,7 +188,7 @@ def test_a_key_written_twice_is_a_mistake_not_the_last_one() -> None:
         ("version: 1\ntenants: [acme]\n", "a.yaml:2: tenants[0]: must be a mapping: lines of key: value"),
         ("version: 1\ntenants: [{name: 1.0}]\n", 'a.yaml:2: tenants[0].name: must be text; write it in quotes, for example "1.0"'),
         ("version: 1\ntenants: [{name: }]\n", "a.yaml:2: tenants[0].name: must be text, but nothing is written there"),
-        ("version: 1\ntenants: !secret x\n", "a.yaml:2: tenants: has a tag (!secret) that a catalogue does not know"),
+        ("version: 1\ntenants: !secret x\n", "a.yaml:2: tenants: has a tag (!secret) that is not known here"),
         ("version: 1\ntenants: &a [*a]\n", "a.yaml: has too many parts, or a part that contains itself"),
         ("[" * 5000, "a.yaml: has too many parts, or a part that contains itself"),
         ("version: 1\ntenants: [{name: \"a\\0b\"}]\n", "a.yaml:2: tenants[0].name: must be 1 to 60 letters"),
@@ -352,7 +352,7 @@ def test_numbers_are_those_of_the_core_schema() -> None:
     wrong = "version: 1\ntenants: [{name: a, levels: [{name: x, rank: !!int many}, {name: w, rank: !!binary aGk=}]}]\n"
     assert problems_of(wrong) == [
         "a.yaml:2: tenants[0].levels[0].rank: is not YAML: many is no int",
-        "a.yaml:2: tenants[0].levels[1].rank: has a tag (tag:yaml.org,2002:binary) that a catalogue does not know",
+        "a.yaml:2: tenants[0].levels[1].rank: has a tag (tag:yaml.org,2002:binary) that is not known here",
     ]
 
 
