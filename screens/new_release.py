@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,7 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from engine.domain.orders import OrderSpec
-from engine.domain.states import TrafficMode
+from engine.domain.states import HostState, TrafficMode
 from engine.kinds.release import release_spec
 from engine.views.catalogue import AppView
 from screens import words
@@ -88,18 +89,25 @@ class NewReleaseScreen(OrderForm):
             return None
         weight = self.query_one("#preset", NumberField).number or 100
         hosts = self.data.hosts if self.data and self._traffic is TrafficMode.PRESET else ()
-        return release_spec(
-            self._app,
-            version,
-            title=self.text("title"),
-            strategy=self.strategy,
-            groups=self.groups,
-            beta=self.beta,
-            traffic=self._traffic,
-            preset_weights={host.name: weight for host in hosts if self._app in host.apps},
-            override_reason=self.text("override"),
-            seed=self._seed,
+        return self.grouped(
+            release_spec(
+                self._app,
+                version,
+                title=self.text("title"),
+                strategy=self.strategy,
+                groups=self.groups,
+                beta=self.beta,
+                traffic=self._traffic,
+                preset_weights={host.name: weight for host in hosts if self._app in host.apps},
+                override_reason=self.text("override"),
+                seed=self._seed,
+            )
         )
+
+    def hosts_to_group(self) -> Mapping[str, Sequence[str]]:
+        hosts = self.data.hosts if self.data else ()
+        taken = [host.name for host in hosts if self._app in host.apps and host.state is not HostState.OFFLINE]
+        return {self._app: taken}
 
     def numbers_in_sight(self) -> list[Number]:
         found = super().numbers_in_sight()

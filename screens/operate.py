@@ -5,6 +5,7 @@ One form for every kind of order that acts on chosen hosts. Nothing is created b
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -131,15 +132,20 @@ class OperateScreen(OrderForm):
         marked = self._marked if self._whose is Whose.MARKED else ()
         if not self._app or (self._whose is Whose.MARKED and not marked) or self.wrong_numbers():
             return None
-        return chosen_hosts.spec_of(
-            self._kind,
-            [self._app],
-            hosts=marked,
-            title=self.text("title"),
-            strategy=self.strategy,
-            groups=self.groups if self._groups_typed else None,
-            beta=self.beta,
-            override_reason=self.text("override"),
-            reason=self.text("reason"),
-            seed=self._seed,
+        return self.grouped(
+            chosen_hosts.spec_of(
+                self._kind,
+                [self._app],
+                hosts=marked,
+                title=self.text("title"),
+                strategy=self.strategy,
+                groups=self.groups if self._groups_typed else None,
+                beta=self.beta,
+                override_reason=self.text("override"),
+                reason=self.text("reason"),
+                seed=self._seed,
+            )
         )
+
+    def hosts_to_group(self) -> Mapping[str, Sequence[str]]:
+        return {self._app: self._meant()}

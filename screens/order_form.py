@@ -3,7 +3,8 @@ is submitted, and nothing that the engine forbids."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -13,6 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Input, Label, Select
 
 from engine.api import Api
+from engine.domain.hand_groups import HandGroups
 from engine.domain.orders import DEFAULT_GROUPS, OrderSpec
 from engine.domain.problem import Problem, ProblemError
 from engine.domain.states import Strategy
@@ -20,6 +22,7 @@ from engine.views.catalogue import AppView, HostView
 from engine.views.preview import OrderPreview
 from screens import words
 from screens.asking import WRITE_DEADLINE_S, ask, in_worker
+from screens.hand_groups import HandGroupsScreen, groups_of, summary
 from screens.order import OrderScreen
 from screens.paint import paint_of
 from screens.translate import N_, _, tr
@@ -35,6 +38,7 @@ from screens.widgets.tick import Tick
 from screens.widgets.trouble import problem_text
 from screens.words import Tone
 
+BY_HAND = "by_hand"
 Number = tuple[str, NumberField, Label]
 # behind the keys of each form
 WALK = (Binding("escape", "app.pop_screen", N_("back")), Binding("tab", "app.focus_next", N_("next field")))
@@ -53,6 +57,7 @@ class OrderForm(WatchingScreen[Choices]):
         Binding("ctrl+s", "submit", N_("create the order"), show=False, priority=True),
         Binding("b", "switch_beta", N_("Beta")),
         Binding("B", "draw_beta", N_("other hosts")),
+        Binding("e", "edit_groups", N_("edit groups")),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (60, "-roomy")]  # noqa: RUF012  # textual declares it so
 
@@ -67,6 +72,8 @@ class OrderForm(WatchingScreen[Choices]):
         self._submitting = False
         self._groups_typed = False
         self._previewed_with: Choices | None = None
+        self._strategy = Strategy.QUICK  # the one chosen last, also while groups are by hand
+        self._hand: HandGroups | None = None
 
     # ---- what a form says of itself
 
@@ -87,9 +94,13 @@ class OrderForm(WatchingScreen[Choices]):
     def choices_changed(self) -> None:
         """Show what fits the app and hosts as they are now, and what was chosen."""
 
+    def hosts_to_group(self) -> Mapping[str, Sequence[str]]:
+        """Each app's hosts that the order could act on."""
+        raise NotImplementedError
+
     def numbers_in_sight(self) -> list[Number]:
         """What each is called, its field and the label that says its range."""
-        if self.strategy is not Strategy.QUICK:
+        if self.strategy is not Strategy.QUICK or self._hand is not None:
             return []
         return [
             (_("groups"), self.query_one("#group-count", NumberField), self.query_one("#groups-label", Label)),
@@ -115,8 +126,9 @@ class OrderForm(WatchingScreen[Choices]):
     def group_fields(self) -> ComposeResult:
         yield Label(_("groups"), id="groups-label", markup=False)
         with Horizontal(classes="row"):
-            yield Choice(lambda: [(Text(words.strategy_word(each)), each) for each in Strategy], id="strategy")
+            yield Choice(_ways_to_group, id="strategy")
             yield NumberField(DEFAULT_GROUPS, id="group-count", low=1, high=999)
+        yield Prose(id="hand-line")
         yield Tick(N_("Beta first (b)"), id="beta")
 
     def on_mount(self) -> None:
@@ -132,7 +144,11 @@ class OrderForm(WatchingScreen[Choices]):
 
     @property
     def strategy(self) -> Strategy:
-        return Strategy(self.query_one("#strategy", Choice).chosen)
+        return self._strategy
+
+    def grouped(self, spec: OrderSpec) -> OrderSpec:
+        """With the groups that were edited by hand, if they were."""
+        return spec if self._hand is None else replace(spec, grouping=self._hand.grouping(spec.grouping))
 
     @property
     def groups(self) -> int:
@@ -196,10 +212,47 @@ class OrderForm(WatchingScreen[Choices]):
     def on_select_changed(self, event: Select.Changed) -> None:
         if event.select.id == "app":
             self._app = self.query_one("#app", Choice).chosen
+            self.take_groups(None)
             self._take_app()
             self.reload()
+        elif event.select.id == "strategy":
+            self._strategy_chosen(self.query_one("#strategy", Choice).chosen)
         else:
             self.refresh_form()
+
+    # ---- groups by hand
+
+    def _strategy_chosen(self, chosen: str) -> None:
+        """A strategy takes the place of groups by hand; those begin with what the strategy made."""
+        if chosen == BY_HAND and self._hand is None:
+            self.query_one("#strategy", Choice).choose(self._strategy)
+            self.action_edit_groups()
+        elif chosen != BY_HAND:
+            self._strategy, self._hand = Strategy(chosen), None
+            self.refresh_form()
+
+    def action_edit_groups(self) -> None:
+        spec = self.spec()
+        if spec is None or self._preview is None:
+            self.query_one(Notice).tell(self.blocked() or _("one moment …"), good=False)
+            return
+        now = self._hand or groups_of(self._preview)
+        groups = now.with_new(self.hosts_to_group())
+        self.app.push_screen(
+            HandGroupsScreen(
+                self.trail(),
+                groups,
+                lambda edited: replace(spec, grouping=edited.grouping(spec.grouping)),
+                self.take_groups,
+            )
+        )
+
+    def take_groups(self, groups: HandGroups | None) -> None:
+        """None: those of the strategy."""
+        self._hand = groups
+        self.query_one("#strategy", Choice).choose(self._strategy if groups is None else BY_HAND)
+        self.refresh_form()
+        self.refresh_bindings()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._groups_typed = self._groups_typed or (event.input.id == "group-count" and self._filled)
@@ -211,8 +264,10 @@ class OrderForm(WatchingScreen[Choices]):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Other Beta hosts are offered where there are any."""
-        return action != "draw_beta" or (self._filled and self.beta)
+        """Other Beta hosts are offered where there are any; groups by hand have their Beta hosts by hand."""
+        if action == "switch_beta":
+            return self._hand is None
+        return action != "draw_beta" or (self._filled and self.beta and self._hand is None)
 
     def action_switch_beta(self) -> None:
         self.query_one("#beta", Tick).toggle()
@@ -236,7 +291,13 @@ class OrderForm(WatchingScreen[Choices]):
     def refresh_form(self) -> None:
         """Show what was chosen and ask what it would mean."""
         self._previewed_with = self.data
-        self.query_one("#group-count").display = self.strategy is Strategy.QUICK
+        by_hand = self._hand is not None
+        self.query_one("#group-count").display = self.strategy is Strategy.QUICK and not by_hand
+        self.query_one("#beta").display = not by_hand
+        line = self.query_one("#hand-line", Prose)
+        line.display = by_hand
+        if self._hand is not None:
+            line.say(summary(self._hand))
         self.choices_changed()
         self._say_ranges()
         spec = self.spec()
@@ -330,3 +391,7 @@ class OrderForm(WatchingScreen[Choices]):
             self._submitting = False
         # not awaited: this worker ends with this screen
         self.app.call_later(self.app.switch_screen, OrderScreen(order_id))
+
+
+def _ways_to_group() -> Options:
+    return [*((Text(words.strategy_word(each)), each) for each in Strategy), (Text(_("by hand (e)")), BY_HAND)]

@@ -188,6 +188,11 @@ class Plan:
         """Every host of the plan once, in plan order."""
         return tuple(dict.fromkeys(host for _, host in self.run_of))
 
+    @cached_property
+    def app_of(self) -> Mapping[str, str]:
+        """Host → its app."""
+        return {run.host: run.app for run in self.run_of.values()}
+
     def node(self, key: str) -> PlanNode:
         for node in self.nodes:
             if node.key == key:

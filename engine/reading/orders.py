@@ -219,6 +219,7 @@ def _node_view(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeView:
         ended_at=row.ended_at if row else None,
         confirmed_by=row.confirmed_by if row else "",
         paused=progress.paused and state is NodeState.RUNNING and RunState.RUNNING not in states,
+        app=next((plan.app_of[host] for host in node.hosts), ""),
     )
 
 

@@ -141,7 +141,7 @@ def _view(
         kind=spec.kind,
         apps=tuple(OrderedApp(app.app, app.from_version, app.to_version) for app in order_apps(asked, facts)),
         hosts=plan.hosts,
-        nodes=tuple(_node_view(node) for node in plan.nodes),
+        nodes=tuple(_node_view(node, plan.app_of) for node in plan.nodes),
         beta_hosts=tuple(betas),
         capacity=tuple(CapacityPoint(node.key, room.during[node.key]) for node in plan.nodes),
         in_service=room.in_service,
@@ -159,7 +159,7 @@ def _nothing(spec: OrderSpec, asked: Iterable[AppAsked], found: tuple[Problem, .
     return OrderPreview(spec.kind, apps, (), (), (), (), 0, 0, 0, False, (), found)
 
 
-def _node_view(node: PlanNode) -> NodeView:
+def _node_view(node: PlanNode, apps: Mapping[str, str]) -> NodeView:
     return NodeView(
         key=node.key,
         kind=node.kind,
@@ -174,6 +174,7 @@ def _node_view(node: PlanNode) -> NodeView:
         started_at=None,
         ended_at=None,
         confirmed_by="",
+        app=next((apps[host] for host in node.hosts), ""),
     )
 
 

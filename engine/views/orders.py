@@ -178,6 +178,7 @@ class NodeView:
     ended_at: float | None
     confirmed_by: str
     paused: bool = False  # it has begun, and nothing of it runs before the order is resumed
+    app: str = ""  # whose hosts they are
 
     @property
     def shown(self) -> NodeState | Shown:
