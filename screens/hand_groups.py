@@ -37,8 +37,8 @@ DIGITS = ",".join(map(str, range(1, 10)))
 _BUTTONS = (
     ("s", N_("split"), "split"),
     ("m", N_("merge"), "merge"),
-    ("K", N_("earlier"), "shift(-1)"),
-    ("J", N_("later"), "shift(1)"),
+    ("K", N_("up"), "shift(-1)"),
+    ("J", N_("down"), "shift(1)"),
     ("u", N_("undo"), "undo"),
 )
 
@@ -50,10 +50,10 @@ class HandGroupsScreen(WatchingScreen[tuple[HostView, ...]]):
         Binding("ctrl+s", "take", N_("take these groups"), show=False, priority=True),
         Binding("space", "mark", N_("mark")),
         *(
-            Binding(digit, f"to_group({digit})", N_("into this group"), show=digit == "1", key_display="1–9")
+            Binding(digit, f"to_group({digit})", N_("to group"), show=digit == "1", key_display="1–9")
             for digit in DIGITS.split(",")
         ),
-        Binding("n", "new_group", N_("new group")),
+        Binding("n", "new_group", N_("new")),
         Binding("b", "beta", N_("Beta")),
         Binding("x", "exclude", N_("exclude")),
         Binding("left,h", "beside(-1)", N_("into the group before"), show=False),

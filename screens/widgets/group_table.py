@@ -12,12 +12,12 @@ from textual.message import Message
 from engine.domain.hand_groups import AppGroups, HandGroups
 from engine.views.catalogue import HostView
 from screens.paint import paint_of
-from screens.translate import N_, _, ngettext
+from screens.translate import N_, _
 from screens.widgets.table import Column, Row, Table
 
 _COLUMNS = (
     Column("mark", "", most=3),
-    Column("name", "", most=30, least=14),
+    Column("name", "", most=30),
     Column("where", "", most=14, rank=2),
     Column("runs", "", most=12, rank=1),
 )
@@ -84,9 +84,8 @@ class GroupTable(Table):
         count = len(hosts_at(groups.of(line.app), line.place))
         name = _place_word(line.place)
         said = f"{line.app}: {name}" if several else name
-        hosts = ngettext("{count} host", "{count} hosts", count).format(count=count)
         style = paint.strong if count else paint.dim
-        return {"mark": Text("──", style=paint.dim), "name": Text(f"{said}  {hosts}", style=style)}
+        return {"mark": Text("──", style=paint.dim), "name": Text(f"{said}  ({count})", style=style)}
 
     def _host(self, line: Line, marked: frozenset[str], hosts: Mapping[str, HostView]) -> Mapping[str, Text]:
         paint = paint_of(self.app)
