@@ -65,6 +65,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         Binding("x", "cancel", N_("cancel"), show=False),
         Binding("R", "roll_back", N_("roll back"), show=False),
         Binding("l", "log", N_("log")),
+        Binding("L", "group_log", N_("log of the group, or of the host"), show=False),
         Binding("h", "history", N_("history")),
         Binding("slash", "search_log", N_("search"), key_display="/"),
         Binding("n", "next_trouble", N_("next")),
@@ -93,6 +94,9 @@ class OrderScreen(WatchingScreen[OrderView]):
     def on_mount(self) -> None:
         self._panes.to_the_hosts()
 
+    def on_unmount(self) -> None:
+        self._panes.of_group.remove()
+
     def trail(self) -> tuple[str, ...]:
         if self.data is None:
             return (_("order #{id}").format(id=self.order_id),)
@@ -116,6 +120,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._show_hosts(now)
         self._slider.show(data)
         self._panes.refresh_history()
+        self._panes.of_group.show(data)
         self._slider.offer(follows=self._follows)
 
     def tick(self) -> None:
@@ -157,6 +162,13 @@ class OrderScreen(WatchingScreen[OrderView]):
 
     def action_log(self) -> None:
         self._panes.toggle_log()
+
+    def action_group_log(self) -> None:
+        """The lines of all hosts of the selected node in one; the same key shows one host's again."""
+        node = self.query_one(FlowView).selected
+        if self.data is not None and not self._panes.toggle_group_log(self.data, node):
+            self.query_one(Notice).tell(_("This node has no hosts: choose a group first."), good=False)
+        self._show_host()
 
     def action_search_log(self) -> None:
         self._panes.search_log()

@@ -11,9 +11,10 @@ from textual.screen import Screen
 
 from engine.domain.problem import ProblemError
 from engine.domain.states import Direction
-from engine.views.orders import AttemptView, HostRunView
+from engine.views.orders import AttemptView, HostRunView, OrderView
 from screens.asking import ask, in_worker
 from screens.cockpit import cockpit_of
+from screens.group_log import GroupLog
 from screens.order_places import present_attempt
 from screens.widgets.history_pane import HistoryPane
 from screens.widgets.host_table import HostTable
@@ -25,6 +26,7 @@ class Panes:
     def __init__(self, screen: Screen[Any], order_id: int) -> None:
         self._screen = screen
         self._order_id = order_id
+        self.of_group = GroupLog(screen, order_id)
         # the attempts before the present one, and whose they are: (host, direction, present attempt)
         self._earlier: tuple[tuple[str, Direction, int] | None, tuple[AttemptView, ...]] = (None, ())
 
@@ -37,12 +39,14 @@ class Panes:
 
     def leave(self) -> None:
         """The hosts, or the slider in their place, are seen again."""
+        self.of_group.close()
         self._screen.remove_class("-log", "-history")
 
     def left_by_back(self) -> bool:
         """Whether there was one in front of the hosts, which now is gone."""
         in_front = self._has("-history") or (self._has("-log") and self._has("-narrow"))
         if in_front:
+            self.of_group.close()
             self._screen.remove_class("-history" if self._has("-history") else "-log")
             self.to_the_hosts()
         return in_front
@@ -67,6 +71,17 @@ class Panes:
             return
         self._open_log()
         self._screen.call_after_refresh(log.view.focus)
+
+    def toggle_group_log(self, order: OrderView, key: str) -> bool:
+        """The lines of all hosts of that node in one, or again those of one host. False: the node has no hosts."""
+        if self.of_group.is_open:
+            self.of_group.close()
+            return True
+        if not self.of_group.open(order, key):
+            return False
+        self._open_log()
+        self._screen.call_after_refresh(self._screen.query_one(LogPane).view.focus)
+        return True
 
     def search_log(self) -> None:
         """Into the log, wherever the cursor is, and what follows is what to look for."""
@@ -99,6 +114,8 @@ class Panes:
 
     def show_log_of(self, host: HostRunView) -> None:
         """The present attempt at once; those before it are asked of the store, once per attempt."""
+        if self.of_group.is_open:
+            return
         present = present_attempt(host)
         asked, earlier = self._earlier
         if asked == (host.name, host.direction, host.attempt):
@@ -117,5 +134,5 @@ class Panes:
             return
         others = tuple(attempt for attempt in found if attempt.log_path != host.log_path)
         self._earlier = (host.name, host.direction, host.attempt), others
-        if self._screen.query_one(HostTable).chosen_key == host.name:
+        if self._screen.query_one(HostTable).chosen_key == host.name and not self.of_group.is_open:
             self._screen.query_one(LogPane).show((*others, present_attempt(host)))

@@ -139,13 +139,22 @@ def log(
     host: Hosts = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until the order ends or waits.")] = False,
     latest: Annotated[bool, typer.Option("--latest", help="Only the newest attempt of each host.")] = False,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="KEY", help="The hosts of this group, merged by time; repeat for several."),
+    ] = None,
 ) -> int:
-    """The logs of an order's hosts: all attempts, rollback included; of a failed host the failed attempt first."""
+    """The logs of an order's hosts: all attempts, rollback included; of a failed host the failed attempt first.
+
+    With --group the lines of all its hosts stand in the order in which they were written, each with its time and host."""
+    from cockpit.cli.group_logs import print_merged
     from cockpit.cli.host_logs import print_logs
 
     with session.api() as api:
         place = session.place(api)
         keep_alive = session.ensure_engine if follow else None
+        if node:
+            return print_merged(api, place, order, node, host or (), keep_alive=keep_alive, as_json=session.json)
         return print_logs(api, place, order, host or (), latest=latest, keep_alive=keep_alive, as_json=session.json)
 
 

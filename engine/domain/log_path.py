@@ -11,6 +11,11 @@ def log_path(log_dir: Path, order_id: int, host: str, job: str, attempt: int) ->
     return log_dir / str(order_id) / f"{host}.{job_key(job, attempt)}.log"
 
 
+def times_path(log: Path) -> Path:
+    """Beside a log: when what of it was written (`<size before> <epoch seconds>`, a line now and then)."""
+    return log.with_suffix(".times")
+
+
 def job_key(job: str, attempt: int) -> str:
     """The name of an attempt: its folder on the host, and the end of its log's name."""
     return f"{job}-{attempt}"

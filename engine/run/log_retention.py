@@ -46,7 +46,7 @@ def keep_logs_private(log_dir: Path) -> None:
     for folder in _order_folders(log_dir).values():
         try:
             correct([folder], mode=PRIVATE_FOLDER)
-            correct(path for path in folder.iterdir() if path.suffix in (".log", ".offset"))
+            correct(path for path in folder.iterdir() if path.suffix in (".log", ".offset", ".times"))
         except OSError as error:
             log.warning("the logs in %s may be readable for others: %s", folder, error)
 

@@ -4,6 +4,8 @@ Beside it a small file remembers how far into the host's own log it reaches (`<r
 that takes over goes on behind the last byte that was kept: what was written after that mark is cut off and read again. The mark
 is overwritten in place, in one write that a killed process has done or not: putting a new file over an old one makes some file
 systems write to the disk at once, which would stop the event loop at every step of every host.
+
+Another small file says when what was written (`<size before> <epoch seconds>`, a line now and then): hosts' logs are merged by it.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import time
 from pathlib import Path
 
 from engine.domain.clean import LogCleaner
+from engine.domain.log_path import times_path
 from engine.domain.message import Message
 from engine.private_files import PRIVATE_FOLDER, append_to_private, open_private
 
 MARK_EVERY_S = 1.0
+TIMED_EVERY_S = 0.1
 _MARK = "{:020} {:020}\n"  # of one length always
 
 
@@ -42,6 +46,13 @@ class HostLog:
         except OSError:
             self._file.close()
             raise
+        try:
+            self._times = append_to_private(times_path(path), new=new)
+        except OSError:
+            os.close(self._mark_file)
+            self._file.close()
+            raise
+        self._timed_at = 0.0
         self._cleaner = LogCleaner()
         self._marked_at = 0.0
         if new:
@@ -74,6 +85,7 @@ class HostLog:
             self.mark()
         finally:
             os.close(self._mark_file)
+            self._times.close()
             self._file.close()
 
     def tail(self, limit: int = 8192) -> str:
@@ -85,8 +97,16 @@ class HostLog:
 
     def _write(self, text: str) -> None:
         if text:
+            self._note_time()
             self._file.write(text.encode("utf-8"))
             self._file.flush()
+
+    def _note_time(self) -> None:
+        now = _loop_time()
+        if now - self._timed_at >= TIMED_EVERY_S:
+            self._timed_at = now
+            self._times.write(f"{self._file.tell()} {time.time():.3f}\n".encode())
+            self._times.flush()
 
 
 def _read_mark(path: Path) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """A growing text file, of which a piece is known line by line: what the log of a host is read through.
 
-It never holds the file in memory, and never reads more than a bounded piece in one go. Searching looks through all of it, piece by
-piece, and is for a worker thread.
+It never holds the file in memory, and never reads more than a bounded piece in one go.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ import os
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-# bytes indexed in one go
-READ_AT_ONCE = 1024 * 1024
+from screens.widgets.log_search import READ_AT_ONCE
+
 # what came since the last look and is more than that is left out: only the end is followed
 LEAP = 8 * READ_AT_ONCE
 # bytes whose lines are known at most, a piece more or less
@@ -172,45 +171,3 @@ def _line_behind(file: int, at: int) -> int:
     near = os.pread(file, READ_AT_ONCE // 4, at)
     found = near.find(b"\n")
     return at + found + 1 if found >= 0 else at
-
-
-def find_before(path: str, wanted: str, before: int) -> int | None:
-    """Where the last place that says `wanted` begins, in front of byte `before`. Blocks; reads the file in pieces.
-
-    Letters match whatever their case unless `wanted` has a capital one."""
-    text, fold = _looked_for(wanted)
-    with LogFile(path).open() as file:
-        end = 0 if file is None else min(before + len(text) - 1, os.fstat(file).st_size)
-        while file is not None and end > 0:
-            start = max(0, end - READ_AT_ONCE)
-            found = fold(os.pread(file, end - start, start)).rfind(text)
-            if found >= 0:
-                return start + found
-            end = start + len(text) - 1 if start else 0
-    return None
-
-
-def find_behind(path: str, wanted: str, start: int) -> int | None:
-    """As `find_before`, but the first place from byte `start` on."""
-    text, fold = _looked_for(wanted)
-    with LogFile(path).open() as file:
-        while file is not None:
-            data = fold(os.pread(file, READ_AT_ONCE, start))
-            found = data.find(text)
-            if found >= 0:
-                return start + found
-            if len(data) < READ_AT_ONCE:
-                return None
-            start += len(data) - len(text) + 1
-    return None
-
-
-def matches_case(wanted: str) -> bool:
-    """A capital letter in what is looked for makes the case count."""
-    return any(char.isupper() for char in wanted)
-
-
-def _looked_for(wanted: str) -> tuple[bytes, Callable[[bytes], bytes]]:
-    """The bytes to look for, and how to fold those they are looked for in. Only ASCII letters have two cases here."""
-    text = wanted.encode("utf-8")
-    return (text, bytes) if matches_case(wanted) else (text.lower(), bytes.lower)

@@ -1,6 +1,7 @@
 """The logs of one host: all of its attempts, one shown at a time, with a line above that says which and whether it follows.
 
-It searches, wraps and saves; it reads only files, and no key in it acts on an order.
+It searches, wraps and saves; it reads only files, and no key in it acts on an order. It shows the merged log of a whole group
+as well, when it is asked to.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 
+from engine.domain.problem import ProblemError
 from engine.domain.states import Direction
 from engine.views.orders import AttemptView
 from screens.asking import in_worker
 from screens.attempts import first_to_read
 from screens.log_files import save_log
+from screens.log_finding import find
 from screens.paint import Paint, paint_of
-from screens.translate import N_, _, ngettext
+from screens.translate import N_, _, ngettext, tr
 from screens.widgets.lines import Lines
-from screens.widgets.log_file import find_before, find_behind
 from screens.widgets.log_view import LogView
 from screens.widgets.search_line import SearchLine
 from screens.words import Tone
+
+_END = 1 << 62  # behind the end of any file
 
 
 class LogPane(Vertical):
@@ -54,6 +58,7 @@ class LogPane(Vertical):
         self._search = SearchLine()
         self.view = LogView()
         self._attempts: tuple[AttemptView, ...] = ()
+        self._of_group = ""  # what the merged log that is shown is of; empty: it is one host's
         self._shown: AttemptView | None = None
         self._wanted = ""
 
@@ -64,12 +69,19 @@ class LogPane(Vertical):
 
     def show(self, attempts: Sequence[AttemptView]) -> None:
         """All attempts of one host, oldest first. The one that is shown stays while it is there and nothing newer began."""
+        self._of_group = ""
         newest = self._attempts[-1].log_path if self._attempts else ""
         same = bool(attempts) and attempts[-1].log_path == newest
         self._attempts = tuple(attempts)
         shown = self._shown.log_path if self._shown else ""
         kept = next((one for one in self._attempts if one.log_path == shown), None) if same else None
         self._open(kept or first_to_read(self._attempts))
+
+    def show_group(self, path: str, what: str) -> None:
+        """A file that the lines of several hosts are merged into. `what` says whose."""
+        self._of_group, self._shown, self._attempts = what, None, ()
+        self.view.open(path)
+        self._draw()
 
     def _open(self, attempt: AttemptView | None) -> None:
         self._shown = attempt
@@ -99,19 +111,20 @@ class LogPane(Vertical):
     async def _find(self, older: bool) -> None:
         """The next one in that direction, and from the other end when there is none."""
         path, wanted, here = self.view.path, self._wanted, self.view.search_from
-        if older:
-            found = await asyncio.to_thread(find_before, path, wanted, here)
-        else:
-            found = await asyncio.to_thread(find_behind, path, wanted, here + 1)
-        if found is None:
-            found = await asyncio.to_thread(_from_the_other_end, path, wanted, older)
-            if found is not None:
-                said = (
-                    _("Nothing older: searching from the end again.")
-                    if older
-                    else _("Nothing newer: searching from the beginning again.")
-                )
-                self.post_message(self.Said(said, good=True))
+        try:
+            found = await find(path, wanted, older=older, at=here if older else here + 1)
+            if found is None:
+                found = await find(path, wanted, older=older, at=_END if older else 0)
+                if found is not None:
+                    said = (
+                        _("Nothing older: searching from the end again.")
+                        if older
+                        else _("Nothing newer: searching from the beginning again.")
+                    )
+                    self.post_message(self.Said(said, good=True))
+        except ProblemError as error:
+            self.post_message(self.Said(f"{tr(error.problem.what)} {tr(error.problem.remedy)}", good=False))
+            return
         if path != self.view.path or wanted != self._wanted:
             return
         if found is None:
@@ -121,6 +134,9 @@ class LogPane(Vertical):
 
     def action_attempt(self, by: int) -> None:
         """Another attempt, and round again."""
+        if self._of_group:
+            self.post_message(self.Said(_("All attempts of these hosts are here already."), good=True))
+            return
         if len(self._attempts) < 2 or self._shown is None:
             self.post_message(self.Said(_("This host had only one attempt."), good=False))
             return
@@ -149,6 +165,8 @@ class LogPane(Vertical):
         text = Text(no_wrap=True, overflow="ellipsis").append(_("log") + " ", paint.dim)
         if self._shown is not None:
             text.append_text(_whose(self._shown, paint)).append("  ")
+        if self._of_group:
+            text.append(self._of_group, paint.strong).append("  ")
         if len(self._attempts) > 1 and self._shown is not None:
             number = self._attempts.index(self._shown) + 1
             counted = _("{number} of {count}, a: others").format(number=number, count=len(self._attempts))
@@ -181,7 +199,3 @@ def _whose(attempt: AttemptView, paint: Paint) -> Text:
     label = _("attempt {number}") if attempt.direction is Direction.FORWARD else _("way back, attempt {number}")
     text.append(label.format(number=attempt.number) + " ", paint.strong)
     return text.append_text(paint.glyph_and_word(attempt.state))
-
-
-def _from_the_other_end(path: str, wanted: str, older: bool) -> int | None:
-    return find_before(path, wanted, 1 << 62) if older else find_behind(path, wanted, 0)

@@ -21,13 +21,16 @@ from textual.strip import Strip
 from screens.filters import without_hostile_text
 from screens.paint import paint_of, strip_of
 from screens.translate import N_, language, retold
-from screens.widgets.log_file import LogFile, matches_case
+from screens.widgets.log_file import LogFile
+from screens.widgets.log_search import matches_case
 from screens.widgets.rows import rows_of
 from screens.words import Tone
 
 # columns of the terminal under which lines are wrapped, unless the operator says otherwise
 WRAPS_BELOW = 100
 _OURS = re.compile(r"(?P<head>── \d\d:\d\d:\d\d )(?P<said>.+)")
+# a line of several hosts' merged log: when and whose
+_MERGED = re.compile(r"\d\d:\d\d:\d\d \S+ *│ ")
 _ALARMING = re.compile(r"\b(ERROR|FATAL|SEVERE|Exception|Traceback)\b|No space left|Not Found|timed? ?out")
 
 
@@ -338,12 +341,16 @@ class LogView(ScrollView, can_focus=True):
 
     def _styled(self, at: int) -> Text:
         paint = paint_of(self.app)
-        line = _told(self._line(at))
+        line = self._line(at)
+        whose = found.group() if (found := _MERGED.match(line)) else ""
+        line = _told(line[len(whose) :])
         text = Text(without_hostile_text(line.rstrip("\r").replace("\t", "    ")), end="")
         if line.startswith("── "):
             text.stylize(paint.tone(Tone.RUN) + paint.strong)
         elif _ALARMING.search(line):
             text.stylize(paint.tone(Tone.FAIL))
+        if whose:
+            text = Text(without_hostile_text(whose), paint.dim, end="").append_text(text)
         if self._wanted:
             flags = 0 if matches_case(self._wanted) else re.IGNORECASE
             for match in re.finditer(re.escape(self._wanted), text.plain, flags):

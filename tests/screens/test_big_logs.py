@@ -11,7 +11,8 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 
 from screens.widgets import log_file
-from screens.widgets.log_file import KEPT, READ_AT_ONCE, LogFile
+from screens.widgets.log_file import KEPT, LogFile
+from screens.widgets.log_search import READ_AT_ONCE
 from screens.widgets.log_view import LogView
 
 LINE = "INFO  {:09} component started, everything is as it should be\n"

@@ -10,8 +10,9 @@ from textual.app import App, ComposeResult
 
 from engine.domain.states import Direction, RunState
 from screens.attempts import first_to_read, in_reading_order
-from screens.widgets.log_file import READ_AT_ONCE, LogFile, find_before, find_behind
+from screens.widgets.log_file import LogFile
 from screens.widgets.log_pane import LogPane
+from screens.widgets.log_search import READ_AT_ONCE, find_before, find_behind
 from screens.widgets.log_view import LogView
 from screens.widgets.notice import Notice
 from screens.widgets.rows import rows_of
