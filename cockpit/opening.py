@@ -26,6 +26,7 @@ from cockpit.terminal_driver import TerminalDriver
 from engine import lending
 from engine.api import Api
 from engine.domain.problem import ProblemError
+from screens.attention import title_sequence
 from screens.cockpit import Practice
 from screens.translate import N_, _, tr
 
@@ -63,6 +64,7 @@ class OpenedCockpit(CockpitApp):
         self._settings = settings
         self._looping: asyncio.AbstractEventLoop | None = None
         self.left = threading.Event()
+        self._title_told = ""
         self.terminal = watch
         if practice is not None:
             self.practice = practice_of(practice)
@@ -81,6 +83,16 @@ class OpenedCockpit(CockpitApp):
     @property
     def unread(self) -> bool:
         return isinstance(self._driver, TerminalDriver) and self._driver.unread
+
+    def tell_terminal(self, title: str, *, rings: bool = False) -> None:
+        driver = self._driver
+        if not isinstance(driver, TerminalDriver):
+            return
+        if driver.has_title and title != self._title_told:
+            self._title_told = title
+            driver.write(title_sequence(title or "cockpit", ascii=self.ascii))
+        if rings and self._settings.bell:
+            driver.write("\x07")
 
     def stop_until_continued(self) -> bool:
         driver = self._driver

@@ -92,6 +92,11 @@ class Settings:
     log_keep_days: int = setting(kinds.days, "The engine deletes logs of orders that ended longer ago; 0: never.", 90)
     theme: str = setting(kinds.text, "The screens' palette; empty: chosen for the terminal.", "")
     ascii: bool = setting(kinds.yes_or_no, "Draw with ASCII only; default: where the locale has no box drawing.", False)
+    bell: bool = setting(
+        kinds.yes_or_no,
+        "Ring the terminal's bell when the order on the screen comes to wait for a person, fails or ends.",
+        True,
+    )
     engine_idle_s: float = setting(
         kinds.positive, "An embedded engine ends by itself after being idle for this long.", 600.0
     )

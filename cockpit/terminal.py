@@ -26,10 +26,10 @@ TOLD = (signal.SIGHUP, signal.SIGTERM)
 ASKED = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)  # while the screens are open
 
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
-# What the screens switched on: pasting, wrapping, resizing, mouse, keyboard, the other screen, the cursor, focus.
+# What the screens switched on: pasting, wrapping, resizing, mouse, keyboard, the other screen, the cursor, focus, the title.
 _AS_BEFORE = (
     b"\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"
-    b"\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
+    b"\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l\x1b[23;2t"
 )
 
 Leave = Callable[[int], None]

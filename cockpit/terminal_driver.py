@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.1  # an Esc is told from the start of a sequence this late
 READ_BYTES = 4096
+# the terminal remembers its title, and has it back
+_KEEP_TITLE, _TITLE_AS_BEFORE = "\x1b[22;2t", "\x1b[23;2t"
 UNREAD_S = 1.0  # a terminal that takes nothing for so long is one that nobody reads
 
 
@@ -66,6 +68,7 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, app: App[Any], **named: Any) -> None:
         super().__init__(app, **named)
         self._watch: TerminalWatch = app.terminal  # type: ignore[attr-defined]
+        self.has_title = False  # one that may be set now
         self._output = Output(self._file.fileno(), self._watch)
         self._file: Any = self._output
 
@@ -73,6 +76,19 @@ class TerminalDriver(LinuxDriver):
     def unread(self) -> bool:
         """Nobody reads what is drawn: a link that is slow beyond use, a terminal that was stopped."""
         return self._output.unread
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        # a terminal that knows nothing of titles may draw them
+        self.has_title = os.environ.get("TERM", "") not in ("", "dumb", "linux")
+        if self.has_title:
+            self.write(_KEEP_TITLE)
+
+    def stop_application_mode(self) -> None:
+        if self.has_title:
+            self.has_title = False
+            self.write(_TITLE_AS_BEFORE)
+        super().stop_application_mode()
 
     def run_input_thread(self) -> None:
         parser = XTermParser(self._debug)

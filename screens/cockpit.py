@@ -42,6 +42,9 @@ class Cockpit(TypedAhead):
         """The terminal takes nothing any more, so nothing is drawn or looked at for it."""
         return False
 
+    def tell_terminal(self, title: str, *, rings: bool = False) -> None:
+        """Its title from now on (empty: the cockpit's own), and whether it calls for somebody. At no terminal nothing happens."""
+
     def open_api(self) -> Api:
         """The api with its store open; for worker threads. Raises ApiError."""
         raise NotImplementedError

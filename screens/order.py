@@ -29,6 +29,7 @@ from engine.domain.states import Act, NodeState, OrderState, RunState
 from engine.views.orders import HostRunView, OrderView
 from screens import words
 from screens.acting import Acting
+from screens.attention import Attention, title_of
 from screens.host_filter import HostFilter, next_filter
 from screens.order_panes import Panes
 from screens.order_places import active_node, before_start, hosts_at, in_the_way, troubles
@@ -80,6 +81,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._follows = True  # the cursor goes along with the release until the operator moves it
         self._panes = Panes(self, order_id)
         self._slider = SliderAtGate(self, self._ask)
+        self._attention = Attention()
 
     def body(self) -> ComposeResult:
         yield OrderHead()
@@ -95,6 +97,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._panes.to_the_hosts()
 
     def on_unmount(self) -> None:
+        self.cockpit.tell_terminal("")
         self._panes.of_group.remove()
 
     def trail(self) -> tuple[str, ...]:
@@ -121,6 +124,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._slider.show(data)
         self._panes.refresh_history()
         self._panes.of_group.show(data)
+        self.cockpit.tell_terminal(title_of(data), rings=self._attention.rings(data))
         self._slider.offer(follows=self._follows)
 
     def tick(self) -> None:

@@ -50,9 +50,9 @@ def _summary(order: OrderView, paint: Paint, now: float, room: int) -> Text:
         text.append(f"  {expected_words.left(order.expected, now)}", paint.plain)
     if order.paused and order.shown is not Shown.PAUSED:
         text.append("  ‖ " + _("paused"), paint.tone(Tone.WAIT))
-    text.append(f"  {order.created_by}", paint.dim)
-    if order.title:
-        text.append(f"  {order.title}", paint.dim)
+    for part in (order.created_by, order.title):
+        if part and text.cell_len + 2 + cell_len(part) <= room:  # another row for it would be taken from the hosts
+            text.append(f"  {part}", paint.dim)
     return text
 
 
