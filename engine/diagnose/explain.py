@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from engine.diagnose.cards import CARDS, Card
+from engine.diagnose.card import Card
+from engine.diagnose.deck import CARDS
 from engine.domain import step_names
 from engine.domain.clean import clean_text
 from engine.domain.message import Message, message
@@ -12,7 +13,7 @@ from engine.domain.problem import Problem
 from engine.domain.steps import StepPlan
 
 EVIDENCE_LINES = 5
-LAST_LINES = 3
+LAST_LINES = 4
 LINE_LIMIT = 400  # characters
 
 _HEALTH_LOGS = message(
@@ -35,9 +36,9 @@ def explain(step: StepPlan, exit_status: int | None, timed_out: bool, log_tail: 
         return _health(timed_out, lines, values)
     for card in CARDS:
         if (card.steps is None or step.does in card.steps) and (card.when_late or not timed_out):
-            seen = [line for line in lines if re.search(card.pattern, line)]
-            if seen:
-                return Problem(card.code, _filled(card.what, values), _remedy(card, values), _evidence(seen))
+            seen = _seen(card, exit_status, lines)
+            if seen is not None:
+                return Problem(card.code, _filled(card.what, values), _filled(card.remedy, values), _evidence(seen))
     if timed_out:
         return _late(lines, values)
     return _script_failed(exit_status, lines, values)
@@ -55,8 +56,12 @@ def _filled(text: Message, values: dict[str, str]) -> Message:
     return message(text.text, **{name: value for name, value in values.items() if f"{{{name}}}" in text.text})
 
 
-def _remedy(card: Card, values: dict[str, str]) -> Message:
-    return _filled(card.remedy, values)
+def _seen(card: Card, exit_status: int | None, lines: list[str]) -> list[str] | None:
+    """The lines it is known by, None when it does not fit. Known by its exit status alone: the last lines."""
+    found = [line for line in lines[-card.last :] if re.search(card.pattern, line)]
+    if found:
+        return found
+    return lines[-LAST_LINES:] if exit_status in card.statuses else None
 
 
 def _evidence(lines: list[str]) -> str:
@@ -95,8 +100,8 @@ def _script_failed(exit_status: int | None, lines: list[str], values: dict[str, 
     status = "unknown" if exit_status is None else str(exit_status)
     return Problem(
         "script_failed",
-        message("{step} on {host} ended with exit status {status}.",
+        message("{step} on {host} ended with exit status {status}: an unknown failure, no card fits.",
                 step=values["step"], host=values["host"], status=status),
-        message("Read the host's log, correct what it says, then retry the host."),
+        message("Read its last lines and the host's log, correct what they say, then retry the host."),
         _evidence(lines[-LAST_LINES:]),
     )  # fmt: skip
