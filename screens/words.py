@@ -126,6 +126,7 @@ _ACT_ACTIONS: dict[Act, str] = {
     Act.PAUSE: "screen.pause",
     Act.RESUME: "screen.pause",
     Act.RETRY: "screen.retry",
+    Act.REMEDY: "screen.remedy",
     Act.CANCEL: "screen.cancel",
     Act.ROLL_BACK: "screen.roll_back",
     Act.GIVE_BACK: "app.orphans",

@@ -11,6 +11,7 @@ from engine.cloud.credentials import (
     CredentialsMissing,
     redact,
 )
+from engine.cloud.slb_meanings import error_centre, meaning_of
 from engine.cloud.whose_key import with_refused_access_key, without_access_key
 from engine.domain.fleet import ServerGroup
 from engine.domain.message import Message, message
@@ -164,13 +165,15 @@ def _refusal(group: ServerGroup, status: int, code: str, said: str, request_id: 
             ),
             message("Correct the mount in the catalogue, or add the server to the group, then initialise again."),
         )
+    meaning = meaning_of(code)
+    refused = message("The load balancer refused the call for {group} ({code}).", group=str(group), code=code)
+    if meaning is not None:
+        refused = message("The load balancer refused the call for {group} ({code}): {meaning}.",
+                          group=str(group), code=code, meaning=meaning)  # fmt: skip
     return (
         "balancer_refused",
-        message("The load balancer refused the call for {group} ({code}).", group=str(group), code=code),
-        message(
-            "Read what it said; request {request_id} can be looked up in the error centre.",
-            request_id=request_id or "—",
-        ),
+        refused,
+        message("Correct what it says; the link explains the code. Then retry: the weights are read back first."),
     )
 
 
@@ -258,5 +261,6 @@ def impossible(group: ServerGroup, server_id: str, port: int, weight: int) -> Ba
 
 
 def _evidence(status: int, code: str, said: str, request_id: str) -> str:
+    """What it answered, and below that where its code is explained."""
     parts = (f"HTTP {status}" if status else "", code, f"request id {request_id}" if request_id else "", said)
-    return ", ".join(part for part in parts if part)
+    return "\n".join(filter(None, (", ".join(part for part in parts if part), error_centre(code, request_id))))

@@ -1,4 +1,4 @@
-"""What a failure card is: how a failure is known, what it means, what to do. Data; the cards themselves are in `engine/diagnose/deck`."""
+"""What a failure card is: how a failure is known, what it means, what to do. Data; the cards are in `engine/diagnose/deck`."""
 
 from __future__ import annotations
 

@@ -71,6 +71,18 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """What the failure cards of hosts offer as a step; then these hosts are retried, or an order whose check failed is checked
+    again. `hosts` empty: all whose card offers it. `remedy` empty: the one that the card of the first of them offers. `deadline_s`:
+    of a longer deadline, which; 0: twice the present one."""
+
+    name: ClassVar[Act] = Act.REMEDY
+    hosts: tuple[str, ...] = ()
+    remedy: str = ""
+    deadline_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     name: ClassVar[Act] = Act.CANCEL
 
@@ -94,7 +106,7 @@ class GiveBack:
     force: bool = False
 
 
-AnyAct = Initialise | Start | Pause | Resume | Confirm | SetWeights | Retry | Cancel | RollBack | GiveBack
+AnyAct = Initialise | Start | Pause | Resume | Confirm | SetWeights | Retry | Remedy | Cancel | RollBack | GiveBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,7 @@ _ROWS = (
     ActRow(Confirm, "c", message("confirm"), Role.APPROVER),
     ActRow(SetWeights, "g", message("gray weights"), Role.OPERATOR),
     ActRow(Retry, "t", message("retry"), Role.OPERATOR),
+    ActRow(Remedy, "f", message("remedy"), Role.OPERATOR),
     ActRow(Cancel, "x", message("cancel"), Role.OPERATOR, asks_reason=True),
     ActRow(RollBack, "R", message("roll back"), Role.APPROVER, asks_reason=True),
     ActRow(GiveBack, "z", message("give weights back"), Role.OPERATOR, asks_reason=True),
@@ -168,6 +181,12 @@ def _truth(value: object) -> bool:
     return value
 
 
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError("not a whole number")
+    return value
+
+
 def _numbers(value: object) -> Mapping[str, int]:
     """Host → weight; whether the weight is one that a balancer takes is `what_if`'s to say."""
     if not isinstance(value, Mapping) or any(type(number) is not int for number in value.values()):
@@ -179,6 +198,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "str": _text,
     "tuple[str, ...]": _texts,
     "bool": _truth,
+    "int": _number,
     "Mapping[str, int]": _numbers,
 }
 

@@ -19,3 +19,8 @@ def times_path(log: Path) -> Path:
 def job_key(job: str, attempt: int) -> str:
     """The name of an attempt: its folder on the host, and the end of its log's name."""
     return f"{job}-{attempt}"
+
+
+def remedy_log(log_dir: Path, order_id: int, host: str, command_id: int) -> Path:
+    """What a remedy printed on a host that had no attempt yet: the check of the order had told of it."""
+    return log_path(log_dir, order_id, host, "remedy", command_id)

@@ -178,6 +178,7 @@ class Act(StrEnum):
     CONFIRM = "confirm"
     SET_WEIGHTS = "set_weights"
     RETRY = "retry"
+    REMEDY = "remedy"  # what a failure card offers as a step
     CANCEL = "cancel"
     ROLL_BACK = "roll_back"
     GIVE_BACK = "give_back"  # weights that an order left behind when it ended

@@ -6,6 +6,7 @@ from engine.domain.acts import ACTS
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Act, Direction, OrderState
 from engine.plan.back import SucceededVersions, WayBack, can_go_back
+from engine.plan.remedies import offered
 from engine.plan.what_if import consequence
 from engine.plan.which_hosts import (
     failed_hosts,
@@ -49,7 +50,7 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
     if state is OrderState.INITIALISING:
         return [Act.CANCEL]
     if state is OrderState.INIT_FAILED:
-        return [Act.INITIALISE, Act.CANCEL]
+        return [Act.INITIALISE, *([Act.REMEDY] if offered(progress) else []), Act.CANCEL]
     if state is OrderState.READY:
         return [Act.START, Act.INITIALISE, Act.CANCEL]
     if state.complete:
@@ -59,6 +60,7 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
         return []
     acts = [Act.CONFIRM] if waiting_gate(progress) else []
     acts += [Act.RETRY] if failed_hosts(progress) else []
+    acts += [Act.REMEDY] if offered(progress) else []
     acts += [Act.SET_WEIGHTS] if settable_hosts(progress) else []
     if progress.paused:
         acts.insert(0, Act.RESUME)

@@ -18,6 +18,7 @@ from engine.domain.acts import (
     GiveBack,
     Initialise,
     Pause,
+    Remedy,
     Resume,
     Retry,
     RollBack,
@@ -29,6 +30,7 @@ from engine.domain.orders import Plan, PlanNode
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
 from engine.domain.states import Direction, NodeKind, OrderState, RunState
+from engine.plan import remedies
 from engine.plan import what_if_words as words
 from engine.plan.back import SucceededVersions, WayBack, can_go_back, plan_cancel, versions_to_go_back_to
 from engine.plan.in_service import crossing
@@ -59,7 +61,7 @@ MAX_WEIGHT = 100
 
 
 A = TypeVar("A", bound=AnyAct)
-_GOES_ON = (Confirm, Resume, Retry)  # what lets hosts begin
+_GOES_ON = (Confirm, Resume, Retry, Remedy)  # what lets hosts begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,21 @@ def _retry(asked: Asked[Retry]) -> Consequence:
     return replace(_allowed(asked, summary, lines, hosts), may_keep=may_keep)
 
 
+def _remedy(asked: Asked[Remedy]) -> Consequence:
+    """What is done on the hosts, and then what trying them again means."""
+    offers = remedies.asked_for(asked.progress, asked.act)
+    if isinstance(offers, Problem):
+        return _refused(asked, remedies.summary(()), offers, asked.act.hosts)
+    hosts = tuple(offer.host for offer in offers)
+    checked = asked.progress.state is OrderState.INIT_FAILED
+    again: Asked[Any] = replace(asked, act=Initialise() if checked else Retry(hosts))  # type: ignore[arg-type]
+    then = _ANSWERS[type(again.act)](again)
+    if not then.allowed:
+        return replace(then, act=asked.act.name)
+    lines = [*remedies.lines(offers, asked.act.deadline_s, checked=checked), *then.lines]
+    return _allowed(asked, remedies.summary(offers), lines, hosts)
+
+
 def _cancel(asked: Asked[Cancel]) -> Consequence:
     progress, summary = asked.progress, message("cancels the order")
     if progress.state.complete or progress.state in (OrderState.CANCELLING, OrderState.ROLLING_BACK):
@@ -348,6 +365,7 @@ _ANSWERS: Mapping[type[AnyAct], Callable[[Asked[Any]], Consequence]] = {
     Pause: _pause,
     Resume: _resume,
     Retry: _retry,
+    Remedy: _remedy,
     Cancel: _cancel,
     RollBack: _roll_back,
     GiveBack: _give_back,

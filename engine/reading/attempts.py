@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.domain.log_path import log_path
+from engine.domain.log_path import log_path, remedy_log
 from engine.domain.problem import Problem
 from engine.domain.states import Direction, RunState, StepState
 from engine.store import tables as t
@@ -27,7 +27,27 @@ def read_attempts(conn: sa.Connection, order_id: int, log_dir: Path, host: str |
             if present and run.state == RunState.PENDING and not of_attempt:
                 continue
             found.append(_view(run, number, of_attempt, present, log_dir, order_id))
+    found += _remedies(conn, order_id, log_dir, host)
     return tuple(sorted(found, key=_age))
+
+
+def _remedies(conn: sa.Connection, order_id: int, log_dir: Path, host: str | None) -> Iterator[AttemptView]:
+    """What was done on hosts that the check of the order had told of: it stands before their first attempt."""
+    query = sa.select(t.remedy).where(t.remedy.c.order_id == order_id, t.remedy.c.node == "")
+    if host is not None:
+        query = query.where(t.remedy.c.host == host)
+    for number, row in enumerate(conn.execute(query.order_by(t.remedy.c.command_id)), 1):
+        yield AttemptView(
+            host=row.host,
+            node="initialise",
+            direction=Direction.FORWARD,
+            number=number,
+            state=RunState(row.state),
+            problem=decode_problem(row.problem),
+            started_at=row.begun_at,
+            ended_at=row.ended_at,
+            log_path=str(remedy_log(log_dir, order_id, row.host, row.command_id)),
+        )
 
 
 def _runs(conn: sa.Connection, order_id: int, host: str | None) -> Iterator[Any]:

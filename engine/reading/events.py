@@ -138,6 +138,16 @@ def _outside(data: Data) -> Message:
     return message("{host} in {group}: somebody else set weight {was} → {now}", **what)
 
 
+def _remedy(data: Data) -> Message:
+    what = {"host": data["host"], "remedy": data["remedy"]}
+    if "problem" in data:
+        return message("{host}, remedy {remedy}: {problem}", problem=_what(data["problem"]), **what)
+    if data.get("deadline_s"):
+        return message("{host}: {step} has {deadline} s from now on", step=data["step"],
+                       deadline=round(data["deadline_s"]), **what)  # fmt: skip
+    return message("{host}, remedy {remedy}: {state}", state=data["state"], **what)
+
+
 def _outage(data: Data) -> Message:
     if "answered_at" in data:
         return answered_again(data["balancer"], data["answered_at"] - data["since"])
@@ -192,6 +202,7 @@ _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "outside": _outside,
     "health": _health,
     "outage": _outage,
+    "remedy": _remedy,
     "command": _command,
     "engine": _engine,
     "warning": _warning,

@@ -35,6 +35,7 @@ from engine.plan.what_if import consequence
 from engine.reading.expected import read_expected
 from engine.reading.host_runs import HostRuns
 from engine.reading.next_line import next_line
+from engine.reading.remedies import read_remedies
 from engine.reading.rolling_back import read_rollback_order
 from engine.reading.scope import NotThere, Scope, check_order
 from engine.reading.step_times import RecordedTimes
@@ -174,6 +175,7 @@ def read_order(
             AtWorkView(each.command_id, each.act.name, each.operator, each.since, each.waits_for)
             for each in progress.at_work
         ),
+        remedies=read_remedies(conn, scope, progress),
         engine_alive=alive,
         last_event=last_event,
         expected=read_expected(conn, progress, hosts, recorded, now) if left_alone is None else None,

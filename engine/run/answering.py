@@ -98,7 +98,7 @@ class Answering:
 
     async def _carry_out(self, command: Command, act: AnyAct, doing: Doing) -> None:
         assert doing.effect is not None, "an act without an effect waits for nothing"
-        world = World(self._order_id, self._epoch, self._ports, partial(self._say, command))
+        world = World(self._order_id, self._epoch, self._ports, partial(self._say, command), command.id)
         try:
             problem = await doing.effect(world, act)
         except (StaleEpoch, StoreError):
@@ -182,7 +182,7 @@ class Answering:
         assert doing.waits_for is not None, "whoever waits says for what"
         self._set_working(conn, command, doing.waits_for(progress, act))
         if doing.begins is not None:
-            doing.begins(conn, progress, act, By(command.operator, command.reason), self._now())
+            doing.begins(conn, progress, act, By(command.operator, command.reason, command.id), self._now())
         return True
 
     def _close(self, conn: Transaction, command: Command, act: AnyAct, doing: Doing, problem: Problem | None) -> None:
@@ -194,7 +194,7 @@ class Answering:
         if problem is not None:
             self._refuse(conn, command, doing.refused(progress, problem))
             return
-        doing.write(conn, progress, act, By(command.operator, command.reason), self._now())
+        doing.write(conn, progress, act, By(command.operator, command.reason, command.id), self._now())
         commands.answer(conn, command, CommandState.ACCEPTED, self._now())
         # What follows is written with the answer: whoever looks after it must not find the order waiting for this very act.
         self._moved_on(conn)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from engine.domain.fleet import InstanceFacts, ObjectRef, Package
+from engine.domain.fleet import Host, InstanceFacts, ObjectRef, Package
 from engine.domain.orders import HostPlan
 from engine.domain.parameters import unusable
 from engine.domain.problem import Problem, ProblemError
@@ -30,14 +30,17 @@ def _of_host(plan: HostPlan, app: InstanceFacts, packages: Mapping[tuple[str, st
     host = next((host for host in app.hosts if host.name == plan.host), None)
     if host is None:
         return []
-    version = plan.after.version
-    package = packages.get((plan.app, version)) or Package(plan.app, version, ObjectRef("", "", "package"))
-    context = StepContext(
-        host, app.stack, app.app, version, package, UNSIGNED, UNSIGNED, UNSIGNED, app.requires_staragent
-    )
+    context = unsigned_context(host, app, plan.after.version, packages)
     found = [_refusal(lambda: variables(context)), _refusal(lambda: _drain(context))]
     found += [_refusal(partial(_step, step, plan, context)) for step in plan.steps]
     return [problem for problem in found if problem is not None]
+
+
+def unsigned_context(
+    host: Host, app: InstanceFacts, version: str, packages: Mapping[tuple[str, str], Package]
+) -> StepContext:
+    package = packages.get((app.app, version)) or Package(app.app, version, ObjectRef("", "", "package"))
+    return StepContext(host, app.stack, app.app, version, package, UNSIGNED, UNSIGNED, UNSIGNED, app.requires_staragent)
 
 
 def _step(step: StepPlan, plan: HostPlan, context: StepContext) -> object:

@@ -37,11 +37,11 @@ echo "command channel: tools present, $HOME writable"
 
 def build(context: StepContext, step: StepPlan) -> RemoteStep:
     """Deadline: the parameter `check_agent_deadline_s`. Raises ProblemError `parameter_value_invalid`."""
-    body = _CHANNEL + (_staragent(context) if context.requires_staragent else "")
+    body = _CHANNEL + (staragent(context) if context.requires_staragent else "")
     return RemoteStep(step.key, body, seconds(context, "check_agent_deadline_s", DEADLINE_S))
 
 
-def _staragent(context: StepContext) -> str:
+def staragent(context: StepContext) -> str:
     home = parameter(context, "staragent_home", DEFAULTS["staragent_home"])
     server_port = port(context.host, context.stack, "staragent_port", DEFAULTS["staragent_port"])
     return f"""{staragent_process(home)}{count_connections(remote=(server_port,))}

@@ -26,8 +26,10 @@ from engine.steps import (
     keep_out,
     offline,
     restart,
+    restart_agent,
     restore_traffic,
     service,
+    show_folders,
 )
 from engine.steps.context import StepContext
 from engine.steps.weight_change import WeightChange
@@ -121,6 +123,8 @@ _ROWS = (
         check_health.build,
         look=check_health.look,
     ),
+    StepRow(_host("restart_agent", InDoubt.RERUN), message("restart the agent"), restart_agent.build),
+    StepRow(_host("show_folders", InDoubt.RERUN), message("biggest folders, free space"), show_folders.build),
     StepRow(_balancer("keep_out", Traffic.STAYS_OUT), message("stay without traffic"), weights=keep_out.build),
     StepRow(_balancer(names.RESTORE_TRAFFIC, Traffic.BACK), message("restore traffic"), weights=restore_traffic.build),
 )

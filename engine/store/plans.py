@@ -60,6 +60,12 @@ def insert_plan(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> N
         conn.execute(sa.insert(t.host_run), runs)
 
 
+def replace_plan(conn: sa.Connection, order_id: int, plan: Plan, now: float) -> None:
+    """The plan with other parts of its steps: its nodes, its hosts and how far they are stay as they are."""
+    column = "plan" if plan.direction is Direction.FORWARD else "back_plan"
+    update_order(conn, order_id, now, **{column: encode_plan(plan)})
+
+
 def set_node_state(
     conn: sa.Connection, progress: OrderProgress, plan: Plan, key: str, state: NodeState, now: float, by: str = ""
 ) -> None:

@@ -280,6 +280,20 @@ command = sa.Table(
     sa.Index(None, "state"), sa.Index(None, "order_id"),
 )  # fmt: skip
 
+# A remedy that was a step: one row per command and host, written before it is done and when it has ended. `node` empty: it
+# concerned what the check of the order had found.
+remedy = sa.Table(
+    "remedy", metadata,
+    sa.Column("command_id", sa.ForeignKey("command.id"), primary_key=True),
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("order_id", sa.ForeignKey("order.id"), nullable=False),
+    _text("direction"), _text("node"), sa.Column("attempt", sa.Integer, nullable=False, default=0), _text("step"),
+    _text("code", None), _text("remedy", None), _text("state", None),
+    sa.Column("deadline_s", sa.Float, nullable=False, default=0.0), sa.Column("problem", sa.JSON, nullable=True),
+    sa.Column("begun_at", sa.Float, nullable=False), sa.Column("ended_at", sa.Float, nullable=True),
+    sa.Index(None, "order_id"), sa.Index(None, "remedy", "code"),
+)  # fmt: skip
+
 event = sa.Table(
     "event", metadata, _id(), sa.Column("order_id", sa.ForeignKey("order.id"), nullable=False),
     sa.Column("at", sa.Float, nullable=False), _text("kind", None), _json("data"),

@@ -203,6 +203,21 @@ class BalancerView:
 
 
 @dataclass(frozen=True, slots=True)
+class RemedyView:
+    """What can be done by a step about the failure of a host: `remedy` is its name, `word` what operators call it. It helped here
+    (in this workspace) `helped` of the `tried` times of which one knows. `last`: why it did not succeed when it was asked for
+    last, in this order."""
+
+    host: str
+    code: str
+    remedy: str
+    word: Message
+    helped: int
+    tried: int
+    last: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderView:
     """An order as the order screen and `cockpit order show` have it: one consistent snapshot."""
 
@@ -238,6 +253,7 @@ class OrderView:
     last_event: int
     at_work: tuple[AtWorkView, ...] = ()
     expected: ExpectedView | None = None  # when it will be done; None: it has ended, or has no plan yet
+    remedies: tuple[RemedyView, ...] = ()
 
     @property
     def shown(self) -> OrderState | Shown:

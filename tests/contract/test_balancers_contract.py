@@ -588,7 +588,11 @@ def test_each_documented_code_means_one_of_four_things(
     error = slb_errors.to_balancer_error(raised, VSERVER, Credentials("id", "secret"), change=True)
     assert type(error) is kind
     assert (error.problem.code, error.api_code, error.request_id) == (code, api_code, "REQUEST")
-    assert api_code in error.problem.evidence
+    assert f"{api_code}, request id REQUEST" in error.problem.evidence
+    link = f"https://api.aliyun.com/troubleshoot?q={api_code}&product=Slb&requestId=REQUEST"
+    assert (link in error.problem.evidence.splitlines()) is not api_code.startswith("SDK.")
+    means = {"ActionNotAllowed": "it is locked", "TooManyBackendServers": "as many servers as it may"}
+    assert means.get(api_code, "") in str(error.problem.what)
 
 
 # ---- the endpoint itself, driven by the unmodified SDK

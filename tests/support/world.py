@@ -161,6 +161,12 @@ class SimRemote:
     changed: dict[tuple[str, str], str] = field(
         default_factory=dict
     )  # (host, step) that is not so any more → what a look says
+    late: set[tuple[str, str]] = field(default_factory=set)  # (host, step) that runs into its deadline
+    prints: dict[tuple[str, str], str] = field(default_factory=dict)  # what a step says besides
+    deadlines: dict[tuple[str, str, str], float] = field(default_factory=dict)  # (host, job, step) → what it was given
+    answers: dict[tuple[str, str], RemoteResult] = field(
+        default_factory=dict
+    )  # (host, a word of the script) → to a script outside of a job
     recalled: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)  # (host, job, the steps looked at)
 
     async def run(
@@ -183,7 +189,8 @@ class SimRemote:
                 return RemoteResult(None, b"")
             failed = (host.name, step_names.CHECK_HEALTH) in self.failing
             return RemoteResult(int(failed), b"HEALTH CHECK NOT PASSED" if failed else b"health check passed")
-        return RemoteResult(0, self.check)
+        told = (answer for (name, word), answer in self.answers.items() if name == host.name and word in script)
+        return next(told, RemoteResult(0, self.check))
 
     async def follow(self, job: Job, offset: int = 0) -> AsyncIterator[JobEvent]:
         self._use_login(job.host)
@@ -198,6 +205,7 @@ class SimRemote:
         done = {event.step for event in record if isinstance(event, StepEnded)}
         self.setups.setdefault((job.host.name, job.key), job.setup)
         for step in job.steps:
+            self.deadlines[job.host.name, job.key, step.name] = step.deadline_s
             if step.name in done:
                 continue
             async for event in self._do(job, step.name, record):
@@ -220,10 +228,12 @@ class SimRemote:
         self.vanishing_once.discard((job.host.name, name))
         if once or (job.host.name, name) in self.vanishing:
             raise RemoteError(problem("job_vanished"))
-        record.append(LogBytes(f"{name} on {job.host.name}\n".encode(), len(record)))
+        said = f"{name} on {job.host.name}\n{self.prints.get((job.host.name, name), '')}"
+        record.append(LogBytes(said.encode(), len(record)))
         yield record[-1]
-        status = 1 if (job.host.name, name) in self.failing else 0
-        record.append(StepEnded(name, status, False, 0.0, len(record)))
+        late = (job.host.name, name) in self.late
+        status = 1 if late or (job.host.name, name) in self.failing else 0
+        record.append(StepEnded(name, status, late, 0.0, len(record)))
         yield record[-1]
 
     async def stop(self, job: Job) -> StopOutcome:

@@ -15,7 +15,6 @@ from engine.domain import step_names
 from engine.domain.problem import Problem
 from engine.steps.registry import STEPS, step
 
-
 # What tools really print, in English and in Chinese: the C library's, bash's, wget's, apt's own catalogues, yum and Java on hosts.
 RECORDED = (
     ("disk_read_only", step_names.DEPLOY, (
@@ -175,7 +174,8 @@ def test_an_unknown_failure_says_so_and_shows_its_last_lines() -> None:
 
 # Words of logs in which nothing failed, and what an app may be told by strangers.
 _FOREIGN = st.text(
-    alphabet=st.characters(exclude_categories=["Cs"]) | st.sampled_from(list("{}[]()%\\*+?|^$<&\x1b\x07\x9b\u202e\n\t")),
+    alphabet=st.characters(exclude_categories=["Cs"])
+    | st.sampled_from(list("{}[]()%\\*+?|^$<&\x1b\x07\x9b\u202e\n\t")),
     max_size=300,
 )
 _HARMLESS = st.sampled_from(

@@ -15,6 +15,7 @@ from engine.run.acts import (
     give_back,
     initialise,
     pause,
+    remedy,
     resume,
     retry,
     roll_back,
@@ -33,6 +34,7 @@ DOING: Mapping[type[acts.AnyAct], Doing] = {
     acts.Confirm: Doing(confirm.write),
     acts.SetWeights: Doing(set_weights.write, set_weights.effect, set_weights.waits_for),
     acts.Retry: Doing(retry.write),
+    acts.Remedy: Doing(remedy.write, remedy.effect, remedy.waits_for, asked_again=True),
     acts.Cancel: Doing(cancel.write, withdraws=True),
     acts.RollBack: Doing(
         roll_back.write,

@@ -15,20 +15,23 @@ from engine.store.store import Transaction
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who asks, and why."""
+    """Who asks, why, and by which command."""
 
     operator: str
     reason: str
+    command_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One order and what it reaches the world through. `say` tells the operator what is being waited for now."""
+    """One order and what it reaches the world through. `say` tells the operator what is being waited for now; `command_id` is the
+    command's that asks."""
 
     order_id: int
     epoch: int
     ports: Ports
     say: Callable[[Message], None]
+    command_id: int = 0
 
 
 Write = Callable[[Transaction, OrderProgress, Any, By, float], None]

@@ -16,7 +16,7 @@ from engine.store.failures import StoreError, store_error
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0008"
 # Oldest first; a unit test holds it against the files in versions/
 REVISIONS = (
     "0001",
@@ -26,6 +26,7 @@ REVISIONS = (
     "0005",
     "0006",
     "0007",
+    "0008",
 )
 
 FOLDER = Path(__file__).parent
