@@ -178,11 +178,12 @@ class CockpitApp(Cockpit):
             self.call_later(chosen.run)
 
     def _commands(self, screen: Screen[object]) -> list[Command]:
-        history = getattr(screen, "action_history", None)
+        history, remedy = (getattr(screen, f"action_{name}", None) for name in ("history", "remedy"))
         return [
             Command(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces),
             Command(_("Orders"), _("what runs, what waits, what failed"), self.action_orders),
             *([Command(_("History"), _("who did what, when and why"), history)] if history else []),
+            *([Command(_("Remedy"), _("do what the failure's card offers"), remedy)] if remedy else []),
             Command(_("Weights"), _("what ended orders left behind"), self.action_orphans),
             Command(_("Help"), _("the keys of this screen"), self.action_help),
             Command(_("Answer"), _("what an SSH server asks: a one-time password"), self._prompts.ask_again),

@@ -20,6 +20,7 @@ from engine.domain.acts import (
     Confirm,
     Initialise,
     Pause,
+    Remedy,
     Resume,
     Retry,
     RollBack,
@@ -62,6 +63,8 @@ class OrderScreen(WatchingScreen[OrderView]):
         Binding("p", "pause", N_("pause, resume"), show=False),
         Binding("t", "retry", N_("retry"), show=False),
         Binding("T", "retry_host", N_("retry this host only"), show=False),
+        Binding("r", "remedy", N_("do what the failure's card offers"), show=False),
+        Binding("m", "remedy_of_host", N_("the same on this host only"), show=False),
         Binding("i", "initialise", N_("initialise again"), show=False),
         Binding("x", "cancel", N_("cancel"), show=False),
         Binding("R", "roll_back", N_("roll back"), show=False),
@@ -241,6 +244,12 @@ class OrderScreen(WatchingScreen[OrderView]):
     def action_retry_host(self) -> None:
         self._ask(Retry((self.query_one(HostTable).chosen_key,)))
 
+    def action_remedy(self) -> None:
+        self._ask(Remedy())
+
+    def action_remedy_of_host(self) -> None:
+        self._ask(Remedy((self.query_one(HostTable).chosen_key,)))
+
     def action_initialise(self) -> None:
         self._ask(Initialise())
 
@@ -308,6 +317,6 @@ class OrderScreen(WatchingScreen[OrderView]):
         host = next((host for host in self.data.hosts if host.name == name), None)
         if host is not None:
             self._panes.show_log_of(host)
-        self.query_one(Problems).show(in_the_way(self.data, host))
+        self.query_one(Problems).show(in_the_way(self.data, host), self.data.remedies)
         self.set_class(before_start(self.data), "-problems")
         self.query_one(HostPane).fit()

@@ -68,12 +68,14 @@ def before_start(order: OrderView) -> bool:
 
 
 def in_the_way(order: OrderView, host: HostRunView | None) -> list[tuple[str, Problem]]:
-    """The check's list, the order's own problem, else that of the host under the cursor."""
+    """The check's list, the order's own problem, else that of the host under the cursor; and why a remedy did not help."""
+    did_not_help = [(each.host, each.last) for each in order.remedies if each.last is not None]
     if before_start(order):
-        return list(order.problems)
+        return [*order.problems, *did_not_help]
     found: list[tuple[str, Problem]] = []
     if host is not None and host.problem is not None:
         found.append((host.name, host.problem))
+        found += [(name, problem) for name, problem in did_not_help if name == host.name]
     if host is not None:
         found += [(host.name, weight.note) for weight in host.weights if weight.note is not None]
     if order.problem is not None and all(order.problem != problem for _name, problem in found):

@@ -30,7 +30,7 @@ from screens.translate import N_, _, learn, tr
 
 if TYPE_CHECKING:
     from engine.views.acts import HistoryView
-    from engine.views.orders import NodeView, StepView
+    from engine.views.orders import NodeView, RemedyView, StepView
 
 
 class Tone(StrEnum):
@@ -188,6 +188,13 @@ def act_word(act: Act) -> str:
 def act_key(act: Act) -> str:
     """The key that asks for it on the order screen."""
     return ACTS[act].key
+
+
+def helped(remedy: RemedyView) -> str:
+    """How often it helped in this workspace."""
+    if not remedy.tried:
+        return _("not tried here yet")
+    return _("helped {helped} of {tried} times here").format(helped=remedy.helped, tried=remedy.tried)
 
 
 def role_word(role: Role | None) -> str:

@@ -16,7 +16,7 @@ from cockpit.cli import (
     lists,
     offline,
     online,
-    order_report,
+    order_remedy,
     prompts,
     release,
     restart,
@@ -39,7 +39,7 @@ for commands in (
     restart.app,
     online.app,
     offline.app,
-    order_report.app,
+    order_remedy.app,
     prompts.app,
     weights.app,
 ):

@@ -129,7 +129,7 @@ _ROWS = (
     ActRow(Confirm, "c", message("confirm"), Role.APPROVER),
     ActRow(SetWeights, "g", message("gray weights"), Role.OPERATOR),
     ActRow(Retry, "t", message("retry"), Role.OPERATOR),
-    ActRow(Remedy, "f", message("remedy"), Role.OPERATOR),
+    ActRow(Remedy, "r", message("remedy"), Role.OPERATOR),
     ActRow(Cancel, "x", message("cancel"), Role.OPERATOR, asks_reason=True),
     ActRow(RollBack, "R", message("roll back"), Role.APPROVER, asks_reason=True),
     ActRow(GiveBack, "z", message("give weights back"), Role.OPERATOR, asks_reason=True),

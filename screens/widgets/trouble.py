@@ -10,11 +10,14 @@ from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 
 from engine.domain.problem import Problem
+from engine.domain.states import Act
+from engine.views.orders import RemedyView
 from screens.filters import without_hostile_text
 from screens.paint import Paint, paint_of
 from screens.translate import _, tr
+from screens.widgets.key_button import key_name
 from screens.widgets.prose import Prose, wrapped
-from screens.words import Tone
+from screens.words import Tone, act_key, helped
 
 _DATED = re.compile(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S* ")
 
@@ -27,9 +30,11 @@ def problem_text(
     more: str = "",
     evidence_lines: int = 6,
     cut: int | None = None,
+    step: RemedyView | None = None,
 ) -> Text:
     """`about` is the host or app it happened to, where the sentence does not say so; `more` which key shows more. Evidence is
-    remote text: its last lines, as they are, or each without its date and `cut` to so many cells."""
+    remote text: its last lines, as they are, or each without its date and `cut` to so many cells. `step` is what a key does about
+    it."""
     paint = paint_of(app)
     text = Text().append("✗ ", paint.tone(Tone.FAIL))
     what = tr(problem.what)
@@ -45,7 +50,17 @@ def problem_text(
     remedy = tr(problem.remedy)
     if remedy:
         text.append(f"\n  → {remedy}")
+    if step is not None:
+        text.append("\n  ").append_text(remedy_text(step, app))
     return text
+
+
+def remedy_text(step: RemedyView, app: App[object]) -> Text:
+    """`r restart the agent, then try again (helped 3 of 4 times here)`"""
+    paint = paint_of(app)
+    text = Text().append(f" {key_name(act_key(Act.REMEDY), app)} ", paint.strong)
+    text.append(_("{remedy}, then try again").format(remedy=tr(step.word)), "bold")
+    return text.append(f" ({helped(step)})", paint.dim)
 
 
 class Trouble(Prose):
@@ -79,6 +94,7 @@ class Problems(VerticalScroll, can_focus=True):
         self._more = more
         self._text = Prose()
         self._shown: tuple[tuple[str, Problem], ...] = ()
+        self._remedies: tuple[RemedyView, ...] = ()
         self._paint: Paint | None = None
         self._room: int | None = None
         self.display = False
@@ -89,12 +105,12 @@ class Problems(VerticalScroll, can_focus=True):
     def on_resize(self) -> None:
         self._say()
 
-    def show(self, problems: Sequence[tuple[str, Problem]]) -> None:
-        """(host or "", problem) each."""
+    def show(self, problems: Sequence[tuple[str, Problem]], remedies: Sequence[RemedyView] = ()) -> None:
+        """(host or "", problem) each; `remedies` are those that a key does."""
         paint = paint_of(self.app)
-        if (paint, tuple(problems)) == (self._paint, self._shown):
+        if (paint, tuple(problems), tuple(remedies)) == (self._paint, self._shown, self._remedies):
             return
-        self._paint, self._shown = paint, tuple(problems)
+        self._paint, self._shown, self._remedies = paint, tuple(problems), tuple(remedies)
         self.display = bool(problems)
         self._say()
 
@@ -119,7 +135,17 @@ class Problems(VerticalScroll, can_focus=True):
         self._text.say(text)
 
     def _with_evidence(self, lines: int, cut: int | None) -> Text:
+        steps = {(step.host, step.code): step for step in self._remedies}
+        more = _(self._more)
         return Text("\n").join(
-            problem_text(p, self.app, about=about, more=_(self._more) if about else "", evidence_lines=lines, cut=cut)
-            for about, p in self._shown
+            problem_text(
+                problem,
+                self.app,
+                about=about,
+                more=more if about else "",
+                evidence_lines=lines,
+                cut=cut,
+                step=steps.get((about, problem.code)),
+            )
+            for about, problem in self._shown
         )
