@@ -10,6 +10,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from engine.diagnose.remedies import REMEDIES
 from engine.domain.acts import ACTS
 from engine.domain.roles import Role
 from engine.domain.states import (
@@ -138,6 +139,7 @@ learn(registry.step_words())
 learn({str(act): row.word.text for act, row in ACTS.items()})
 learn({**_DEEDS, **{str(role): word for role, word in _ROLES.items()}})
 learn({name: kind.word.text for name, kind in registry.KINDS.items()})
+learn({name: remedy.word.text for name, remedy in REMEDIES.items()})
 learn({"published": N_("published"), "deprecated": N_("deprecated")})
 
 AnyState = OrderState | NodeState | Shown | RunState | StepState | HostState | AppStatus

@@ -35,9 +35,13 @@ PEOPLE = {"vic": Role.VIEWER, "olga": Role.OPERATOR, "ann": Role.APPROVER, "ada"
 NEEDS = {act: row.least for act, row in ACTS.items()}
 SITUATIONS: dict[Act, tuple[str, AnyAct]] = {
     act: (
-        {"start": "ready", "retry": "halted", "give_back": "left_behind", "resume": "paused"}.get(
-            str(act), "waiting_at_gray_gate"
-        ),
+        {
+            "start": "ready",
+            "retry": "halted",
+            "remedy": "agent_down",
+            "give_back": "left_behind",
+            "resume": "paused",
+        }.get(str(act), "waiting_at_gray_gate"),
         SetWeights({"hz-01": 50}) if act is Act.SET_WEIGHTS else row.type(),
     )
     for act, row in ACTS.items()

@@ -29,6 +29,7 @@ ASKED_BY: dict[Act, tuple[str, str]] = {
     Act.PAUSE: ("group_running", "p"),
     Act.RESUME: ("paused", "p"),
     Act.RETRY: ("halted", "t"),
+    Act.REMEDY: ("agent_down", "r"),
     Act.CANCEL: ("halted", "x"),
     Act.ROLL_BACK: ("halted", "R"),
 }
@@ -59,7 +60,7 @@ async def test_what_is_typed_right_behind_a_slash_lands_in_the_filter(screen: ty
         assert pilot.app.screen.query_one("FilterLine", Input).value == "trade"
 
 
-@pytest.mark.parametrize("act", [Act.START, Act.CONFIRM, Act.PAUSE, Act.RESUME, Act.RETRY, Act.INITIALISE])
+@pytest.mark.parametrize("act", [Act.START, Act.CONFIRM, Act.PAUSE, Act.RESUME, Act.RETRY, Act.REMEDY, Act.INITIALISE])
 async def test_enter_in_the_burst_that_opened_it_does_nothing(act: Act, tmp_path: Path) -> None:
     situation, key = ASKED_BY[act]
     stage = Situation(tmp_path, situation)

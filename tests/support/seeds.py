@@ -52,6 +52,7 @@ from engine.store.plans import insert_plan, set_node_state
 from engine.store.progress import load_progress
 from engine.store.store import Store
 from engine.store.weights import insert_weights, let_go_of_weights
+from tests.support.failures import agent_down
 from tests.support.orders import make_order, plan_for, run_of
 
 NOW = 1_795_436_400.0  # 2026-11-23 12:20:00 UTC: when the tests look
@@ -503,6 +504,7 @@ SITUATIONS: dict[str, Callable[[OrderStory], None]] = {
     "balancer_away": _balancer_away,
     "halted": _halted,
     "halted_late": _halted_late,
+    "agent_down": agent_down,
     "retrying": _retrying,
     "paused": _paused,
     "rolling_back": _rolling_back,

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from engine.domain.acts import ACTS, SetWeights
-from engine.domain.progress import OrderProgress
+from engine.domain.acts import ACTS, Remedy, SetWeights
+from engine.domain.message import message
+from engine.domain.progress import ActAtWork, OrderProgress
 from engine.domain.states import Act, Direction, OrderState, RunState
 from engine.domain.steps import Holds, StepPlan
 from engine.kinds.registry import way_back_of
@@ -299,6 +300,7 @@ TYPED_IN_PRODUCTION = {
     Act.CONFIRM: "",
     Act.SET_WEIGHTS: "",
     Act.RETRY: "",
+    Act.REMEDY: "",
     Act.CANCEL: "trade-core",
     Act.ROLL_BACK: "trade-core",
     Act.GIVE_BACK: "trade-core",
@@ -318,6 +320,39 @@ def test_what_is_typed_in_production_depends_on_the_act_alone(given: Given, act:
         (TYPED_IN_PRODUCTION[act], bool(TYPED_IN_PRODUCTION[act]))
     }
     assert {elsewhere.type_to_confirm for _, elsewhere in allowed} == {""}
+
+
+def test_a_remedy_says_what_it_does_there_and_what_trying_again_means(given: Given) -> None:
+    answer = ask(given("agent_down"), Act.REMEDY)
+    assert answer.allowed
+    assert str(answer.summary) == "restart the agent, then tries again: hz-02"
+    lines = list(map(str, answer.lines))
+    assert lines[0] == "restarts StarAgent (agent.sh restart) and waits until it is connected, on hz-02"
+    assert "kept in the host's log" in lines[1]
+    assert any(line.startswith("hz-02") for line in lines[2:])
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"hosts": ("hz-04",)}, "no_remedy"),
+        ({"remedy": "pray"}, "no_such_remedy"),
+        ({"remedy": "longer_deadline"}, "no_remedy"),
+        ({"deadline_s": -1}, "deadline_impossible"),
+    ],
+)
+def test_a_remedy_that_nothing_offers_is_refused(given: Given, params: dict[str, Any], code: str) -> None:
+    answer = ask(given("agent_down"), Act.REMEDY, **params)
+    assert answer.refusal is not None
+    assert (answer.allowed, answer.refusal.code) == (False, code)
+
+
+def test_no_remedy_begins_beside_another_one_on_the_same_host(given: Given) -> None:
+    progress = given("agent_down")
+    at_work = ActAtWork(7, Remedy(("hz-02",)), "bob", NOW, message("x"))
+    refusal = ask(replace(progress, at_work=(at_work,)), Act.REMEDY).refusal
+    assert refusal is not None
+    assert refusal.code == "remedy_at_work"
 
 
 def test_cancel_in_production_asks_for_the_name_and_says_who_keeps_the_new_version(given: Given) -> None:
@@ -439,6 +474,7 @@ EXPECTED_FIRST = {
     "balancer_away": Act.PAUSE,
     "halted": Act.RETRY,
     "halted_late": Act.RETRY,
+    "agent_down": Act.RETRY,
     "retrying": Act.PAUSE,
     "paused": Act.RESUME,
     "rolling_back": Act.PAUSE,
