@@ -70,7 +70,7 @@ class HandGroupsScreen(WatchingScreen[tuple[HostView, ...]]):
         self,
         trail: Sequence[str],
         groups: HandGroups,
-        spec_with: Callable[[HandGroups], OrderSpec],
+        spec_with: Callable[[HandGroups | None], OrderSpec | None],
         take: Callable[[HandGroups], None],
     ) -> None:
         super().__init__()
@@ -241,6 +241,8 @@ class HandGroupsScreen(WatchingScreen[tuple[HostView, ...]]):
 
     async def _fetch_preview(self, groups: HandGroups, asked: int) -> None:
         where, spec = self.cockpit.here(), self._spec_with(groups)
+        if spec is None:
+            return
         try:
             preview = await ask(self, lambda api: api.preview(*where, spec))
         except ProblemError as error:

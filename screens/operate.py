@@ -15,11 +15,12 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Select
 
+from engine.domain.hand_groups import HandGroups
 from engine.domain.orders import OrderSpec
 from engine.kinds import chosen_hosts, offline, online, restart
 from engine.views.catalogue import HostView
 from screens import words
-from screens.order_form import WALK, OrderForm
+from screens.order_form import WALK, OrderForm, grouped
 from screens.translate import N_, _
 from screens.widgets.host_marks import HostMarks
 from screens.widgets.said import Choice, Said
@@ -128,11 +129,11 @@ class OperateScreen(OrderForm):
             return _("Choose an app.")
         return _("Mark hosts in the list with the space bar, or choose all.")
 
-    def spec(self) -> OrderSpec | None:
+    def spec_with(self, hand: HandGroups | None) -> OrderSpec | None:
         marked = self._marked if self._whose is Whose.MARKED else ()
         if not self._app or (self._whose is Whose.MARKED and not marked) or self.wrong_numbers():
             return None
-        return self.grouped(
+        return grouped(
             chosen_hosts.spec_of(
                 self._kind,
                 [self._app],
@@ -144,7 +145,8 @@ class OperateScreen(OrderForm):
                 override_reason=self.text("override"),
                 reason=self.text("reason"),
                 seed=self._seed,
-            )
+            ),
+            hand,
         )
 
     def hosts_to_group(self) -> Mapping[str, Sequence[str]]:

@@ -80,9 +80,12 @@ class OrderForm(WatchingScreen[Choices]):
     def fields(self) -> ComposeResult:
         raise NotImplementedError
 
-    def spec(self) -> OrderSpec | None:
-        """The order as the form has it; None while something is not chosen, or a number in sight is none."""
+    def spec_with(self, hand: HandGroups | None) -> OrderSpec | None:
+        """The order as the form has it, with these groups; None while something is not chosen, or a number in sight is none."""
         raise NotImplementedError
+
+    def spec(self) -> OrderSpec | None:
+        return self.spec_with(self._hand)
 
     def missing(self) -> str:
         """What must be chosen before there is an order."""
@@ -145,10 +148,6 @@ class OrderForm(WatchingScreen[Choices]):
     @property
     def strategy(self) -> Strategy:
         return self._strategy
-
-    def grouped(self, spec: OrderSpec) -> OrderSpec:
-        """With the groups that were edited by hand, if they were."""
-        return spec if self._hand is None else replace(spec, grouping=self._hand.grouping(spec.grouping))
 
     @property
     def groups(self) -> int:
@@ -232,20 +231,12 @@ class OrderForm(WatchingScreen[Choices]):
             self.refresh_form()
 
     def action_edit_groups(self) -> None:
-        spec = self.spec()
-        if spec is None or self._preview is None:
+        if self.spec() is None or self._preview is None:
             self.query_one(Notice).tell(self.blocked() or _("one moment …"), good=False)
             return
         now = self._hand or groups_of(self._preview)
         groups = now.with_new(self.hosts_to_group())
-        self.app.push_screen(
-            HandGroupsScreen(
-                self.trail(),
-                groups,
-                lambda edited: replace(spec, grouping=edited.grouping(spec.grouping)),
-                self.take_groups,
-            )
-        )
+        self.app.push_screen(HandGroupsScreen(self.trail(), groups, self.spec_with, self.take_groups))
 
     def take_groups(self, groups: HandGroups | None) -> None:
         """None: those of the strategy."""
@@ -391,6 +382,11 @@ class OrderForm(WatchingScreen[Choices]):
             self._submitting = False
         # not awaited: this worker ends with this screen
         self.app.call_later(self.app.switch_screen, OrderScreen(order_id))
+
+
+def grouped(spec: OrderSpec, hand: HandGroups | None) -> OrderSpec:
+    """With the groups that were edited by hand, if they were."""
+    return spec if hand is None else replace(spec, grouping=hand.grouping(spec.grouping))
 
 
 def _ways_to_group() -> Options:

@@ -47,6 +47,10 @@ class HandGroups:
     def hosts(self) -> Hosts:
         return tuple(host for app in self.apps for host in app.hosts)
 
+    @property
+    def excluded(self) -> Hosts:
+        return tuple(host for app in self.apps for host in app.excluded)
+
     def of(self, name: str) -> AppGroups:
         return next(app for app in self.apps if app.app == name)
 
@@ -114,7 +118,7 @@ class HandGroups:
             beta=bool(beta),
             beta_hosts=beta,
             by_hand=tuple(group for app in self.apps for group in app.groups),
-            excluded=tuple(host for app in self.apps for host in app.excluded),
+            excluded=self.excluded,
         )
 
     def _moved(self, hosts: Collection[str], put: Callable[[AppGroups, Hosts], AppGroups]) -> HandGroups:

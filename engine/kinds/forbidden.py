@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Iterable, Iterator, Sequence
 
+from engine.domain.asked_apps import circle
 from engine.domain.fleet import Facts, InstanceFacts
 from engine.domain.message import message
 from engine.domain.orders import AppAsked, OrderSpec, Plan
@@ -53,22 +53,13 @@ def dependencies(apps: Sequence[AppAsked]) -> Iterator[Problem]:
                 ),
                 message("Add it to the order, or drop the dependency of {app}.", app=waiting.app),
             )
-    circle = _circle({app.app: app.needs for app in apps})
-    if circle:
+    closed = circle({app.app: app.needs for app in apps})
+    if closed:
         yield Problem(
             "needs_circle",
-            message("These apps wait for each other: {apps}.", apps=" → ".join(circle)),
+            message("These apps wait for each other: {apps}.", apps=" → ".join(closed)),
             message("Remove one of these dependencies: one app must go first."),
         )
-
-
-def _circle(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The first way from an app back to itself; empty when there is none."""
-    try:
-        TopologicalSorter(needs).prepare()
-    except CycleError as error:
-        return tuple(reversed(error.args[1]))
-    return ()
 
 
 def shared_hosts(facts: Facts) -> Iterator[Problem]:

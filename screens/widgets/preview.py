@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
 from engine.kinds import registry
+from engine.views.orders import OrderedApp
 from engine.views.preview import CapacityPoint, OrderPreview
 from screens import words
 from screens.paint import Paint, paint_of
@@ -51,11 +52,15 @@ class Preview(VerticalScroll, can_focus=True):
 def _heading(preview: OrderPreview, paint: Paint) -> Text:
     """What becomes of the version where one was chosen; else what is done, and to how many hosts."""
     if registry.chooses_version(preview.kind):
-        return Text(", ").join(
-            Text(f"{app.from_version or '-'} → {app.to_version or '-'}", style=paint.strong) for app in preview.apps
-        )
+        several = len(preview.apps) > 1
+        return Text("\n" if several else ", ").join(_becomes(app, paint, named=several) for app in preview.apps)
     hosts = ngettext("{count} host", "{count} hosts", len(preview.hosts)).format(count=len(preview.hosts))
     return Text(f"{words.kind_word(preview.kind)}: {hosts}", style=paint.strong)
+
+
+def _becomes(app: OrderedApp, paint: Paint, *, named: bool) -> Text:
+    said = f"{app.from_version or '-'} → {app.to_version or '-'}"
+    return Text(f"{app.app} {said}" if named else said, style=paint.strong)
 
 
 def _capacity(preview: OrderPreview, paint: Paint) -> list[Text]:

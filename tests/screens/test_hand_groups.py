@@ -35,6 +35,7 @@ async def editor(pilot: Pilot[None]) -> HandGroupsScreen:
     """Of two groups of four hosts each."""
     await form(pilot)
     await press(pilot, "e")
+    await until(pilot, lambda: isinstance(pilot.app.screen, HandGroupsScreen))
     screen = pilot.app.screen
     assert isinstance(screen, HandGroupsScreen)
     await settled(pilot)
