@@ -17,7 +17,7 @@ from screens.translate import N_, _
 from screens.widgets.key_button import DialogButton
 from screens.widgets.table import Column, Row, Table
 
-_COLUMNS = (Column("mark", "", most=3), Column("name", "", most=40), Column("more", "", most=30, rank=1))
+_COLUMNS = (Column("mark", "", most=3), Column("name", "", most=40), Column("more", "", most=56, rank=1))
 
 
 class PickScreen(ModalScreen[str | None]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,6 @@ def test_a_need_is_drawn_and_taken_away_again() -> None:
 def test_a_circle_is_named_along_its_arrows() -> None:
     apps = AskedApps((AppAsked("a", "1", ("b",)), AppAsked("b", "1", ("c",)), AppAsked("c", "1")))
     closed = apps.circle_with("c", "a")
-    assert set(zip(closed, closed[1:], strict=False)) == {("a", "b"), ("b", "c"), ("c", "a")}
+    assert set(itertools.pairwise(closed)) == {("a", "b"), ("b", "c"), ("c", "a")}
     with pytest.raises(ValueError, match="can't need"):
         apps.with_need("c", "a")
