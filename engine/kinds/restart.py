@@ -1,6 +1,7 @@
 """A restart: hosts leave their balancers in groups, the stack's restart script runs, and a healthy host gets its traffic back.
 
-It has no way back: what runs afterwards is what ran before.
+It has no way back: what runs afterwards is what ran before. A host whose deployment broke off stays one whose deployment failed:
+what it runs is not known, and a restart that goes well does not make it known.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ STEPS = (
 
 
 def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]) -> HostPlan:
-    runs = HostIs(host.version, HostState.DEPLOYED)
+    failed = host.state is HostState.DEPLOY_FAILED
+    runs = HostIs(host.version, HostState.DEPLOY_FAILED if failed else HostState.DEPLOYED)
     return HostPlan(
         host=host.name,
         app=app.app,

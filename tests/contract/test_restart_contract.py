@@ -93,6 +93,21 @@ async def test_a_host_that_does_not_come_back_halts_it_and_there_is_no_way_back(
     assert scene.weights() == {100}
 
 
+async def test_a_host_whose_deployment_broke_off_is_not_said_to_be_deployed_after_it(scene: Scene) -> None:  # noqa: F811
+    scene.remote.failing = {("hz-a-02", "check_health")}
+    async with scene.engine():
+        await scene.start(groups=2)
+        await scene.until_state(OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, reason="tomorrow")
+        await scene.until_state(OrderState.CANCELLED)
+        assert states(scene)["hz-a-02"] == "deploy_failed"
+        scene.remote.failing = set()
+        await start(scene)
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert states(scene)["hz-a-02"] == "deploy_failed"
+    assert scene.weights() == {100}
+
+
 async def test_cancelled_it_gives_the_traffic_back_where_health_allows(scene: Scene) -> None:  # noqa: F811
     scene.remote.failing = {("hz-a-02", "restart")}
     async with scene.engine():

@@ -336,8 +336,9 @@ class Checkers:
 
     def _check_owned(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
         """A cancelled order may leave a host at 0 that was tried and did not pass its check, or whose weight could not be given
-        back; a way back that a person gave up may leave any that it had not brought back, or that nobody knows for sure. Those
-        are listed as owned, so that somebody finds them. Nothing else is."""
+        back; an online order one that was asked for and that nobody knows for sure; a way back that a person gave up may leave any
+        that it had not brought back, or that nobody knows for sure. Those are listed as owned, so that somebody finds them. Nothing
+        else is."""
         self.checks[OWNED] += 1
         if order.state not in COMPLETE:
             return
@@ -346,7 +347,8 @@ class Checkers:
             back = runs.get(("back", line.host))
             tried = order.state == "cancelled" and back in ("failed", "cancelled")
             given_up = order.state == "failed" and (back != "succeeded" or line.verified != "yes")
-            if line.owned and not (tried or given_up):
+            unsure = order.state == "cancelled" and order.kind == "online" and line.verified != "yes"
+            if line.owned and not (tried or given_up or unsure):
                 self.violated(OWNED, f"#{order.id} has ended {order.state} and owns the weight of {line.host}")
 
     def _check_steps(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
@@ -392,7 +394,8 @@ class Checkers:
             host = self.hosts[run.host]
             last = run.direction == order.direction and order.state != "cancelled"  # a cancel changes no version
             fell = host.dead_since is None and not host.up and not _ends_offline(order, run)
-            if last and run.state == "succeeded" and (host.version != run.to_version or fell):
+            another = host.version != run.to_version and self._is_said_to_run(conn, run.host)
+            if last and run.state == "succeeded" and (another or fell):
                 self.violated(
                     TRUTH,
                     f"#{order.id}: {run.host} should run {run.to_version}, it runs {host.version} (up: {host.up})",
@@ -434,6 +437,10 @@ class Checkers:
             )
         )
         return conn.execute(earlier.limit(1)).first() is not None
+
+    def _is_said_to_run(self, conn: sa.Connection, host: str) -> bool:
+        """Of one whose deployment broke off, or that is offline, nobody says what it runs."""
+        return conn.execute(sa.select(t.host.c.state).where(t.host.c.name == host)).scalar_one() == "deployed"
 
     def _is_offline(self, conn: sa.Connection, host: str) -> bool:
         return conn.execute(sa.select(t.host.c.state).where(t.host.c.name == host)).scalar_one() == "offline"
