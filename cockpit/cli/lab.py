@@ -31,12 +31,19 @@ def up(
     session: Session,
     folder: Folder = None,
     hosts: Annotated[int, typer.Option("--hosts", min=2, max=1000, help="Hosts behind the balancer.")] = 8,
+    more_apps: Annotated[
+        bool | None,
+        typer.Option(
+            "--more-apps/--no-more-apps",
+            help="With pricing, and gateway that calls it, on hosts of their own; default: as the folder's lab was before.",
+        ),
+    ] = None,
 ) -> int:
     """Bring the lab up, or show the one that is up; prints its catalogue file, store and endpoints."""
     from cockpit.lab import process
 
     try:
-        info = process.up(_folder(folder), hosts)
+        info = process.up(_folder(folder), hosts, more_apps=more_apps)
     except KeyboardInterrupt:
         note("\n" + _("Interrupted: the practice fleet was not brought up, and nothing of it runs."))
         return INTERRUPTED

@@ -353,8 +353,10 @@ def _show(view: OrderView) -> None:
     ]
     print_table((N_("node"), N_("state"), N_("done"), N_("hosts")), nodes)
     say()
+    several = len(view.apps) > 1
     hosts = [
         (
+            *((run.app,) if several else ()),
             run.name,
             run.state,
             run.step,
@@ -364,7 +366,8 @@ def _show(view: OrderView) -> None:
         )
         for run in view.hosts
     ]
-    print_table((N_("host"), N_("state"), N_("step"), N_("version"), N_("weight"), N_("problem")), hosts)
+    about = (N_("app"), N_("host")) if several else (N_("host"),)
+    print_table((*about, N_("state"), N_("step"), N_("version"), N_("weight"), N_("problem")), hosts)
     for changed in (line.note for run in view.hosts for line in run.weights if line.note):
         note(f"{tr(changed.what)} {tr(changed.remedy)}")
     say()

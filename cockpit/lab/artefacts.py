@@ -19,6 +19,15 @@ SDK_KEY = f"sdk/{STACK_NAME}-{STACK_VERSION}.tar.gz"
 FAILING_VERSION = "3.0.0"
 # In the order of their upload: the newest, which a new release proposes, is a good one.
 PACKAGES = {"trade-core": ("1.0.0", FAILING_VERSION, "2.0.0"), "ledger": ("1.0.0",)}
+# Of the apps that a lab may have beside them: what each version answers, and what it asks of the app it calls. Released in the
+# wrong order, gateway 2.0.0 asks for prices that pricing 1.0.0 does not know.
+MORE_PACKAGES = {"pricing": ("1.0.0", "2.0.0"), "gateway": ("1.0.0", "2.0.0")}
+_INTERFACES = {
+    ("pricing", "1.0.0"): "serves=/v1/\n",
+    ("pricing", "2.0.0"): "serves=/v1/,/v2/\n",
+    ("gateway", "1.0.0"): "calls=/v1/price\n",
+    ("gateway", "2.0.0"): "calls=/v2/price\n",
+}
 ASSET_BYTES = 64 * 1024  # so that a package is more than its headers
 
 
@@ -38,13 +47,13 @@ def package_key(app: str, version: str) -> str:
     return f"packages/{app}-{version}.tar.gz"
 
 
-def build() -> tuple[Artefact, ...]:
+def build(*, more_apps: bool = False) -> tuple[Artefact, ...]:
     """Every archive of the lab: the stack first, its SDK second, then the packages."""
     scripts = {f"bin/{path.name}": path.read_bytes() for path in sorted((HERE / "stack" / "bin").glob("*.sh"))}
     sdk = {path.name: path.read_bytes() for path in sorted((HERE / "stack" / "sdk").iterdir()) if path.is_file()}
     packages = (
         Artefact(package_key(app, version), _archive(_package(app, version)))
-        for app, versions in PACKAGES.items()
+        for app, versions in (PACKAGES | (MORE_PACKAGES if more_apps else {})).items()
         for version in versions
     )
     return (Artefact(STACK_KEY, _archive(scripts)), Artefact(SDK_KEY, _archive(sdk)), *packages)
@@ -54,7 +63,7 @@ def _package(app: str, version: str) -> dict[str, bytes]:
     health = "fail" if version == FAILING_VERSION else "pass"
     return {
         "serve.py": SAMPLE_APP.read_bytes(),
-        "release.txt": f"app={app}\nversion={version}\nhealth={health}\n".encode(),
+        "release.txt": f"app={app}\nversion={version}\nhealth={health}\n{_INTERFACES.get((app, version), '')}".encode(),
         "assets.bin": random.Random(f"{app} {version}").randbytes(ASSET_BYTES),
     }
 

@@ -17,7 +17,7 @@ import asyncssh
 
 from cockpit.lab import paperwork
 from cockpit.lab.artefacts import HERE, STACK_NAME, STACK_VERSION
-from cockpit.lab.layout import FIRST_VERSION, HOST_USER, LabHostPlan
+from cockpit.lab.layout import FIRST_VERSION, HOST_USER, LabHostPlan, Layout
 from cockpit.lab.leftovers import MARK, process_start
 from cockpit.lab.ssh_hosts import HostServer, Login
 
@@ -38,7 +38,7 @@ class FleetHost:
         plan: LabHostPlan,
         root: Path,
         dir: Path,
-        star_port: int,
+        layout: Layout,
         host_key: asyncssh.SSHKey,
         operator: asyncssh.SSHKey,
     ) -> None:
@@ -46,7 +46,7 @@ class FleetHost:
         self.home = root / "home"
         self.bin = root / "bin"
         self.faults = self.home / ".lab" / "faults"
-        self._star_port = star_port
+        self._layout = layout
         self.environment = {
             "HOME": str(self.home),
             "USER": HOST_USER,
@@ -60,7 +60,7 @@ class FleetHost:
 
     @property
     def variables(self) -> dict[str, str]:
-        return paperwork.variables(self.plan, self.home, self._star_port)
+        return paperwork.variables(self.plan, self.home, self._layout)
 
     @property
     def app_home(self) -> Path:
@@ -83,7 +83,7 @@ class FleetHost:
         for name in ("agent.sh", "agent.py"):
             shutil.copyfile(HERE / "staragent" / name, agent / "bin" / name)
         (agent / "bin" / "agent.sh").chmod(0o755)
-        conf = f"PYTHON={shlex.quote(sys.executable)}\nSERVER_PORT={self._star_port}\n"
+        conf = f"PYTHON={shlex.quote(sys.executable)}\nSERVER_PORT={self._layout.ports.star}\n"
         (agent / "conf" / "agent.conf").write_text(conf)
 
     async def agent(self, act: str) -> None:

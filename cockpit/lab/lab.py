@@ -25,6 +25,7 @@ from cockpit.lab.health_checks import HealthChecks
 from cockpit.lab.layout import (
     BUCKET,
     FIRST_VERSION,
+    GATEWAY,
     JUMP_NAME,
     JUMP_USER,
     PROD,
@@ -56,16 +57,17 @@ FULL_WEIGHT = 100
 class Lab:
     """`hosts` are those behind the production balancer; two more stand in `test`. Start it once, stop it once."""
 
-    def __init__(self, dir: Path, hosts: int = 8) -> None:
-        """ValueError for fewer than 2 or more than 1,000 hosts."""
+    def __init__(self, dir: Path, hosts: int = 8, *, more_apps: bool | None = None) -> None:
+        """`more_apps`: with pricing, and gateway that calls it; None: as in this folder before. ValueError for fewer than 2 or
+        more than 1,000 hosts."""
         self.dir = dir.expanduser().resolve()
         self.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         end_leftovers(self.dir)
-        self.layout: Layout = layout_of(self.dir, hosts)
+        self.layout: Layout = layout_of(self.dir, hosts, more_apps=more_apps)
         self.hosts: dict[str, FleetHost] = {}
         self.load: LoadGenerator | None = None
         self.stopping = asyncio.Event()
-        self._artefacts = artefacts.build()
+        self._artefacts = artefacts.build(more_apps=bool(self.layout.more))
         self._token = secrets.token_urlsafe(24)
         self._undo: list[Callable[[], Any]] = []
 
@@ -85,7 +87,7 @@ class Lab:
         operator, keys = self._keys()
         for plan in self.layout.hosts:
             root = self.dir / "hosts" / plan.name
-            self.hosts[plan.name] = FleetHost(plan, root, self.dir, ports.star, keys[plan.name], operator)
+            self.hosts[plan.name] = FleetHost(plan, root, self.dir, self.layout, keys[plan.name], operator)
         self.switches = Switches(self)
         self._undo.append(self.switches.close)
         self._unpack_stack()
@@ -98,9 +100,13 @@ class Lab:
             PROD: Forwarder(self.slb_state, PROD_BALANCER, PROD_GROUP, lambda server: server[1]),
             TEST: Forwarder(self.slb_state, TEST_BALANCER, DEFAULT_GROUP, self._app_port),
         }
-        for workspace, port in ((PROD, ports.balancer), (TEST, ports.test_balancer)):
-            self._undo.append(self.forwarders[workspace].stop)
-            await self.forwarders[workspace].start(port)
+        listeners = {PROD: ports.balancer, TEST: ports.test_balancer}
+        for more in self.layout.more:
+            self.forwarders[more.name] = Forwarder(self.slb_state, PROD_BALANCER, more.group, lambda server: server[1])
+            listeners[more.name] = more.port
+        for name, port in listeners.items():
+            self._undo.append(self.forwarders[name].stop)
+            await self.forwarders[name].start(port)
         await self._bring_up_fleet()
         self._write_paperwork(keys)
         self.control = Control(self, self._token)
@@ -180,12 +186,16 @@ class Lab:
     def _fill_balancers(self) -> None:
         state, kept = self.slb_state, self._kept_weights()
         test = {plan.server_id: FULL_WEIGHT for plan in self.layout.in_workspace(TEST)}
-        prod: dict[Server, int] = {
-            (plan.server_id, plan.app_port): FULL_WEIGHT for plan in self.layout.in_workspace(PROD)
-        }
+
+        def full(app: str) -> dict[Server, int]:
+            return {(plan.server_id, plan.app_port): FULL_WEIGHT for plan in self.layout.of_app(app)}
+
         state.add_balancer(PROD_BALANCER, REGION, name="public")
-        state.add_vserver_group(PROD_BALANCER, PROD_GROUP, kept.get(PROD_GROUP, prod), name=TRADE_CORE)
+        state.add_vserver_group(PROD_BALANCER, PROD_GROUP, kept.get(PROD_GROUP, full(TRADE_CORE)), name=TRADE_CORE)
         state.add_listener(PROD_BALANCER, Listener(self.layout.ports.balancer, "http", PROD_GROUP))
+        for more in self.layout.more:
+            state.add_vserver_group(PROD_BALANCER, more.group, kept.get(more.group, full(more.name)), name=more.name)
+            state.add_listener(PROD_BALANCER, Listener(more.port, "http", more.group))
         state.add_balancer(TEST_BALANCER, REGION, name="test", servers=test)
         state.add_listener(TEST_BALANCER, Listener(self.layout.ports.test_balancer))
         if TEST_BALANCER in kept:
@@ -229,7 +239,7 @@ class Lab:
 
     async def start_service(self, host: FleetHost) -> None:
         """What is deployed there, or the first version; a service that runs is left alone."""
-        package = self.dir / "packages" / Path(artefacts.package_key(TRADE_CORE, FIRST_VERSION)).name
+        package = self.dir / "packages" / Path(artefacts.package_key(host.plan.app, FIRST_VERSION)).name
         parameters = {"boot_wait_s": "30", "drain_s": str(paperwork.DRAIN_S)}
         await host.bring_up(self.dir / "stack", package, parameters)
 
@@ -296,7 +306,7 @@ class Lab:
             workspace=PROD,
             app=TRADE_CORE,
             versions=sorted(artefacts.PACKAGES[TRADE_CORE]),
-            hosts=[plan.name for plan in self.layout.in_workspace(PROD)],
+            hosts=[plan.name for plan in self.layout.of_app(TRADE_CORE)],
         )
 
     def _write_record(self) -> None:
@@ -340,10 +350,12 @@ class Lab:
         return LabLoad(self.load.running, now.requests, now.failed, now.by_version, now.by_host, now.errors)
 
     async def start_load(self, *, workers: int = 4, rate: float = 100.0) -> None:
-        """Start the load on the production balancer with counters at 0; one that runs goes on. ValueError for bad figures."""
+        """Start the load on the production balancer with counters at 0, on gateway too where there is one; a load that runs goes
+        on. ValueError for bad figures."""
         if self.load is not None and self.load.running:
             return
-        self.load = LoadGenerator(f"{self.forwarders[PROD].url}/", workers=workers, rate=rate)
+        entrances = [self.forwarders[name].url for name in (PROD, GATEWAY) if name in self.forwarders]
+        self.load = LoadGenerator(*(f"{url}/" for url in entrances), workers=workers, rate=rate)
         await self.load.start()
 
     async def stop_load(self) -> LoadResult:

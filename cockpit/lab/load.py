@@ -1,4 +1,5 @@
-"""A small load generator: a bounded number of requests a second to one URL, counted by what came back. It judges nothing."""
+"""A small load generator: a bounded number of requests a second to one URL or to some in turn, counted by what came back. It
+judges nothing."""
 
 from __future__ import annotations
 
@@ -26,10 +27,10 @@ class LoadResult:
 class LoadGenerator:
     """`rate` requests a second by `workers` workers; fewer when the answers are slow."""
 
-    def __init__(self, url: str, *, workers: int = 4, rate: float = 100.0) -> None:
+    def __init__(self, *urls: str, workers: int = 4, rate: float = 100.0) -> None:
         if not 1 <= workers <= MAX_WORKERS or rate <= 0:
             raise ValueError(f"load needs 1 to {MAX_WORKERS} workers and a rate above 0, not {workers} and {rate}")
-        self.url = url
+        self.urls = urls
         self.workers = workers
         self.pause_s = workers / rate
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,7 +93,7 @@ class LoadGenerator:
         assert self._session is not None
         self._requests += 1
         try:
-            async with self._session.get(self.url) as answer:
+            async with self._session.get(self.urls[self._requests % len(self.urls)]) as answer:
                 words = (await answer.text()).split()
                 if answer.status != 200 or len(words) < 3:
                     self._errors[f"HTTP {answer.status}"] += 1

@@ -11,14 +11,16 @@ from typing import Any
 import yaml
 
 from cockpit.identity import operating_system_user
-from cockpit.lab.artefacts import PACKAGES, SDK_KEY, STACK_KEY, STACK_NAME, STACK_VERSION, package_key
+from cockpit.lab.artefacts import MORE_PACKAGES, PACKAGES, SDK_KEY, STACK_KEY, STACK_NAME, STACK_VERSION, package_key
 from cockpit.lab.layout import (
     BUCKET,
     FIRST_VERSION,
+    GATEWAY,
     HOST_USER,
     JUMP_NAME,
     JUMP_USER,
     LEDGER,
+    PRICING,
     PROD,
     PROD_BALANCER,
     PROD_GROUP,
@@ -59,7 +61,7 @@ def catalogue(
             "server_id": plan.server_id,
             "os": system,
             "os_version": version,
-            "variables": variables(plan, homes[plan.name], layout.ports.star),
+            "variables": variables(plan, homes[plan.name], layout),
         }
 
     def workspace(name: str, **more: Any) -> Json:
@@ -85,7 +87,8 @@ def catalogue(
         return {"name": name, **more, "regions": [region], "jump_hosts": [jump], "data_centres": data_centres}
 
     def app(name: str, alias: str, **more: Any) -> Json:
-        packages = [{"version": v, **ref(package_key(name, v))} for v in PACKAGES[name]]
+        versions = PACKAGES.get(name) or MORE_PACKAGES[name]
+        packages = [{"version": v, **ref(package_key(name, v))} for v in versions]
         stack = {"name": STACK_NAME, "version": STACK_VERSION}
         return {"name": name, "alias": alias, "tech_stack": stack, **more, "packages": packages}
 
@@ -113,16 +116,17 @@ def catalogue(
         "archive": ref(STACK_KEY),
         "sdk": ref(SDK_KEY),
     }
-    prod, test = layout.in_workspace(PROD), layout.in_workspace(TEST)
-    trade_core = {
-        "app": TRADE_CORE,
-        "version": FIRST_VERSION,
-        "hosts": [plan.name for plan in prod],
-        "mounts": [
-            {"balancer": PROD_BALANCER, "vserver_group": PROD_GROUP, "host": plan.name, "port": plan.app_port}
-            for plan in prod
-        ],
-    }
+    test = layout.in_workspace(TEST)
+
+    def in_production(name: str, group: str) -> Json:
+        plans = layout.of_app(name)
+        mounts = [
+            {"balancer": PROD_BALANCER, "vserver_group": group, "host": plan.name, "port": plan.app_port}
+            for plan in plans
+        ]
+        hosts = [plan.name for plan in plans]
+        return {"app": name, "version": FIRST_VERSION, "hosts": hosts, "mounts": mounts}
+
     ledger = {
         "app": LEDGER,
         "hosts": [plan.name for plan in test],
@@ -136,6 +140,10 @@ def catalogue(
         "apps": [
             app(TRADE_CORE, "交易核心", group="trading", level="core", owner="alice", metadata={"team": "trading"}),
             app(LEDGER, "账务", group="accounting", level="normal", owner="bob", metadata={"team": "books"}),
+            *(
+                app(more.name, _ALIASES[more.name], group="trading", level="normal", owner="bob")
+                for more in layout.more
+            ),
         ],
         "workspaces": [
             workspace("dev", production=False),
@@ -152,7 +160,10 @@ def catalogue(
                 floor_percent=50,
                 requires_staragent=False,
                 balancers=[{"id": PROD_BALANCER, "region": REGION, "name": "public"}],
-                service_instances=[trade_core],
+                service_instances=[
+                    in_production(TRADE_CORE, PROD_GROUP),
+                    *(in_production(more.name, more.group) for more in layout.more),
+                ],
             ),
         ],
     }
@@ -163,14 +174,19 @@ def catalogue(
     )
 
 
-def variables(plan: LabHostPlan, home: Path, star_port: int) -> dict[str, str]:
+_ALIASES = {PRICING: "行情定价", GATEWAY: "交易网关"}
+
+
+def variables(plan: LabHostPlan, home: Path, layout: Layout) -> dict[str, str]:
     """The host's variables, as its scripts see them (upper-cased)."""
+    called = layout.called_by(plan.app)
     return {
+        **({"upstream_port": str(called.port)} if called else {}),
         "app_port": str(plan.app_port),
         "health_port": str(plan.health_port),
         "python": sys.executable,
         "staragent_home": str(home / "staragent"),
-        "staragent_port": str(star_port),
+        "staragent_port": str(layout.ports.star),
     }
 
 

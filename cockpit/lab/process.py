@@ -126,12 +126,14 @@ def up(
     dir: Path,
     hosts: int = 8,
     *,
+    more_apps: bool | None = None,
     deadline_s: float = UP_DEADLINE_S,
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> LabInfo:
     """Start the lab in `dir` with `hosts` hosts behind the balancer and wait until it is ready; one that runs is left as it
-    is. What a crashed one left running is ended first. `tell` is called with how many hosts are up, and of how many. Raises
-    LabError `lab_start_failed` with the end of the log, `lab_lacks_tools`."""
+    is. `more_apps`: with pricing, and gateway that calls it; None: as it was before. What a crashed one left running is ended
+    first. `tell` is called with how many hosts are up, and of how many. Raises LabError `lab_start_failed` with the end of the
+    log, `lab_lacks_tools`."""
     dir = dir.expanduser().resolve()
     running = info(dir)
     if running is not None:
@@ -143,7 +145,7 @@ def up(
     (dir / PROGRESS).unlink(missing_ok=True)
     with (dir / "lab.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cockpit.lab", str(dir), "--hosts", str(hosts)],
+            [sys.executable, "-m", "cockpit.lab", str(dir), "--hosts", str(hosts), *_apps_option(more_apps)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -157,6 +159,10 @@ def up(
         process.wait(DOWN_DEADLINE_S)
         _end_processes(dir)
         raise
+
+
+def _apps_option(more_apps: bool | None) -> list[str]:
+    return [] if more_apps is None else ["--more-apps" if more_apps else "--no-more-apps"]
 
 
 def _ready(dir: Path, process: subprocess.Popen[bytes], deadline_s: float, tell: Callable[[int, int], None]) -> LabInfo:

@@ -53,6 +53,7 @@ class _Seen:
     weights: tuple[WeightLine, ...]
     outage: Outage | None
     by_hand: bool
+    app: str = ""
 
 
 class HostRuns:
@@ -113,10 +114,11 @@ def _seen(conn: sa.Connection, progress: OrderProgress) -> dict[RunKey, _Seen]:
     found = {}
     for run in _present_runs(progress) if progress.plan is not None else _not_planned(progress, places):
         data_centre, cell, version = places.get(run.host, ("", "", ""))
-        plans = progress.host_plan(run).steps if progress.plan is not None else ()
+        planned = progress.host_plan(run) if progress.plan is not None else None
+        plans, app = (planned.steps, planned.app) if planned is not None else ((), "")
         lines, by_hand = weights.get(run.host, ()), (run.direction, run.node) in gated
         outage = _outage(progress, run, lines)
-        found[run.key] = _Seen(run, plans, data_centre, cell, version, lines, outage, by_hand)
+        found[run.key] = _Seen(run, plans, data_centre, cell, version, lines, outage, by_hand, app)
     return found
 
 
@@ -223,6 +225,7 @@ def _view(seen: _Seen, steps: tuple[StepView, ...], log: str, deadline_of: _Dead
     plan = next((plan for plan in seen.plans if current is not None and runs and plan.key == current.name), None)
     return HostRunView(
         name=run.host,
+        app=seen.app,
         data_centre=seen.data_centre,
         cell=seen.cell,
         node=run.node,

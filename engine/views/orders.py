@@ -135,6 +135,7 @@ class HostRunView:
     deadline_s: float | None = None  # of the running step, from its start on; a step at a balancer has none
     by_hand: bool = False  # done, and its traffic is given by hand: its steps end without any
     no_traffic: bool = False  # and none was given yet, though it had some before
+    app: str = ""  # empty before there is a plan
 
     @property
     def shown(self) -> RunState | Shown:

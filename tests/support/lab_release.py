@@ -260,14 +260,16 @@ class Fleet:
 
 
 @contextmanager
-def fleet_of(folder: Path, *, impatient: bool = False, store: str = "") -> Iterator[Fleet]:
+def fleet_of(
+    folder: Path, *, impatient: bool = False, store: str = "", more_apps: bool | None = None
+) -> Iterator[Fleet]:
     """A lab brought up in `folder`, with its catalogue applied and an engine running; everything is down at the end. `store`: the
     URL of another store than the lab's own file."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("COCKPIT_", "ALIBABA_CLOUD_"))]:
             patch.delenv(name)
         patch.setenv("COCKPIT_CONFIG", os.devnull)
-        info = lab.up(folder, HOSTS)
+        info = lab.up(folder, HOSTS, more_apps=more_apps)
         try:
             settings = load_settings(info.store)
             if store:

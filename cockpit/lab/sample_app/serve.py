@@ -74,6 +74,17 @@ def serve(server: socket.socket, handle: Handle) -> None:
         threading.Thread(target=answer, args=(connection, handle), daemon=True).start()
 
 
+def ask(port: int, path: str) -> int:
+    """The status of another app's answer; 0 when there is none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            words = connection.recv(4096).split(None, 2)
+        return int(words[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
 def main(home: str) -> int:
     environment = os.environ
     here = os.path.dirname(os.path.abspath(__file__))
@@ -106,6 +117,18 @@ def main(home: str) -> int:
     def business(path: str) -> tuple[str, bytes]:
         if path.startswith("/slow"):
             time.sleep(2)
+        serves = facts.get("serves", "")
+        if path.startswith("/v") and serves and not path.startswith(tuple(serves.split(","))):
+            write(error_log, f"ERROR GET {path}: {app} {facts['version']} does not know it")
+            return "404 Not Found", f"{app} {facts['version']} does not know {path}\n".encode()
+        if facts.get("calls") and environment.get("UPSTREAM_PORT"):
+            status = ask(int(environment["UPSTREAM_PORT"]), facts["calls"])
+            if status != 200:
+                write(error_log, f"ERROR GET {path}: {facts['calls']} was answered with {status}")
+                return (
+                    "502 Bad Gateway",
+                    f"{app} {facts['version']}: {facts['calls']} was answered with {status}\n".encode(),
+                )
         write(default_log, f"INFO  GET {path} 200")
         return "200 OK", f"{app} {facts['version']} {host}\n".encode()
 
