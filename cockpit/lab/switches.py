@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NEXT_VERSION = "2.0.0"
 CUT_EVERY_S = 3.0
+SLOW_START_S = 12  # as in sample_app/serve.py, which is shipped to the hosts by itself
 
 FAULTS: dict[str, str] = {
     "disk_full": "Nothing more can be downloaded, unpacked or copied on the hosts: No space left on device.",
@@ -26,6 +27,7 @@ FAULTS: dict[str, str] = {
     "package_corrupt": f"What hosts download of {TRADE_CORE} {NEXT_VERSION} has a wrong bit in it.",
     "stack_missing": "The tech stack's archive is gone from OSS.",
     "agent_down": "StarAgent does not run on the hosts.",
+    "slow_start": f"The service takes {SLOW_START_S} s to listen.",
     "hung_start": "The service starts and never listens.",
     "service_dead": "The services of the hosts are killed now; off: they are started again.",
     "failing_health": "The health check of the services says passed:false.",
@@ -48,6 +50,7 @@ PER_HOST = frozenset(
     {
         "disk_full",
         "agent_down",
+        "slow_start",
         "hung_start",
         "service_dead",
         "failing_health",

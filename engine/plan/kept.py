@@ -10,6 +10,8 @@ from engine.domain.orders import HostPlan
 from engine.domain.progress import RunProgress
 from engine.domain.steps import Holds, StepPlan, cuts
 
+CHECK_KEPT_S = 300.0  # for so long a host that passed the check of an order need not be asked again
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

@@ -109,7 +109,7 @@ def _initialise(asked: Asked[Initialise]) -> Consequence:
     progress, summary = asked.progress, message("initialises again")
     if progress.state not in (OrderState.INIT_FAILED, OrderState.READY):
         return _refused(asked, summary, words.wrong_state(asked.act.name, progress.state))
-    lines = [message("checks every host, the package and the balancer, and plans again; no host is changed")]
+    lines = [words.checks(again=progress.plan is None)]
     if progress.problems:
         lines.append(message("problems found last time: {count}", count=len(progress.problems)))
     return _allowed(asked, summary, lines, all_hosts(progress))

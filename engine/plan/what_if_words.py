@@ -12,7 +12,7 @@ from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
 from engine.domain.states import Act, NodeKind, OrderState, RunState
 from engine.plan.in_service import Traffic, server_groups
-from engine.plan.kept import Begins
+from engine.plan.kept import CHECK_KEPT_S, Begins
 from engine.plan.problems import floor_broken
 from engine.views.values import percent
 
@@ -92,6 +92,17 @@ def _coming(node: PlanNode) -> int:
 
 def _counts(traffic: Traffic) -> dict[str, int]:
     return {"leaving": traffic.leaving, "staying": traffic.staying, "mounted": traffic.mounted}
+
+
+def checks(*, again: bool) -> Message:
+    """`again`: the check before has failed."""
+    if not again:
+        return message("checks every host, the package and the balancer, and plans again; no host is changed")
+    return message(
+        "checks what failed, the package and the balancer, and plans again; hosts that passed in the last {minutes} min are not"
+        " asked again; no host is changed",
+        minutes=round(CHECK_KEPT_S / 60),
+    )
 
 
 def rolls_back(hosts: Sequence[str], back: Plan | None = None) -> Message:

@@ -20,7 +20,7 @@ from engine.plan.problems import FLOOR, floor_broken
 from engine.ports import BalancerError, Balancers, Clock, Packages, Remote
 from engine.run import health as health_of_hosts
 from engine.run.archives import look_into_archives
-from engine.run.host_checks import check_hosts
+from engine.run.host_checks import PassedHosts, check_hosts
 from engine.run.object_checks import check_objects
 from engine.run.trial_build import build_problems
 from engine.run.way_back_check import way_back_warnings
@@ -60,32 +60,31 @@ async def check_order(
     balancers: Balancers,
     clock: Clock,
     expiring: Expiring = lambda by: (),
+    passed: PassedHosts | None = None,
 ) -> Checked:
-    """Look at everything and plan. `facts` are the store's; what is `expiring` before the order can be at its end is a warning.
-    Raises KindUnknown, PlanFault."""
+    """Look at everything at once and plan. `facts` are the store's; what is `expiring` before the order can be at its end is a
+    warning; hosts that `passed` a moment ago are not asked again. Raises KindUnknown, PlanFault."""
     kind = kind_of(spec.kind)
     checks = kind.checks(spec, facts)
-    recorded = await record(facts, checks, packages=packages, balancers=balancers)
+    stacks = {app.stack.archive: app.stack for app in facts.apps}.values()
+    (recorded, health), of_hosts, of_archives = await asyncio.gather(
+        _record_with_health(facts, checks, remote=remote, packages=packages, balancers=balancers),
+        check_hosts(facts, checks, remote, clock, passed),
+        asyncio.gather(*(look_into_archives(stack, packages) for stack in stacks)),
+    )
     facts = with_recorded(facts, recorded)
     # what stays in service is told once it is known who answers
-    problems = [("", each) for each in kind.forbids(spec, facts) if each.code != FLOOR]
-    problems += recorded.problems
-    stacks = {app.stack.archive: app.stack for app in facts.apps}.values()
-    of_hosts, of_archives, health = await asyncio.gather(
-        check_hosts(facts, checks, remote, clock),
-        asyncio.gather(*(look_into_archives(stack, packages) for stack in stacks)),
-        health_of_hosts.look(facts, recorded.weights, balancers, remote),
-    )
-    problems += of_hosts
+    forbidden = [("", each) for each in kind.forbids(spec, facts) if each.code != FLOOR]
+    problems = [*forbidden, *recorded.problems, *of_hosts]
     told = [problem for _, problem in problems]
     problems += [("", problem) for found, _ in of_archives for problem in found if problem not in told]
-    if problems:
-        return Checked(None, tuple(problems))
+    if forbidden or recorded.problems:
+        return Checked(None, tuple(problems))  # of these no plan could be made
     facts = with_health(facts, health)
     plan = plan_of(spec, facts)
-    unbuildable = build_problems(plan.run_of.values(), {app.app: app for app in facts.apps}, facts.packages)
-    if unbuildable:
-        return Checked(None, tuple(unbuildable))
+    problems += build_problems(plan.run_of.values(), {app.app: app for app in facts.apps}, facts.packages)
+    if problems:
+        return Checked(None, tuple(problems))
     warnings = [problem for _, found in of_archives for problem in found]
     warnings += health_of_hosts.warnings(recorded.weights, health)
     if plan.breaks_floor and not spec.override_reason.strip():
@@ -94,6 +93,13 @@ async def check_order(
     warnings += await way_back_warnings(plan, facts.packages, packages)
     warnings += expiring(clock.now() + _longest_s(plan))
     return Checked(plan, tuple(("", problem) for problem in warnings), health, recorded.weights)
+
+
+async def _record_with_health(
+    facts: Facts, checks: Checks, *, remote: Remote, packages: Packages, balancers: Balancers
+) -> tuple[Recorded, Mapping[Mount, HealthSeen]]:
+    recorded = await record(facts, checks, packages=packages, balancers=balancers)
+    return recorded, await health_of_hosts.look(with_recorded(facts, recorded), recorded.weights, balancers, remote)
 
 
 def with_recorded(facts: Facts, recorded: Recorded) -> Facts:

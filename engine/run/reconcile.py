@@ -27,6 +27,7 @@ from engine.run.answering import Answering
 from engine.run.decision_rows import write_decision
 from engine.run.earlier_jobs import earlier_attempts
 from engine.run.health_watch import HealthWatch
+from engine.run.host_checks import PassedHosts
 from engine.run.host_run import HostRun
 from engine.run.journal import StaleEpoch
 from engine.run.order_check import Checked, check_order
@@ -73,6 +74,7 @@ class OrderReconciler:
         self._health = HealthWatch(order_id, epoch, ports.ledger, self.wake)
         self._rest_s = 0.0
         self._answering = Answering(order_id, epoch, ports, moved_on=self._decide_and_write, wake=self.wake)
+        self._passed = PassedHosts()
         self.quiet = False  # nothing runs and nothing will until a person acts on a draft, ready or init_failed order
 
     def wake(self) -> None:
@@ -277,6 +279,8 @@ class OrderReconciler:
 
     async def _look(self) -> Checked:
         progress, facts = await self._ports.background.call(self._read_for_check)
+        if progress.plan is not None:  # it was ready and is to be checked anew: all of it
+            self._passed.clear()
         return await check_order(
             progress.spec,
             facts,
@@ -285,6 +289,7 @@ class OrderReconciler:
             balancers=self._ports.ledger.patient(self.order_id, self.epoch),
             clock=self._ports.clock,
             expiring=self._ports.expiring,
+            passed=self._passed,
         )
 
     def _read_for_check(self) -> tuple[OrderProgress, Facts]:

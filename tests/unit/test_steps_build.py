@@ -13,7 +13,7 @@ from engine.kinds.release import STEPS as RELEASE_STEPS
 from engine.steps.context import StepContext, parameter, variables
 from engine.steps.drain import drain_script
 from engine.steps.host_check import HostFacts, host_problems, parse_host_check
-from engine.steps.registry import remote_step, step
+from engine.steps.registry import look, remote_step, step
 
 HOST = Host("hz-01", "127.0.0.1", 22, "admin", "hz-a", "hz-a-1", "i-1")
 STACK = TechStack(
@@ -138,3 +138,12 @@ def test_centos_6_is_known_by_its_own_file_and_a_banner_is_passed_over() -> None
         b"Welcome to a=b\nredhat=CentOS release 6.10 (Final)\nclock=5\n\xff\nmissing=curl\nmissing=awk\n"
     )
     assert (facts.os, facts.os_version, facts.clock, facts.tools_missing) == ("centos", "6.10", 5.0, ("curl", "awk"))
+
+
+def test_a_health_check_with_a_deadline_of_its_own_ends_before_it_and_a_look_stays_short() -> None:
+    built = remote_step(step(step_names.CHECK_HEALTH, deadline_s=200.0), CONTEXT)
+    assert built.deadline_s == 200.0
+    assert "date +%s) + 175" in built.body
+    seen = look(step(step_names.CHECK_HEALTH, deadline_s=200.0), CONTEXT)
+    assert seen is not None
+    assert seen.deadline_s < 60

@@ -17,6 +17,8 @@ RUNNING = threading.Lock()
 running = 0
 Handle = Callable[[str], tuple[str, bytes]]
 
+SLOW_START_S = 12
+
 
 def release(here: str) -> dict[str, str]:
     with open(os.path.join(here, "release.txt"), encoding="utf-8") as file:
@@ -105,6 +107,9 @@ def main(home: str) -> int:
     write(startup_log, f"INFO  [main] starting {app} {facts['version']} on {host}, pid {os.getpid()}")
     while os.path.exists(os.path.join(faults, "hung_start")):
         write(startup_log, "WARN  [main] waiting for the configuration centre (no answer from 10.0.0.7:9603)")
+        time.sleep(1)
+    for left_s in range(SLOW_START_S if os.path.exists(os.path.join(faults, "slow_start")) else 0, 0, -1):
+        write(startup_log, f"INFO  [main] loading routes, {left_s} s to go")
         time.sleep(1)
 
     def reason() -> str:
