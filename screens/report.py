@@ -22,7 +22,7 @@ from screens.translate import N_, _, language, tr
 if TYPE_CHECKING:
     from engine.api import Api
     from engine.views.acts import EventView, HistoryView
-    from engine.views.orders import AttemptView, HostRunView, OrderView
+    from engine.views.orders import AttemptView, HostRunView, OrderedApp, OrderView
 
 NOTHING = "-"
 WEIGHT_EVENTS = ("weight", "outside", "health")
@@ -96,12 +96,13 @@ def _facts(report: Report) -> str:
     facts = [
         (_("state"), words.word(order.shown)),
         (_("workspace"), f"{order.tenant} / {order.workspace}"),
-        *((_("app"), _app_line(app.app, app.from_version, app.to_version)) for app in order.apps),
+        *((_("app"), _ordered(app)) for app in order.apps),
         (_("created"), _by_at(order.created_by, order.created_at)),
         (_("started"), _at(order.started_at)),
         (_("ended"), _at(order.ended_at)),
         (_("took"), words.elapsed(order.started_at, order.ended_at or report.made_at) or NOTHING),
-        (_("groups"), words.strategy_word(order.strategy)),
+        (_("groups"), _("by hand") if order.by_hand else words.strategy_word(order.strategy)),
+        *([(_("excluded"), ", ".join(order.excluded))] if order.excluded else []),
         (_("traffic"), words.traffic_word(order.traffic) if order.traffic else NOTHING),
         (_("Beta"), _("yes") if order.beta else _("no")),
         (_("in service"), _in_service(order)),
@@ -137,9 +138,10 @@ def _nodes(report: Report) -> Iterator[str]:
 
 
 def _hosts(report: Report) -> Iterator[str]:
+    several = len(report.order.apps) > 1
     rows = [
         (
-            run.name,
+            f"{run.name} ({run.app})" if several and run.app else run.name,
             _app_line("", run.from_version, run.to_version).strip(),
             f"{words.glyph(run.state)} {words.word(run.state)}",
             run.version or NOTHING,
@@ -190,6 +192,11 @@ def _acts(report: Report) -> Iterator[str]:
 
 def _attempts_of(report: Report, run: HostRunView) -> list[AttemptView]:
     return [attempt for attempt in report.attempts if attempt.host == run.name]
+
+
+def _ordered(app: OrderedApp) -> str:
+    line = _app_line(app.app, app.from_version, app.to_version)
+    return f"{line}, " + _("waits for {apps}").format(apps=", ".join(app.needs)) if app.needs else line
 
 
 def _app_line(app: str, was: str, to: str) -> str:

@@ -139,7 +139,9 @@ def _view(
     betas = (host for node in plan.nodes if node.kind is NodeKind.BETA for host in node.hosts)
     return OrderPreview(
         kind=spec.kind,
-        apps=tuple(OrderedApp(app.app, app.from_version, app.to_version) for app in order_apps(asked, facts)),
+        apps=tuple(
+            OrderedApp(app.app, app.from_version, app.to_version, app.needs) for app in order_apps(asked, facts)
+        ),
         hosts=plan.hosts,
         nodes=tuple(_node_view(node, plan.app_of) for node in plan.nodes),
         beta_hosts=tuple(betas),
@@ -155,7 +157,7 @@ def _view(
 
 def _nothing(spec: OrderSpec, asked: Iterable[AppAsked], found: tuple[Problem, ...]) -> OrderPreview:
     """Of apps that have no place in the workspace, or whose plan can't be drawn."""
-    apps = tuple(OrderedApp(app.app, "", app.version) for app in asked)
+    apps = tuple(OrderedApp(app.app, "", app.version, app.needs) for app in asked)
     return OrderPreview(spec.kind, apps, (), (), (), (), 0, 0, 0, False, (), found)
 
 

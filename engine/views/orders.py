@@ -32,6 +32,7 @@ class OrderedApp:
     app: str
     from_version: str
     to_version: str
+    needs: tuple[str, ...] = ()  # the apps it waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,8 @@ class OrderView:
     engine_alive: bool
     last_event: int
     at_work: tuple[AtWorkView, ...] = ()
+    by_hand: bool = False  # groups were named host by host, for one app at least
+    excluded: tuple[str, ...] = ()  # hosts that are left alone
     expected: ExpectedView | None = None  # when it will be done; None: it has ended, or has no plan yet
     remedies: tuple[RemedyView, ...] = ()
 

@@ -180,3 +180,29 @@ def test_the_preview_of_two_apps_shows_both_and_which_waits(
     assert needs["trade-core-group-1"] == ["ledger-group-1"]
     assert run([*asked, "--needs", "ledger:trade-core", *place]) == 1
     assert "trade-core → ledger → trade-core" in capsys.readouterr().err
+
+
+def test_an_order_of_two_apps_is_shown_and_reported_with_the_app_of_each_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    (tmp_path / "config.toml").write_text('language = "en"\n')
+    monkeypatch.setenv("COCKPIT_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", create=True)
+    seeds.seed_fleet(store)
+    asked = release_spec(
+        "trade-core", "2.0.0", needs=("ledger",), also=(AppAsked("ledger", "1.0.0"),), excluded=("hz-08",),
+        by_hand=(("hz-01", "hz-02", "hz-03"), ("hz-04", "hz-05"), ("hz-06", "hz-07")),
+    )  # fmt: skip
+    number = str(seeds.seed_order(store, "ready", asked))
+    place = ["--store", store.url, "--tenant", "acme", "--workspace", "prod"]
+    assert run(["order", "show", number, *place]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["trade-core", "hz-01"] in [line[:2] for line in lines]
+    assert ["ledger", "hz-9999"] in [line[:2] for line in lines]
+    assert run(["order", "report", number, *place]) == 0
+    told = capsys.readouterr().out
+    assert "waits for ledger" in told
+    assert "hz-01 (trade-core)" in told
+    assert "by hand" in told
+    assert "hz-08" in told
