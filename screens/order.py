@@ -6,6 +6,7 @@ follows and what stands in the way all come from the engine's view.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -26,15 +27,19 @@ from engine.domain.acts import (
     RollBack,
     SetWeights,
 )
+from engine.domain.problem import ProblemError
 from engine.domain.states import Act, NodeState, OrderState, RunState
 from engine.views.orders import HostRunView, OrderView
 from screens import words
 from screens.acting import Acting
+from screens.asking import ask, in_worker
 from screens.attention import Attention, title_of
+from screens.clone import CloneScreen
 from screens.host_filter import HostFilter, next_filter
 from screens.order_panes import Panes
 from screens.order_places import active_node, before_start, hosts_at, in_the_way, troubles
 from screens.order_slider import SliderAtGate
+from screens.report_files import save_report
 from screens.translate import N_, _
 from screens.watching import WatchingScreen
 from screens.widgets.flow_view import FlowView
@@ -72,6 +77,8 @@ class OrderScreen(WatchingScreen[OrderView]):
         Binding("L", "group_log", N_("log of the group, or of the host"), show=False),
         Binding("h", "history", N_("history")),
         Binding("slash", "search_log", N_("search"), key_display="/"),
+        Binding("W", "save_report", N_("save the report"), show=False),
+        Binding("C", "clone", N_("this order once more"), show=False),
         Binding("n", "next_trouble", N_("next")),
         Binding("f", "filter_hosts", N_("only failed, running, waiting, done"), show=False),
         Binding("escape,minus", "back", N_("back"), key_display="esc"),
@@ -186,6 +193,27 @@ class OrderScreen(WatchingScreen[OrderView]):
     def action_back(self) -> None:
         if not self._panes.left_by_back():
             self.app.pop_screen()
+
+    def action_save_report(self) -> None:
+        """Markdown and a page for a browser, in the home folder."""
+        in_worker(self, self._save_report, group="report", exclusive=True)
+
+    async def _save_report(self) -> None:
+        here, now, notice = self.cockpit.here(), self.cockpit.now(), self.query_one(Notice)
+        try:
+            text, page = await ask(self, lambda api: save_report(api, here, self.order_id, Path.home(), now=now))
+        except ProblemError as error:
+            notice.refuse(error.problem)
+        else:
+            notice.tell(_("Saved as {path} and {page}.").format(path=text, page=page.name))
+
+    def action_clone(self) -> None:
+        """What it would be now is shown first; the new order is shown then, and waits for its start."""
+        self.app.push_screen(CloneScreen(self.order_id), self._cloned)
+
+    def _cloned(self, order_id: int | None) -> None:
+        if order_id is not None:
+            self._created(order_id)
 
     def action_filter_hosts(self) -> None:
         """The hosts of one kind only: the next kind of which there is any at this node, and round again."""

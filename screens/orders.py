@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from engine.api import Api
 from engine.views.orders import OrderRow
 from screens import words
+from screens.clone import CloneScreen
 from screens.order import OrderScreen
 from screens.paint import Paint, paint_of
 from screens.translate import N_, _
@@ -42,6 +43,7 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", N_("open")),
         Binding("slash", "filter", N_("filter"), key_display="/"),
+        Binding("C", "clone", N_("once more")),
         Binding("escape,minus", "app.pop_screen", N_("back"), key_display="esc"),
     ]
 
@@ -82,6 +84,18 @@ class OrdersScreen(WatchingScreen[tuple[OrderRow, ...]]):
         key = self.query_one("#orders", Table).chosen_key
         if key:
             self.app.push_screen(OrderScreen(int(key)))
+
+    def action_clone(self) -> None:
+        """The order under the cursor once more; the new one is shown then."""
+        table = self.query_one("#orders", Table)
+        if table.chosen_key:
+            self.app.push_screen(CloneScreen(int(table.chosen_key)), self._cloned)
+        else:
+            table.say_nothing_there()
+
+    def _cloned(self, order_id: int | None) -> None:
+        if order_id is not None:
+            self.app.push_screen(OrderScreen(order_id))
 
     @property
     def expected_key(self) -> KeyNow | None:

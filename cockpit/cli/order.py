@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cockpit.cli.command import command, group
-from cockpit.cli.exit_codes import DONE, FAILED, of_order
+from cockpit.cli.exit_codes import DONE, FAILED
 from cockpit.cli.named import check_choice, gate_of, hosts_of, weights_for
 from cockpit.cli.order_file import print_spec
 from cockpit.cli.output import (
     at,
-    nobody_reads,
     note,
     print_json,
-    print_json_line,
     print_problem,
     print_table,
     said_of,
@@ -34,7 +32,6 @@ from screens.translate import N_, _, tr
 
 if TYPE_CHECKING:
     from engine.api import Api
-    from engine.views.acts import EventView
     from engine.views.orders import OrderView
 
 app = group("order", "Look at orders and act on them.")
@@ -107,29 +104,6 @@ def show(
         print_json(view)
     else:
         _show(view)
-
-
-@command(app, "watch", example="cockpit order watch 12")
-def watch(
-    session: Session,
-    order: Order,
-    after: Annotated[int, typer.Option("--after", min=0, help="Only events after this one.")] = 0,
-) -> int:
-    """Follow an order, one line per event, until it ends (0 succeeded, 1 anything else) or waits for a person (3)."""
-    from cockpit.cli.waiting import follow
-    from engine.views.orders import OrderView
-
-    with session.api() as api:
-        place = session.place(api)
-        if not api.order(*place, order).state.complete:
-            session.ensure_engine()
-        for each in follow(api, place, order, after=after, keep_alive=session.ensure_engine):
-            if isinstance(each, OrderView):
-                return _watched(session, each)
-            _show_event(session, each)
-            if nobody_reads():
-                return FAILED
-    return FAILED
 
 
 @command(app, "log", example="cockpit order log 12 --host hz-01 --follow")
@@ -297,7 +271,7 @@ def _send(
     session.say_standing(api, place)
     answer = answered(api, order, act.name, api.send(*place, order, act, reason=reason), session.ensure_engine)
     if answer.problem:
-        answer = replace(answer, problem=_for_the_command_line(answer.problem, order))
+        answer = replace(answer, problem=for_the_command_line(answer.problem, order))
     if session.json:
         print_json({"error": answer.problem, **_as_dict(answer)} if answer.problem else answer)
     elif answer.problem:
@@ -392,7 +366,7 @@ def _show(view: OrderView) -> None:
     for act in view.at_work:
         what = {"since": at(act.since), "operator": act.operator, "act": act.act}
         say(_("{operator}: {act}, at work since {since}: {waits_for}").format(**what, waits_for=tr(act.waits_for)))
-    _say_next(view)
+    say_next(view)
 
 
 # what is typed for the act that an order waits for
@@ -406,7 +380,7 @@ _COMMANDS = {
 }
 
 
-def _say_next(view: OrderView) -> None:
+def say_next(view: OrderView) -> None:
     """What it waits for, and the command for it."""
     say(tr(view.next))
     expected = next((act.act for act in view.acts if act.allowed), None)
@@ -414,24 +388,9 @@ def _say_next(view: OrderView) -> None:
         say(f"  {_COMMANDS[expected].format(id=view.id)}")
 
 
-def _for_the_command_line(problem: Problem, order: int) -> Problem:
+def for_the_command_line(problem: Problem, order: int) -> Problem:
     """What leads on is a command here."""
     if problem.code != GATE_WITHOUT_TRAFFIC:
         return problem
     remedy = message("`cockpit order weights {id} --weight 10` first, then `cockpit order confirm {id}`.", id=order)
     return replace(problem, remedy=remedy)
-
-
-def _show_event(session: Session, event: EventView) -> None:
-    if session.json:
-        print_json_line(event)
-    else:
-        say(f"{at(event.at)}  {tr(event.sentence)}")
-
-
-def _watched(session: Session, view: OrderView) -> int:
-    if session.json:
-        print_json_line({"order": view.id, "state": view.state, "next": view.next})
-    else:
-        _say_next(view)
-    return of_order(view.state)

@@ -16,7 +16,7 @@ from cockpit.cli import (
     lists,
     offline,
     online,
-    order_remedy,
+    order_watch,
     prompts,
     release,
     restart,
@@ -39,7 +39,7 @@ for commands in (
     restart.app,
     online.app,
     offline.app,
-    order_remedy.app,
+    order_watch.app,
     prompts.app,
     weights.app,
 ):

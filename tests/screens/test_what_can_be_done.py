@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from cockpit.cli.order import _for_the_command_line
+from cockpit.cli.order import for_the_command_line
 from engine.domain.states import Act, Direction
 from engine.plan.what_if_words import gate_without_traffic
 from engine.store.orders import update_order
@@ -135,7 +135,7 @@ async def test_a_gate_that_waits_for_weights_says_so_and_its_key_leads_there(tmp
 
 
 def test_the_command_line_names_its_own_commands() -> None:
-    said = str(_for_the_command_line(gate_without_traffic(("hz-01",)), 7).remedy)
+    said = str(for_the_command_line(gate_without_traffic(("hz-01",)), 7).remedy)
     assert said == "`cockpit order weights 7 --weight 10` first, then `cockpit order confirm 7`."
 
 
