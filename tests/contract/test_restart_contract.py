@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.domain.states import Act, OrderState, RunState
+from engine.domain.states import Act, OrderState, RunState, Strategy
 from engine.kinds import chosen_hosts
 from engine.reading.host_runs import HostRuns
 from engine.reading.orders import read_order
@@ -102,6 +102,7 @@ async def test_a_host_whose_deployment_broke_off_is_not_said_to_be_deployed_afte
         await scene.until_state(OrderState.CANCELLED)
         assert states(scene)["hz-a-02"] == "deploy_failed"
         scene.remote.failing = set()
+        scene.remote.records.clear()
         await start(scene)
         await scene.until_state(OrderState.SUCCEEDED)
     assert states(scene)["hz-a-02"] == "deploy_failed"
@@ -122,7 +123,7 @@ async def test_cancelled_it_gives_the_traffic_back_where_health_allows(scene: Sc
 
 async def test_where_it_would_break_the_floor_it_is_refused_without_a_reason(scene: Scene) -> None:  # noqa: F811
     async with scene.engine():
-        create(scene, strategy="one_group")
+        create(scene, strategy=Strategy.ONE_GROUP)
         progress = await scene.until_state(OrderState.INIT_FAILED)
     assert [problem.code for _, problem in progress.problems] == ["floor_broken"]
 
