@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from engine.domain.message import message
 from engine.domain.problem import Problem
-from tests.support.cockpit_screens import Situation, open_order, press, settled, until
+from tests.support.cockpit_screens import Situation, idle, open_order, press, settled, until
 from tests.support.colours import SYSTEMS, Reduced
 
 SIZES = {"80x24": (80, 24), "160x45": (160, 45)}
@@ -90,7 +90,7 @@ def test_picture_of_a_store_that_cannot_be_read(
         await until(
             pilot, lambda: bool(pilot.app.screen.query("Trouble")) and pilot.app.screen.query_one("Trouble").display
         )
-        await pilot.app.workers.wait_for_complete()
+        await idle(pilot)
 
     assert snap_compare(stage.app(language), terminal_size=(80, 24), run_before=arrange)
 

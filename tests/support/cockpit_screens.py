@@ -108,15 +108,19 @@ async def until(pilot: Pilot[None], true: Callable[[], bool], *, within_s: float
         await asyncio.sleep(0.01)
 
 
+async def idle(pilot: Pilot[None]) -> None:
+    """No worker is at work. Unlike Textual's own wait this one does not mind that a newer worker called another one off."""
+    await until(pilot, lambda: all(worker.is_finished for worker in pilot.app.workers), within_s=30.0)
+
+
 async def settled(pilot: Pilot[None]) -> None:
     """The screen shows what the store says, and nothing is on its way."""
     screen = pilot.app.screen
     if isinstance(screen, WatchingScreen):
         await until(pilot, lambda: screen.data is not None)
-    await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
-    await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    for _ in range(2):
+        await idle(pilot)
+        await pilot.pause()
 
 
 async def open_order(pilot: Pilot[None], order_id: int) -> OrderScreen:
