@@ -179,7 +179,9 @@ class CockpitApp(Cockpit):
 
     def _commands(self, screen: Screen[object]) -> list[Command]:
         history, remedy = (getattr(screen, f"action_{name}", None) for name in ("history", "remedy"))
+        own = getattr(screen, "commands", None)
         return [
+            *(own() if own else []),
             Command(_("Workspaces"), _("switch tenant and workspace"), self.action_workspaces),
             Command(_("Orders"), _("what runs, what waits, what failed"), self.action_orders),
             *([Command(_("History"), _("who did what, when and why"), history)] if history else []),

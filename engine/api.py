@@ -20,13 +20,26 @@ from engine.api_errors import (
     engine_silent,
     no_answer,
     no_weights_given,
+    nothing_chosen,
     order_ended,
     order_open,
     order_refused,
     reason_missing,
     still_working,
 )
-from engine.domain.acts import ACTS, AnyAct, GiveBack, RollBack, SetWeights, encode
+from engine.domain.acts import (
+    ACTS,
+    AnyAct,
+    Exclude,
+    GiveBack,
+    HandOver,
+    PauseBefore,
+    RollBack,
+    SetLimits,
+    SetWeights,
+    Skip,
+    encode,
+)
 from engine.domain.fleet import Host
 from engine.domain.message import Message, message
 from engine.domain.orders import OrderSpec
@@ -364,7 +377,7 @@ class Api:
         of an ended order.
 
         Raises ApiError: `no_such_order`; `order_ended` (it is rolled back with `create_rollback`); `reason_missing` for an act
-        that asks for one; `no_weights_given`. Nothing is written then."""
+        that asks for one; `no_weights_given`, `nothing_chosen`. Nothing is written then."""
         from engine.reading.orders import read_consequence, read_order_state
         from engine.reading.scope import find_scope
         from engine.store.commands import insert_command
@@ -378,6 +391,8 @@ class Api:
                 raise ApiError(order_ended(order_id, str(state)))
             if isinstance(act, SetWeights) and not act.weights:
                 raise ApiError(no_weights_given())
+            if isinstance(act, Skip | Exclude | SetLimits | PauseBefore | HandOver) and not encode(act):
+                raise ApiError(nothing_chosen(act.name))
             meaning = read_consequence(conn, scope, order_id, act, now=self._now())
             entry.after = {"params": encode(act), "says": meaning.summary.to_json()}
             if meaning.asks_reason and not reason.strip():

@@ -71,6 +71,14 @@ def no_weights_given() -> Problem:
     )
 
 
+def nothing_chosen(act: Act) -> Problem:
+    return Problem(
+        "nothing_chosen",
+        message("{act}: nothing was chosen.", act=str(act)),
+        message("Say for which host, group, number or operator."),
+    )
+
+
 def reason_missing(act: Act) -> Problem:
     return Problem(
         "reason_missing",

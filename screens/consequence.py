@@ -26,6 +26,7 @@ from engine.domain.problem import ProblemError
 from engine.views.acts import Consequence
 from screens import words
 from screens.asking import ask, in_worker
+from screens.choices import choice_line, with_choice
 from screens.cockpit import cockpit_of
 from screens.paint import paint_of
 from screens.translate import N_, _, tr
@@ -151,8 +152,8 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
 
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
-        if isinstance(self._act, RollBack) and not event.select.is_blank():
-            self._act = replace(self._act, version=str(event.select.value))
+        if not event.select.is_blank():
+            self._act = with_choice(self._act, str(event.select.value))
             self._ask()
 
     @property
@@ -253,7 +254,7 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
         choice.display = len(found.choices) > 1 or (bool(found.choices) and found.chosen not in found.choices)
         if not choice.display:
             return
-        options = [(Text(_choice_line(version)), version) for version in found.choices]
+        options = [(Text(choice_line(self._act, each)), each) for each in found.choices]
         if self._choices != found.choices:
             self._choices = found.choices
             with self.prevent(Select.Changed):
@@ -291,7 +292,3 @@ class ConsequenceScreen(ModalScreen[Decided | None]):
             names = _("hosts ({count}): ").format(count=len(found.hosts))
             parts.append(Text().append(f"\n{names}", paint.dim).append(" ".join(found.hosts)))
         return Text("\n").join(parts)
-
-
-def _choice_line(version: str) -> str:
-    return _("to {version}").format(version=version) if version else _("each host to the version it ran before")

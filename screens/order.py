@@ -36,12 +36,12 @@ from screens.asking import ask, in_worker
 from screens.attention import Attention, title_of
 from screens.clone import CloneScreen
 from screens.host_filter import HostFilter, next_filter
+from screens.order_acts import ActingScreen
 from screens.order_panes import Panes
 from screens.order_places import active_node, before_start, hosts_at, in_the_way, troubles
 from screens.order_slider import SliderAtGate
 from screens.report_files import save_report
 from screens.translate import N_, _
-from screens.watching import WatchingScreen
 from screens.widgets.flow_view import FlowView
 from screens.widgets.history_pane import HistoryPane
 from screens.widgets.host_pane import HostPane
@@ -58,7 +58,7 @@ from screens.widgets.weight_slider import WeightSlider
 _EXPECTED = (Act.START, Act.CONFIRM, Act.RESUME, Act.RETRY, Act.INITIALISE)  # what Enter may mean
 
 
-class OrderScreen(WatchingScreen[OrderView]):
+class OrderScreen(ActingScreen):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  # textual declares it so
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012  # textual declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -90,7 +90,7 @@ class OrderScreen(WatchingScreen[OrderView]):
         self._acting = Acting(self, order_id, self._accepted, self._created)
         self._follows = True  # the cursor goes along with the release until the operator moves it
         self._panes = Panes(self, order_id)
-        self._slider = SliderAtGate(self, self._ask)
+        self._slider = SliderAtGate(self, self.ask_for)
         self._attention = Attention()
 
     def body(self) -> ComposeResult:
@@ -248,7 +248,7 @@ class OrderScreen(WatchingScreen[OrderView]):
                 _("Give these hosts a weight first: ⏎ applies it, c applies and confirms."), good=False
             )
         elif asked:
-            self._ask(ACTS[asked[0].act].type())
+            self.ask_for(ACTS[asked[0].act].type())
         else:
             self.query_one(Notice).tell(_("There is nothing to confirm now."), good=False)
 
@@ -258,36 +258,36 @@ class OrderScreen(WatchingScreen[OrderView]):
         if expected is Act.SET_WEIGHTS:
             self.action_weights()
         elif expected in _EXPECTED:
-            self._ask(ACTS[expected].type())
+            self.ask_for(ACTS[expected].type())
         else:
             self.query_one(Notice).tell(_("Nothing is expected of you now."), good=False)
 
     def action_pause(self) -> None:
-        self._ask(Resume() if self.data and self.data.paused else Pause())
+        self.ask_for(Resume() if self.data and self.data.paused else Pause())
 
     def action_retry(self) -> None:
         failed_check = self.data is not None and self.data.state is OrderState.INIT_FAILED
-        self._ask(Initialise() if failed_check else Retry())
+        self.ask_for(Initialise() if failed_check else Retry())
 
     def action_retry_host(self) -> None:
-        self._ask(Retry((self.query_one(HostTable).chosen_key,)))
+        self.ask_for(Retry((self.query_one(HostTable).chosen_key,)))
 
     def action_remedy(self) -> None:
-        self._ask(Remedy())
+        self.ask_for(Remedy())
 
     def action_remedy_of_host(self) -> None:
-        self._ask(Remedy((self.query_one(HostTable).chosen_key,)))
+        self.ask_for(Remedy((self.query_one(HostTable).chosen_key,)))
 
     def action_initialise(self) -> None:
-        self._ask(Initialise())
+        self.ask_for(Initialise())
 
     def action_cancel(self) -> None:
-        self._ask(Cancel())
+        self.ask_for(Cancel())
 
     def action_roll_back(self) -> None:
-        self._ask(RollBack())
+        self.ask_for(RollBack())
 
-    def _ask(self, act: AnyAct, *, first: SetWeights | None = None) -> None:
+    def ask_for(self, act: AnyAct, *, first: SetWeights | None = None) -> None:
         if self.data is None:
             return
         if isinstance(act, Confirm):

@@ -144,7 +144,7 @@ def _hosts(report: Report) -> Iterator[str]:
             f"{run.name} ({run.app})" if several and run.app else run.name,
             _app_line("", run.from_version, run.to_version).strip(),
             f"{words.glyph(run.state)} {words.word(run.state)}",
-            run.version or NOTHING,
+            words.version_word(run) or NOTHING,
             str(len(_attempts_of(report, run))),
             " ".join(_weight(line.recorded, line.confirmed) for line in run.weights) or NOTHING,
             words.elapsed(run.started_at, run.ended_at or report.made_at),

@@ -31,7 +31,7 @@ from screens.translate import N_, _, learn, tr
 
 if TYPE_CHECKING:
     from engine.views.acts import HistoryView
-    from engine.views.orders import NodeView, RemedyView, StepView
+    from engine.views.orders import HostRunView, NodeView, RemedyView, StepView
 
 
 class Tone(StrEnum):
@@ -63,6 +63,7 @@ _STATES: dict[str, tuple[str, Tone, str]] = {
     "failed": ("✗", Tone.FAIL, N_("failed")),
     "untouched": ("·", Tone.IDLE, N_("untouched")),
     "skipped": ("»", Tone.IDLE, N_("skipped")),
+    "excluded": ("»", Tone.IDLE, N_("excluded")),
     "timed_out": ("✗", Tone.FAIL, N_("timed out")),
 }
 
@@ -128,6 +129,11 @@ _ACT_ACTIONS: dict[Act, str] = {
     Act.RESUME: "screen.pause",
     Act.RETRY: "screen.retry",
     Act.REMEDY: "screen.remedy",
+    Act.SKIP: "screen.skip",
+    Act.EXCLUDE: "screen.exclude",
+    Act.SET_LIMITS: "screen.limits",
+    Act.PAUSE_BEFORE: "screen.pause_before",
+    Act.HAND_OVER: "screen.hand_over",
     Act.CANCEL: "screen.cancel",
     Act.ROLL_BACK: "screen.roll_back",
     Act.GIVE_BACK: "app.orphans",
@@ -176,6 +182,11 @@ def kind_word(kind: str) -> str:
 def versions_asked(kind: str, versions: str) -> str:
     """Nothing where a version is not what was asked for: of a restart, say."""
     return versions if registry.chooses_version(kind) else ""
+
+
+def version_word(host: HostRunView) -> str:
+    """What it runs now, as far as anybody knows."""
+    return _("unknown") if host.version_unknown else host.version
 
 
 def order_words(kind: str, versions: str) -> str:

@@ -81,6 +81,16 @@ def hosts_of(view: OrderView, names: Sequence[str]) -> list[HostRunView]:
     return [known[name] for name in names] if names else list(view.hosts)
 
 
+def group_of(view: OrderView, key: str) -> NodeView:
+    """The group of that key, on the order's present way. Raises WrongUse."""
+    groups = {node.key: node for node in view.nodes if node.direction is view.direction and node.kind.runs_hosts}
+    if key in groups:
+        return groups[key]
+    what = message("Order #{id} has no group {key}.", id=view.id, key=key)
+    remedy = message("Its groups are: {groups}.", groups=", ".join(groups) or "-")
+    raise WrongUse(Problem("no_such_group", what, remedy))
+
+
 def _gate_named(view: OrderView, key: str) -> NodeView:
     gates = {node.key: node for node in view.nodes if node.direction is view.direction and node.kind is NodeKind.GATE}
     if key in gates:

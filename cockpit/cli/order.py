@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,9 @@ import typer
 
 from cockpit.cli.command import command, group
 from cockpit.cli.exit_codes import DONE, FAILED
-from cockpit.cli.named import check_choice, gate_of, hosts_of, weights_for
+from cockpit.cli.named import check_choice, gate_of, weights_for
 from cockpit.cli.order_file import print_spec
+from cockpit.cli.order_now import limits_and_responsible
 from cockpit.cli.output import (
     at,
     note,
@@ -22,7 +24,7 @@ from cockpit.cli.output import (
     say,
 )
 from cockpit.cli.session import Session
-from engine.domain.acts import AnyAct, Cancel, Confirm, Initialise, Pause, Resume, Retry, RollBack, SetWeights, Start
+from engine.domain.acts import AnyAct, Cancel, Confirm, Initialise, Pause, Resume, RollBack, SetWeights, Start
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.states import Act, CommandState, OrderState
@@ -138,7 +140,7 @@ def log(
 @command(app, "initialise", example="cockpit order initialise 12")
 def initialise(session: Session, order: Order) -> int:
     """Check every host and package again, after the problems have been fixed."""
-    return _act(session, order, Initialise())
+    return act_on(session, order, Initialise())
 
 
 @command(app, "start", example="cockpit order start 12")
@@ -183,41 +185,23 @@ def weights(
         return _send(session, api, place, order, SetWeights(wanted))
 
 
-@command(app, "retry", example="cockpit order retry 12 --host hz-01")
-def retry(
-    session: Session,
-    order: Order,
-    host: Hosts = None,
-    from_start: Annotated[
-        bool, typer.Option("--from-start", help="Do everything again, also what is done and still so.")
-    ] = False,
-) -> int:
-    """Try the failed hosts again, all of them or those named. Each begins at the step that failed, if it says itself that
-    what was before is still so."""
-    with session.api() as api:
-        place = session.place(api)
-        hosts = tuple(run.name for run in hosts_of(api.order(*place, order), host)) if host else ()
-        session.ensure_engine()
-        return _send(session, api, place, order, Retry(hosts, from_start))
-
-
 @command(app, "pause", example="cockpit order pause 12")
 def pause(session: Session, order: Order) -> int:
     """Start no more hosts. Those at work stop before their next step on the balancer, perhaps at weight 0, until the order
     is resumed; a job on a host finishes first."""
-    return _act(session, order, Pause())
+    return act_on(session, order, Pause())
 
 
 @command(app, "resume", example="cockpit order resume 12")
 def resume(session: Session, order: Order) -> int:
     """Go on after a pause."""
-    return _act(session, order, Resume())
+    return act_on(session, order, Resume())
 
 
 @command(app, "cancel", example='cockpit order cancel 12 --reason "wrong package"')
 def cancel(session: Session, order: Order, reason: Reason) -> int:
     """End the order without going on; weights go back where health allows."""
-    return _act(session, order, Cancel(), reason=reason)
+    return act_on(session, order, Cancel(), reason=reason)
 
 
 @command(app, "rollback", example='cockpit order rollback 12 --reason "errors on hz-01"')
@@ -248,12 +232,14 @@ def rollback(
         return _start_rollback(session, api, place, rollback_id)
 
 
-def _act(session: Session, order: int, act: AnyAct, *, reason: str = "") -> int:
+def act_on(session: Session, order: int, act: AnyAct | Callable[[OrderView], AnyAct], *, reason: str = "") -> int:
+    """`act` may be made of the order as it is. Raises WrongUse for what the order lacks."""
     with session.api() as api:
         place = session.place(api)
-        api.order(*place, order)  # an order that is not here is said to be so before an engine is started for nothing
+        view = api.order(*place, order)  # what is not here is said to be so before an engine is started for nothing
+        asked = act(view) if callable(act) else act
         session.ensure_engine()
-        return _send(session, api, place, order, act, reason=reason)
+        return _send(session, api, place, order, asked, reason=reason)
 
 
 def _send(
@@ -320,6 +306,8 @@ def _show(view: OrderView) -> None:
     if view.expected is not None:
         for line in expected_words.lines(view.expected, time.time()):
             say(line)
+    for line in limits_and_responsible(view):
+        say(line)
     nodes = [
         (node.key, node.shown, f"{node.done}/{len(node.hosts)}" if node.kind.runs_hosts else "", " ".join(node.hosts))
         for node in view.nodes
@@ -332,9 +320,9 @@ def _show(view: OrderView) -> None:
         (
             *((run.app,) if several else ()),
             run.name,
-            run.state,
+            run.shown,
             run.step,
-            run.version,
+            words.version_word(run),
             " ".join(str(line.recorded if line.confirmed is None else line.confirmed) for line in run.weights),
             tr(run.problem.what) if run.problem else tr(run.waits_for) if run.waits_for else "",
         )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.command import command
-from cockpit.cli.order import Order, app
+from cockpit.cli.order import Order
+from cockpit.cli.order_acts import app
 from cockpit.cli.output import at, print_json, print_table, say
 from cockpit.cli.session import Session
 from screens import words

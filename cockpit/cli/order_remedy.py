@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.command import command
-from cockpit.cli.order import Hosts, Order, _act
+from cockpit.cli.order import Hosts, Order, act_on
 from cockpit.cli.order_report import app
 from cockpit.cli.output import note, print_json, said_of, say
 from cockpit.cli.session import Session
@@ -65,7 +65,7 @@ def remedy(
     """Do what the failure cards offer as a step, then try these hosts again; of an order whose check failed, check again.
 
     All hosts whose card offers the same, or those named. What it prints is kept: `cockpit order log`."""
-    return _act(session, order, Remedy(tuple(host or ()), name, deadline))
+    return act_on(session, order, Remedy(tuple(host or ()), name, deadline))
 
 
 def _failures(view: OrderView) -> Iterator[tuple[str, Problem, RemedyView | None]]:

@@ -83,6 +83,49 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """The host that failed goes on behind `step`, at which it failed; `step` empty: the order goes on without the host."""
+
+    name: ClassVar[Act] = Act.SKIP
+    host: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exclude:
+    """A host that has not begun, or that failed, is taken out of the order and keeps what it runs."""
+
+    name: ClassVar[Act] = Act.EXCLUDE
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    """How many hosts are at work at once, and how many may fail per group. None: as it is."""
+
+    name: ClassVar[Act] = Act.SET_LIMITS
+    parallelism: int | None = None
+    max_failures: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PauseBefore:
+    """The order pauses before this group begins; `off`: it does not any more."""
+
+    name: ClassVar[Act] = Act.PAUSE_BEFORE
+    node: str = ""
+    off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """`to` is responsible for the order from here on. Empty: nobody is chosen yet, which can be asked about and not be sent."""
+
+    name: ClassVar[Act] = Act.HAND_OVER
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     name: ClassVar[Act] = Act.CANCEL
 
@@ -106,7 +149,24 @@ class GiveBack:
     force: bool = False
 
 
-AnyAct = Initialise | Start | Pause | Resume | Confirm | SetWeights | Retry | Remedy | Cancel | RollBack | GiveBack
+AnyAct = (
+    Initialise
+    | Start
+    | Pause
+    | Resume
+    | Confirm
+    | SetWeights
+    | Retry
+    | Remedy
+    | Skip
+    | Exclude
+    | SetLimits
+    | PauseBefore
+    | HandOver
+    | Cancel
+    | RollBack
+    | GiveBack
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +190,11 @@ _ROWS = (
     ActRow(SetWeights, "g", message("gray weights"), Role.OPERATOR),
     ActRow(Retry, "t", message("retry"), Role.OPERATOR),
     ActRow(Remedy, "r", message("remedy"), Role.OPERATOR),
+    ActRow(Skip, "s", message("skip"), Role.OPERATOR, asks_reason=True),
+    ActRow(Exclude, "e", message("exclude"), Role.OPERATOR, asks_reason=True),
+    ActRow(SetLimits, "b", message("parallelism and failure budget"), Role.OPERATOR),
+    ActRow(PauseBefore, "P", message("pause before a group"), Role.OPERATOR),
+    ActRow(HandOver, "H", message("hand over"), Role.OPERATOR),
     ActRow(Cancel, "x", message("cancel"), Role.OPERATOR, asks_reason=True),
     ActRow(RollBack, "R", message("roll back"), Role.APPROVER, asks_reason=True),
     ActRow(GiveBack, "z", message("give weights back"), Role.OPERATOR, asks_reason=True),
@@ -139,7 +204,9 @@ ACTS: Mapping[Act, ActRow] = {row.type.name: row for row in _ROWS}
 
 def encode(act: AnyAct) -> dict[str, Any]:
     """The parts of an act as plain JSON, without what is left as it is by default."""
-    return {each.name: _plain(value) for each in fields(act) if (value := getattr(act, each.name))}
+    values = [(each, getattr(act, each.name)) for each in fields(act)]
+    # a 0 says something only where it is not what is left out
+    return {each.name: _plain(value) for each, value in values if value or (value == 0 and value != each.default)}
 
 
 def decode(name: str, parts: Any) -> AnyAct:
@@ -175,6 +242,12 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(each) for each in value)
 
 
+def _count(value: object) -> int | None:
+    if value is not None and type(value) is not int:
+        raise ValueError("not a whole number")
+    return value
+
+
 def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("neither true nor false")
@@ -199,6 +272,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "tuple[str, ...]": _texts,
     "bool": _truth,
     "int": _number,
+    "int | None": _count,
     "Mapping[str, int]": _numbers,
 }
 

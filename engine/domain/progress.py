@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from engine.domain.acts import AnyAct, SetWeights
 from engine.domain.fleet import Mount
 from engine.domain.health import answers, either
+from engine.domain.leaving import leaving_plan
 from engine.domain.message import Message
 from engine.domain.orders import HostPlan, OrderApp, OrderSpec, Plan
 from engine.domain.outage import Outage
@@ -16,6 +17,7 @@ from engine.domain.states import (
     Direction,
     Health,
     HostState,
+    Leaving,
     NodeState,
     OrderState,
     RunState,
@@ -39,7 +41,7 @@ class StepProgress:
     @property
     def begun(self) -> bool:
         """This attempt has begun it."""
-        return self.state is not StepState.PENDING and not self.kept_from
+        return self.state not in (StepState.PENDING, StepState.SKIPPED) and not self.kept_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ RunKey = tuple[Direction, str, str]  # direction, node, host
 class RunProgress:
     """One host in one node. `touched`: it may no longer be what it was before, so a way back returns it. `job` begins the names
     of its attempts' folders and logs. `failed_at`: the step at which the attempt failed that failed last. `from_start`: the
-    present attempt does everything again, whatever was done before."""
+    present attempt does everything again, whatever was done before. `skips`: the steps that a person has skipped. `leaving`: the
+    present attempt gives the host its weight back and does nothing else, or has done so."""
 
     direction: Direction
     node: str
@@ -74,6 +77,8 @@ class RunProgress:
     job: str = ""
     failed_at: str = ""
     from_start: bool = False
+    skips: tuple[str, ...] = ()
+    leaving: Leaving = Leaving.STAYS
 
     @property
     def key(self) -> RunKey:
@@ -87,7 +92,12 @@ class RunProgress:
     @property
     def begun(self) -> bool:
         """Something may have been done to the host or its weights by this run or by an earlier attempt."""
-        return self.state is not RunState.PENDING or self.held or self.attempt > 1
+        called_off = self.state is RunState.SKIPPED and self.started_at is None
+        return (self.state is not RunState.PENDING and not called_off) or self.held or self.attempt > 1
+
+    @property
+    def excluded(self) -> bool:
+        return self.leaving is Leaving.EXCLUDED
 
 
 def job_of(direction: Direction, node: str) -> str:
@@ -95,10 +105,11 @@ def job_of(direction: Direction, node: str) -> str:
     return f"{direction}-{node}"
 
 
-def leaves_host(plan: HostPlan, ended: RunState, *, touched: bool) -> HostState:
-    """The state of the host when its run ends so."""
-    if ended is RunState.SUCCEEDED:
-        return plan.after.state
+def leaves_host(plan: HostPlan, ended: RunState, *, touched: bool, skips: Collection[str] = ()) -> HostState:
+    """The state of the host when its run ends so. `skips`: steps that were skipped."""
+    if ended in (RunState.SUCCEEDED, RunState.SKIPPED):
+        undone = any(step.touches and step.key in skips for step in plan.steps)
+        return plan.on_failure if undone else plan.after.state
     if ended is RunState.CANCELLED and not touched:
         return plan.before.state
     return plan.on_failure
@@ -195,6 +206,18 @@ class OrderProgress:
     ended_at: float | None
     at_work: tuple[ActAtWork, ...] = ()
     outages: tuple[Outage, ...] = ()  # balancers it waits for now
+    max_failures_now: int | None = None  # None: as it was asked for
+    pauses_before: tuple[str, ...] = ()  # groups before which it pauses
+    handed_to: str = ""  # who has taken it over from whoever created it
+
+    @property
+    def max_failures(self) -> int:
+        """How many hosts of a group may fail before no other of it begins."""
+        return self.spec.max_failures if self.max_failures_now is None else self.max_failures_now
+
+    @property
+    def responsible(self) -> str:
+        return self.handed_to or self.created_by
 
     @property
     def weights_at_work(self) -> frozenset[str]:
@@ -221,7 +244,10 @@ class OrderProgress:
         return plan
 
     def host_plan(self, run: RunProgress) -> HostPlan:
-        return self.plan_towards(run.direction).run_of[run.node, run.host]
+        """What the run's present attempt does."""
+        plan = self.plan_towards(run.direction).run_of[run.node, run.host]
+        failed = run.state is RunState.FAILED  # then all that was planned is open again
+        return plan if run.leaving is Leaving.STAYS or failed else leaving_plan(plan, run)
 
     def towards(self, direction: Direction) -> tuple[RunProgress, ...]:
         """The runs of one direction, in plan order."""

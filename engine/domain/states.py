@@ -66,10 +66,11 @@ class NodeState(StrEnum):
 
 class Shown(StrEnum):
     """What is shown in place of a state: a pause halts an order or a node without anything being wrong, and a host that was
-    called off before it began is as it was."""
+    called off before it began is as it was; one that was taken out of the order is none of its own."""
 
     PAUSED = "paused"
     UNTOUCHED = "untouched"
+    EXCLUDED = "excluded"
 
 
 class RunState(StrEnum):
@@ -89,6 +90,15 @@ class RunState(StrEnum):
     @property
     def halts(self) -> bool:
         return self is self.FAILED
+
+
+class Leaving(StrEnum):
+    """How a host leaves an order before its end: `skipped`, the order goes on without what is left to do there, and a way back
+    still returns it; `excluded`, the order has nothing to do with it any more."""
+
+    STAYS = ""
+    SKIPPED = "skipped"
+    EXCLUDED = "excluded"
 
 
 class StepState(StrEnum):
@@ -179,6 +189,11 @@ class Act(StrEnum):
     SET_WEIGHTS = "set_weights"
     RETRY = "retry"
     REMEDY = "remedy"  # what a failure card offers as a step
+    SKIP = "skip"
+    EXCLUDE = "exclude"
+    SET_LIMITS = "set_limits"
+    PAUSE_BEFORE = "pause_before"
+    HAND_OVER = "hand_over"
     CANCEL = "cancel"
     ROLL_BACK = "roll_back"
     GIVE_BACK = "give_back"  # weights that an order left behind when it ended

@@ -105,7 +105,8 @@ def _chain(spec: OrderSpec, facts: Facts, app: InstanceFacts, wanted: AppAsked) 
 def _host_plan(
     release: Release, app: InstanceFacts, host: Host, wanted: AppAsked, recorded: tuple[MountWeight, ...]
 ) -> HostPlan:
-    before = HostIs(host.version, HostState.DEPLOYED if host.version else HostState.READY)
+    bare = HostState.DEPLOY_FAILED if host.state is HostState.DEPLOY_FAILED else HostState.READY
+    before = HostIs(host.version, HostState.DEPLOYED if host.version else bare)
     return HostPlan(
         host=host.name,
         app=app.app,

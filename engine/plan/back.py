@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 
 from engine.domain.fleet import MountWeight, ServerGroup
 from engine.domain.health import answers
+from engine.domain.leaving import as_it_is
 from engine.domain.message import Message, message
 from engine.domain.orders import HostIs, HostPlan, OrderApp, Plan, PlanNode
 from engine.domain.problem import Problem
@@ -75,13 +76,14 @@ def plan_rollback(progress: OrderProgress, version: str | None = None) -> Plan:
     those it needs. Needs `progress.plan`."""
     layers: list[dict[str, HostPlan]] = []
     for run in reversed(started_runs(progress)):
-        plan = progress.host_plan(run)
-        steps = plan.undo if run.touched else plan.undo_untouched
+        plan = _whole(progress, run)
+        touched = run.touched and not run.excluded
+        steps = plan.undo if touched else plan.undo_untouched
         if not steps:
             continue
         now = _is_now(run, plan)
-        then = plan.before
-        if run.touched:
+        then = plan.before if touched else now
+        if touched:
             # steps that bring no version leave the one that runs
             brought = any("version" in step.sets for step in steps)
             then = replace(then, version=(version or then.version) if brought else now.version)
@@ -107,7 +109,7 @@ def plan_cancel(progress: OrderProgress) -> Plan:
     hosts: dict[str, HostPlan] = {}
     moved = {line.mount.host for line in progress.weights if line.owned}
     for run in started_runs(progress):
-        plan = progress.host_plan(run)
+        plan = _whole(progress, run)
         if run.host in moved and plan.undo_untouched:
             now = _is_now(run, plan)
             # it is healthy and takes traffic then: whatever it was to become, it is deployed
@@ -126,15 +128,28 @@ def plan_cancel(progress: OrderProgress) -> Plan:
 
 def _is_now(run: RunProgress, plan: HostPlan) -> HostIs:
     """As far as is known: a run that touched its host and did not succeed left it neither as it was nor as it was to become."""
+    if run.leaving or run.skips:
+        return as_it_is(plan, run)
     if not run.touched:
         return plan.before
     return plan.after if run.state is RunState.SUCCEEDED else replace(plan.after, state=plan.on_failure)
 
 
 def started_runs(progress: OrderProgress) -> list[RunProgress]:
-    """Runs of the forward direction that have begun, in plan order."""
-    started = {(run.node, run.host): run for run in progress.towards(Direction.FORWARD) if run.begun}
+    """Runs of the forward direction that have begun, in plan order. Of a host that was excluded only what is still to be given back
+    is the order's."""
+    owned = {line.mount.host for line in progress.weights if line.owned}
+    started = {
+        (run.node, run.host): run
+        for run in progress.towards(Direction.FORWARD)
+        if run.begun and (not run.excluded or run.host in owned)
+    }
     return [started[key] for key in _forward(progress).run_of if key in started]
+
+
+def _whole(progress: OrderProgress, run: RunProgress) -> HostPlan:
+    """What was planned for the host, whatever its present attempt does."""
+    return _forward(progress).run_of[run.node, run.host]
 
 
 def _forward(progress: OrderProgress) -> Plan:

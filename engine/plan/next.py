@@ -6,7 +6,7 @@ Level-triggered: it may be asked at any time and gives the same answer for the s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.domain.orders import Plan, PlanNode
 from engine.domain.progress import OrderProgress, RunProgress
@@ -20,12 +20,14 @@ MOVING = (OrderState.RUNNING, OrderState.WAITING, OrderState.HALTED, OrderState.
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`order` is the state the order should have, `nodes` those whose state changes, `start` the runs to be started now.
-    `held_by_floor`: hosts are due, but none may leave the balancer and none is running that could come back."""
+    `held_by_floor`: hosts are due, but none may leave the balancer and none is running that could come back. `pauses_before`: the
+    group whose turn it is, and before which the order pauses now."""
 
     order: OrderState
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
     start: tuple[RunProgress, ...] = ()
     held_by_floor: bool = False
+    pauses_before: str = ""
 
 
 def decide(progress: OrderProgress) -> Decision:
@@ -34,12 +36,24 @@ def decide(progress: OrderProgress) -> Decision:
     if plan is None or progress.state not in MOVING:
         return Decision(progress.state)
     wanted = _node_states(progress, plan)
+    group = next(iter(groups_to_pause_before(progress, plan, wanted)), "")
+    if group and not progress.paused:
+        return replace(decide(replace(progress, paused=True)), pauses_before=group)
     changed = {key: state for key, state in wanted.items() if state is not node_state(progress, plan, key)}
     start = _to_start(progress, plan, wanted)
     due = any(node.kind.runs_hosts and wanted[node.key] is NodeState.RUNNING for node in plan.nodes)
     held = due and not start and not progress.paused and not running(progress)
     state = OrderState.HALTED if held else _order_state(progress, plan, wanted)
     return Decision(state, changed, start, held)
+
+
+def groups_to_pause_before(progress: OrderProgress, plan: Plan, states: Mapping[str, NodeState]) -> list[str]:
+    """Of the groups before which the order pauses, those whose turn it is and of which nothing has begun."""
+    if progress.state is OrderState.CANCELLING:
+        return []
+    chosen = [node for node in plan.nodes if node.key in progress.pauses_before]
+    due = [node for node in chosen if all(states[need] is NodeState.SUCCEEDED for need in node.needs)]
+    return [node.key for node in due if node_state(progress, plan, node.key) is NodeState.PENDING]
 
 
 def turning_back(progress: OrderProgress) -> bool:
@@ -91,12 +105,20 @@ def _finish_state(progress: OrderProgress, plan: Plan) -> NodeState:
 def weights_left_at_zero(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts whose weight is 0 although they took traffic before the order, or before the one that left them there."""
     giving = {run.host for run in progress.plan.run_of.values() if run.restores_traffic} if progress.plan else set()
+    decided = left_out(progress)
     left = (
         line.mount.host
         for line in progress.weights
-        if line.believed == 0 < line.due and (line.owned or (line.asked is None and line.mount.host in giving))
+        if line.mount.host not in decided
+        and line.believed == 0 < line.due
+        and (line.owned or (line.asked is None and line.mount.host in giving))
     )
     return tuple(dict.fromkeys(left))
+
+
+def left_out(progress: OrderProgress) -> frozenset[str]:
+    """Hosts that have left the order: whether they get traffic was decided then, by their health."""
+    return frozenset(run.host for run in progress.current_runs if run.state is RunState.SKIPPED)
 
 
 def running(progress: OrderProgress) -> list[RunProgress]:
@@ -119,7 +141,7 @@ def _over_budget(progress: OrderProgress, runs: list[RunProgress]) -> bool:
     """A cancel goes past hosts that do not pass their health check: they stay at weight 0 and are shown."""
     if progress.state is OrderState.CANCELLING:
         return False
-    return sum(run.state is RunState.FAILED for run in runs) > progress.spec.max_failures
+    return sum(run.state is RunState.FAILED for run in runs) > progress.max_failures
 
 
 def _tried_again(run: RunProgress) -> bool:

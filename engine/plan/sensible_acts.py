@@ -61,6 +61,7 @@ def _worth_showing(progress: OrderProgress) -> list[Act]:
     acts = [Act.CONFIRM] if waiting_gate(progress) else []
     acts += [Act.RETRY] if failed_hosts(progress) else []
     acts += [Act.REMEDY] if offered(progress) else []
+    acts += [Act.SKIP] if failed_hosts(progress) else []
     acts += [Act.SET_WEIGHTS] if settable_hosts(progress) else []
     if progress.paused:
         acts.insert(0, Act.RESUME)

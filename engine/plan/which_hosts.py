@@ -35,6 +35,20 @@ def failed_hosts(progress: OrderProgress) -> tuple[str, ...]:
     return hosts_in(progress, RunState.FAILED)
 
 
+def failed_run(progress: OrderProgress, host: str) -> RunProgress | None:
+    """The run of the host that failed in the present direction; `host` empty: of the first."""
+    failed = (run for run in progress.current_runs if run.host == (host or run.host) and run.state is RunState.FAILED)
+    return next(failed, None)
+
+
+def excludable_runs(progress: OrderProgress, host: str) -> tuple[RunProgress, ...]:
+    """What is left to do on the host, if nothing of it is at work or stands in the middle: it has not begun, or it failed."""
+    runs = [run for run in progress.current_runs if run.host == host]
+    if any(run.state is RunState.RUNNING or (run.state is RunState.PENDING and run.begun) for run in runs):
+        return ()
+    return tuple(run for run in runs if run.state in (RunState.PENDING, RunState.FAILED))
+
+
 def started_hosts(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts the order has begun with, those it would return in a rollback, in plan order."""
     return hosts_of_runs(started_runs(progress)) if progress.plan is not None else ()
@@ -42,7 +56,11 @@ def started_hosts(progress: OrderProgress) -> tuple[str, ...]:
 
 def touched_hosts(progress: OrderProgress) -> tuple[str, ...]:
     """Hosts whose version the order may have changed, in plan order."""
-    return hosts_of_runs(run for run in started_runs(progress) if run.touched) if progress.plan is not None else ()
+    return (
+        hosts_of_runs(run for run in started_runs(progress) if run.touched and not run.excluded)
+        if progress.plan is not None
+        else ()
+    )
 
 
 def may_be_touched(progress: OrderProgress) -> tuple[str, ...]:

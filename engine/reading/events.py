@@ -85,7 +85,15 @@ def _node(data: Data) -> Message:
     return message("{node}: {state}", node=label, state=data["state"])
 
 
+def _paused(data: Data) -> Message:
+    return message("the order pauses before {node}", node=Message.from_json(data["label"]))
+
+
 def _host(data: Data) -> Message:
+    if data.get("skipped"):
+        return message("{host} goes on behind {step}, which was skipped", host=data["host"], step=data["skipped"])
+    if data.get("leaving"):
+        return _leaves(data)
     if "problem" in data:
         return message("{host} failed: {problem}", host=data["host"], problem=_what(data["problem"]))
     if data.get("held"):
@@ -97,6 +105,18 @@ def _host(data: Data) -> Message:
     if data["state"] == "running":
         return message("{host} starts (attempt {attempt})", host=data["host"], attempt=data["attempt"])
     return message("{host}: {state}", host=data["host"], state=data["state"])
+
+
+def _leaves(data: Data) -> Message:
+    """Of a host that was skipped or excluded: its health decides whether its weight comes back."""
+    what = {"host": data["host"], "leaving": data["leaving"]}
+    if data["state"] == "pending":
+        return message("{host} is {leaving}: its health is checked, then it gets back what it had", **what)
+    if data["state"] == "running":
+        return message("{host} is {leaving}: it leaves the order", **what)
+    if "problem" in data:
+        return message("{host} has left the order ({leaving}): {problem}", problem=_what(data["problem"]), **what)
+    return message("{host} has left the order ({leaving})", **what)
 
 
 def _step(data: Data) -> Message:
@@ -195,6 +215,7 @@ def _or_dash(value: object) -> object:
 _SENTENCES: Mapping[str, Callable[[Data], Message]] = {
     "order": _order,
     "node": _node,
+    "paused": _paused,
     "host": _host,
     "step": _step,
     "begins": _begins,

@@ -181,6 +181,7 @@ def _steps(conn: sa.Connection, order_id: int, wanted: Collection[_Seen]) -> Map
             one = runs.get((direction, node, host))
             if one is not None and one.run.attempt == attempt:
                 plan = one.plans[position] if position < len(one.plans) else None
+                plan = plan if plan is not None and plan.key == name else None
                 does, title = (plan.does, plan.title) if plan is not None else (name, "")
                 found[one.run.key].append(_step_view(name, does, title, *rest))
     return {key: tuple(steps) for key, steps in found.items()}
@@ -249,6 +250,8 @@ def _view(seen: _Seen, steps: tuple[StepView, ...], log: str, deadline_of: _Dead
         no_traffic=seen.by_hand
         and run.state is RunState.SUCCEEDED
         and any(line.due > 0 and line.believed == 0 for line in seen.weights),
+        skips=run.skips,
+        leaving=run.leaving,
     )
 
 

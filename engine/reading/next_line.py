@@ -29,7 +29,7 @@ def next_line(
     counted from where nothing nearer is known."""
     state = progress.state
     if state in _ENDED:
-        return _ENDED[state]
+        return _ended(progress)
     if left_alone is not None:
         return left_alone.what
     if not state.halts and not engine_alive:
@@ -53,6 +53,14 @@ def next_line(
             "waiting since {since}: {count} problems found; solve them and initialise again", since=since, count=count
         )
     return message("checked; waiting since {since} for a person to start it", since=since)
+
+
+def _ended(progress: OrderProgress) -> Message:
+    """With those that were left out: who reads it later must not take them for done."""
+    out = _hosts(run for run in progress.current_runs if run.state is RunState.SKIPPED)
+    if not out:
+        return _ENDED[progress.state]
+    return message("{end}; skipped or excluded: {hosts}", end=_ENDED[progress.state], hosts=named(out))
 
 
 def _since(progress: OrderProgress, changed_at: float) -> float:

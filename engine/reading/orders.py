@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.domain.acts import AnyAct, RollBack, SetWeights
+from engine.domain.acts import AnyAct, HandOver, RollBack, SetWeights
 from engine.domain.clean import visible
 from engine.domain.fleet import ServerGroup
 from engine.domain.message import Message, message
@@ -33,6 +33,7 @@ from engine.plan.next import node_state, runs_of
 from engine.plan.sensible_acts import sensible_acts
 from engine.plan.what_if import consequence
 from engine.reading.expected import read_expected
+from engine.reading.handing_over import with_operators
 from engine.reading.host_runs import HostRuns
 from engine.reading.next_line import next_line
 from engine.reading.remedies import read_remedies
@@ -181,6 +182,9 @@ def read_order(
         engine_alive=alive,
         last_event=last_event,
         expected=read_expected(conn, progress, hosts, recorded, now) if left_alone is None else None,
+        responsible=visible(progress.responsible),
+        parallelism=progress.parallelism,
+        max_failures=progress.max_failures,
     )
 
 
@@ -217,13 +221,15 @@ def _node_view(progress: OrderProgress, plan: Plan, node: PlanNode) -> NodeView:
         needs=node.needs,
         hosts=node.hosts,
         sliders=node.sliders,
-        done=sum(state in (RunState.SUCCEEDED, RunState.SKIPPED) for state in states),
+        done=states.count(RunState.SUCCEEDED),
         failed=states.count(RunState.FAILED),
         started_at=row.started_at if row else None,
         ended_at=row.ended_at if row else None,
         confirmed_by=row.confirmed_by if row else "",
         paused=progress.paused and state is NodeState.RUNNING and RunState.RUNNING not in states,
         app=next((plan.app_of[host] for host in node.hosts), ""),
+        skipped=states.count(RunState.SKIPPED),
+        pauses=plan is progress.current_plan and node.key in progress.pauses_before,
     )
 
 
@@ -315,6 +321,8 @@ def read_consequence(
     if first is not None:
         return in_turn(of(first, progress), of(act, with_weights(progress, first)))
     meaning = of(act, progress)
+    if isinstance(act, HandOver):
+        return with_operators(conn, scope, meaning, act, progress.responsible)
     if not meaning.makes_order or not isinstance(act, RollBack):
         return meaning
     override = act.override_reason

@@ -15,10 +15,12 @@ from engine.domain.progress import RunProgress, StepProgress, leaves_host
 from engine.domain.states import Health, RunState, StepState
 from engine.domain.steps import HEALTH, StepPlan, Traffic
 from engine.ports import Job, RemoteError
+from engine.run.leaving_rows import write_as_it_is
 from engine.run.logs import HostLog
 from engine.run.order_context import OrderContext
 from engine.store.fleets import set_host
-from engine.store.host_runs import end_run, hold_run, retry_run, set_step, touch_run
+from engine.store.host_runs import end_run, go_on_with, hold_run, set_step, touch_run
+from engine.store.progress import load_progress
 from engine.store.store import Transaction
 from engine.store.weight_calls import keep_at_zero
 from engine.store.weights import write_own_health
@@ -135,13 +137,18 @@ class Attempt:
         now, context = self.now(), self.context
 
         def change(conn: Transaction) -> None:
-            failed_at = self.stands_at if state is RunState.FAILED else ""
+            # one that leaves failed where it stood before
+            failed_at = self.stands_at if state is RunState.FAILED and not self.run.leaving else ""
             end_run(conn, context.order_id, self.run, state, now, problem, failed_at=failed_at)
             touched = self.run.touched
             if self._may_have_touched():
                 touch_run(conn, context.order_id, self.run)
                 touched = True
-            left = leaves_host(self.plan, state, touched=touched)
+            if self.run.leaving:
+                healthy = state is RunState.SKIPPED and problem is None
+                write_as_it_is(conn, load_progress(conn, context.order_id), self.run.key, healthy=healthy)
+                return
+            left = leaves_host(self.plan, state, touched=touched, skips=self.run.skips)
             set_host(conn, context.workspace_id, self.host, state=str(left))
 
         await context.journal.write(context.order_id, context.epoch, change)
@@ -165,7 +172,7 @@ class Attempt:
             elif self._may_have_touched():
                 touch_run(conn, context.order_id, self.run)
             end_run(conn, context.order_id, self.run, RunState.FAILED, now, problem)
-            retry_run(conn, context.order_id, self.run, now)
+            go_on_with(conn, context.order_id, self.run, now)
 
         await context.journal.write(context.order_id, context.epoch, change)
 

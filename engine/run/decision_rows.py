@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from engine.domain.message import message
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress
-from engine.domain.states import OrderState, RunState
+from engine.domain.states import Direction, OrderState, RunState
+from engine.kinds.kind import Succeeded
 from engine.kinds.registry import kind_of
-from engine.plan.next import Decision, weights_left_at_zero
+from engine.plan.next import Decision, left_out, weights_left_at_zero
 from engine.plan.what_if_words import named
+from engine.store.events import add_event
 from engine.store.fleets import record_success, set_host
 from engine.store.host_runs import start_run
-from engine.store.orders import set_order_state
+from engine.store.orders import set_order_state, update_order
 from engine.store.plans import set_node_state
 from engine.store.store import Transaction
 from engine.store.weights import let_go_of_weights
@@ -21,6 +25,11 @@ def write_decision(conn: Transaction, progress: OrderProgress, decision: Decisio
     plan = progress.current_plan
     if plan is None:
         return
+    if decision.pauses_before:
+        left = [key for key in progress.pauses_before if key != decision.pauses_before]
+        update_order(conn, progress.id, now, paused=True, pauses_before=left)
+        label = plan.node(decision.pauses_before).label
+        add_event(conn, progress.id, now, "paused", {"key": decision.pauses_before, "label": label.to_json()})
     for key, state in decision.nodes.items():
         set_node_state(conn, progress, plan, key, state, now)
     for run in decision.start:
@@ -36,11 +45,22 @@ def write_decision(conn: Transaction, progress: OrderProgress, decision: Decisio
 
 def _end(conn: Transaction, progress: OrderProgress, state: OrderState, now: float) -> None:
     given = state in (OrderState.SUCCEEDED, OrderState.ROLLED_BACK)
-    hosts = {line.mount.host for line in progress.weights} if given else set()
+    hosts = {line.mount.host for line in progress.weights} - left_out(progress) if given else set()
     let_go_of_weights(conn, progress.id, decided=hosts)
     if state is OrderState.SUCCEEDED:
-        for succeeded in kind_of(progress.kind).records(progress):
+        for succeeded in _reached(progress, kind_of(progress.kind).records(progress)):
             record_success(conn, progress.id, succeeded.service_instance_id, succeeded.version, now)
+
+
+def _reached(progress: OrderProgress, recorded: Sequence[Succeeded]) -> Iterator[Succeeded]:
+    """A version has succeeded where a host got it: not if all of the app's were left out, or what brings it was skipped on each."""
+    reached = set()
+    for run in progress.towards(Direction.FORWARD):
+        plan = progress.host_plan(run)
+        if run.state is RunState.SUCCEEDED and not any(s.touches and s.key in run.skips for s in plan.steps):
+            reached.add(plan.app)
+    instances = {app.service_instance_id for app in progress.apps if app.app in reached}
+    yield from (each for each in recorded if each.service_instance_id in instances)
 
 
 def _why_halted(progress: OrderProgress, decision: Decision) -> Problem | None:

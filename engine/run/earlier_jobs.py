@@ -11,7 +11,7 @@ from engine.domain.message import message
 from engine.domain.orders import HostPlan
 from engine.domain.problem import Problem
 from engine.domain.progress import OrderProgress, RunProgress
-from engine.domain.states import OrderState, RunState, StepState
+from engine.domain.states import Leaving, OrderState, RunState, StepState
 from engine.domain.steps import touches
 from engine.ports import Job, RemoteError, StepEnded, StepStarted, StopOutcome
 from engine.run.attempt import Attempt, Earlier, set_facts
@@ -55,7 +55,9 @@ def earlier_attempts(progress: OrderProgress, run: RunProgress, of_host: Iterabl
 
 
 def _attempts(run: RunProgress, upto: int) -> list[RunProgress]:
-    return [replace(run, attempt=number) for number in range(1, upto + 1)]
+    """A run that leaves does so in its present attempt."""
+    earlier = [replace(run, attempt=number, leaving=Leaving.STAYS) for number in range(1, upto + 1)]
+    return [run if each.attempt == run.attempt else each for each in earlier]
 
 
 async def _note_what_it_did(attempt: Attempt, job: Job, run: RunProgress, plan: HostPlan) -> None:

@@ -79,7 +79,7 @@ class HostRun:
         except Failed as failed:
             log.heading(failed.problem.what, attempt.now())
             log.heading(failed.problem.remedy, attempt.now())
-            await attempt.end(RunState.FAILED, failed.problem)
+            await attempt.end(self._failed(), failed.problem)
         except Stopped as stopped:
             log.heading(message("stopped"), attempt.now())
             await attempt.end(RunState.CANCELLED, stopped.problem)
@@ -89,7 +89,14 @@ class HostRun:
             log.heading(message("{what} It is tried again.", what=again.problem.what), attempt.now())
             await attempt.end_and_try_again(again.problem)
         else:
-            await attempt.end(RunState.SUCCEEDED, None)
+            await attempt.end(RunState.SKIPPED if self.run.leaving else RunState.SUCCEEDED, None)
+
+    def _failed(self) -> RunState:
+        """A host that leaves and is not healthy has left: it keeps weight 0. At the balancer a person decides once more."""
+        attempt = self._attempt
+        at = attempt.named(attempt.stands_at)
+        at_balancer = at is not None and self._on_balancer(at)
+        return RunState.SKIPPED if self.run.leaving and not at_balancer else RunState.FAILED
 
     async def _steps(self, log: HostLog) -> None:
         at, steps = 0, self._attempt.steps

@@ -34,7 +34,7 @@ _BY_LOOK = (Holds.LOOK, Holds.RECORD_AND_LOOK)
 
 async def keep_what_is_still_so(attempt: Attempt, before: RunProgress | None, log: HostLog) -> None:
     """`before` is the latest attempt on this host that has started a job there. Raises Failed, StaleEpoch, StoreError."""
-    if attempt.run.attempt == 1 or not attempt.untouched_yet:
+    if attempt.run.attempt == 1 or attempt.run.leaving or not attempt.untouched_yet:
         return
     if attempt.run.from_start:
         await _write(attempt, log, Kept(frozenset(), message("it was asked for")), {})
@@ -43,6 +43,7 @@ async def keep_what_is_still_so(attempt: Attempt, before: RunProgress | None, lo
         done, found = await _Asking(attempt, before).found()
         if not done:
             return
+        found |= dict.fromkeys(attempt.run.skips)  # a person said so: nobody is asked
         result = kept(attempt.plan.steps, found)
         if works([step for step in attempt.plan.steps if step.key not in result.keys]):
             for step in attempt.plan.steps:
@@ -198,6 +199,8 @@ async def _write(attempt: Attempt, log: HostLog, result: Kept, done: Mapping[str
 
 
 def _as_found(step: StepProgress, keep: bool, done: Mapping[str, int]) -> StepProgress:
+    if step.state is StepState.SKIPPED and not step.kept_from:
+        return step
     if keep:
         return step if step.kept_from else replace(step, state=StepState.SUCCEEDED, kept_from=done[step.key])
     return (

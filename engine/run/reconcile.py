@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -147,7 +147,8 @@ class OrderReconciler:
         if decision.order.complete and progress.weights_at_work:
             return _Advanced(progress, Decision(progress.state), ())  # a weight that is still moved has an owner
         write_decision(conn, progress, decision, now)
-        return _Advanced(progress, decision, decision.start)
+        paused = progress.paused or bool(decision.pauses_before)
+        return _Advanced(replace(progress, paused=paused), decision, decision.start)
 
     def _go_back(self, conn: Transaction, progress: OrderProgress, now: float) -> OrderProgress:
         if progress.state is OrderState.CANCELLING:

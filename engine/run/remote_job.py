@@ -28,7 +28,7 @@ class RemoteJob:
 
     def __init__(self, attempt: Attempt, block: Sequence[StepProgress], log: HostLog, stopping: asyncio.Event) -> None:
         self._attempt = attempt
-        self._keys = [step.key for step in block if not step.kept_from]
+        self._keys = [step.key for step in block if not step.kept_from and step.state is not StepState.SKIPPED]
         self._log = log
         self._stopping = stopping
 

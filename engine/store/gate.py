@@ -22,6 +22,7 @@ from engine.store.audit import Entry, record
 from engine.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
+EVERYBODY = 10_000
 
 
 class NotAllowed(ProblemError):
@@ -112,13 +113,16 @@ def no_longer_allowed(conn: sa.Connection, operator: str, act: str, least: Role,
     nobody was asked by its owner, and by no one else."""
     if _names_nobody(conn):
         return None
-    tenant_id = conn.execute(sa.select(t.workspace.c.tenant_id).where(t.workspace.c.id == workspace_id)).scalar_one()
-    place = Where(tenant_id, workspace_id)
     try:
-        admit(conn, load_grants(conn, operator), act, least, place)
+        admit(conn, load_grants(conn, operator), act, least, workspace_place(conn, workspace_id))
     except NotAllowed as error:
         return error.problem
     return None
+
+
+def workspace_place(conn: sa.Connection, workspace_id: int) -> Where:
+    tenant_id = conn.execute(sa.select(t.workspace.c.tenant_id).where(t.workspace.c.id == workspace_id)).scalar_one()
+    return Where(tenant_id, workspace_id)
 
 
 def admit(conn: sa.Connection, grants: Grants, act: str, least: Role, place: Place | None) -> Standing:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from engine.domain.message import Message
 from engine.domain.problem import Problem
 from engine.domain.progress import RunKey, RunProgress, StepProgress
-from engine.domain.states import Direction, RunState, StepState
+from engine.domain.states import Direction, Leaving, RunState, StepState
 from engine.store import tables as t
 from engine.store.encoding import decode_problem, decode_stored_problem, encode_problem
 from engine.store.events import add_event
@@ -22,7 +23,9 @@ _DIRECTIONS = {str(direction): direction for direction in Direction}
 _RUNS = sa.select(
     *columns(t.host_run, "direction", "node", "host", "state", "attempt", "from_version", "to_version", "touched"),
     text_of(t.host_run.c.problem),
-    *columns(t.host_run, "started_at", "ended_at", "job", "failed_at", "from_start", "position"),
+    *columns(t.host_run, "started_at", "ended_at", "job", "failed_at", "from_start"),
+    text_of(t.host_run.c.skips),
+    *columns(t.host_run, "leaving", "position"),
 ).where(t.host_run.c.order_id == _ORDER)
 
 
@@ -37,6 +40,7 @@ def load_runs(conn: sa.Connection, order_id: int) -> dict[RunKey, RunProgress]:
 def _run(
     direction: str, node: str, host: str, state: str, attempt: int, from_version: str, to_version: str, touched: bool,
     problem: str | None, started_at: float | None, ended_at: float | None, job: str, failed_at: str, from_start: bool,
+    skips: str | None, leaving: str,
 ) -> RunProgress:  # fmt: skip
     return RunProgress(
         direction=_DIRECTIONS[direction],
@@ -53,6 +57,8 @@ def _run(
         job=job,
         failed_at=failed_at,
         from_start=from_start,
+        skips=tuple(json.loads(skips)) if skips else (),
+        leaving=Leaving(leaving),
     )
 
 
@@ -98,7 +104,9 @@ def start_run(conn: sa.Connection, order_id: int, run: RunProgress, keys: Iterab
         return
     _set_run(conn, order_id, run, state=running, started_at=now, ended_at=None, problem=None)
     pending = {"state": str(StepState.PENDING), "started_at": None, "ended_at": None, "kept_from": 0}
-    kept = {} if run.from_start else _done_before(conn, order_id, run)
+    kept = {} if run.from_start or run.leaving else _done_before(conn, order_id, run)
+    skipped = pending | {"state": str(StepState.SKIPPED), "started_at": now, "ended_at": now}
+    kept |= {} if run.leaving else dict.fromkeys(run.skips, skipped)
     conn.execute(
         sa.insert(t.step),
         [
@@ -107,7 +115,7 @@ def start_run(conn: sa.Connection, order_id: int, run: RunProgress, keys: Iterab
             for position, key in enumerate(keys)
         ],
     )
-    _host_event(conn, order_id, run, RunState.RUNNING, now)
+    _host_event(conn, order_id, run, RunState.RUNNING, now, leaving=run.leaving)
 
 
 def _done_before(conn: sa.Connection, order_id: int, run: RunProgress) -> dict[str, dict[str, Any]]:
@@ -156,7 +164,7 @@ def end_run(
     """`failed_at`: at which step, when it has failed."""
     values = {"failed_at": failed_at} if failed_at else {}
     _set_run(conn, order_id, run, state=str(state), ended_at=now, problem=encode_problem(problem), **values)
-    _host_event(conn, order_id, run, state, now, problem)
+    _host_event(conn, order_id, run, state, now, problem, leaving=run.leaving)
 
 
 def hold_run(conn: sa.Connection, order_id: int, run: RunProgress, before: str, now: float) -> bool:
@@ -169,9 +177,40 @@ def hold_run(conn: sa.Connection, order_id: int, run: RunProgress, before: str, 
 
 
 def retry_run(conn: sa.Connection, order_id: int, run: RunProgress, now: float, *, from_start: bool = False) -> None:
-    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1, "from_start": from_start}
-    _set_run(conn, order_id, run, **again, problem=None, started_at=None, ended_at=None)
+    """What was skipped is done as well when everything is done again."""
+    again = {"from_start": from_start, "leaving": "", "skips": None if from_start else list(run.skips) or None}
+    _begin_again(conn, order_id, run, again)
     _host_event(conn, order_id, run, RunState.PENDING, now)
+
+
+def go_on_with(conn: sa.Connection, order_id: int, run: RunProgress, now: float) -> None:
+    """One more attempt of a kind that its end does not change: one that leaves still leaves."""
+    _begin_again(conn, order_id, run, {"from_start": False})
+    _host_event(conn, order_id, run, RunState.PENDING, now)
+
+
+def skip_step(conn: sa.Connection, order_id: int, run: RunProgress, step: str, now: float) -> None:
+    """The host goes on in a new attempt, behind that step."""
+    skips = list(dict.fromkeys([*run.skips, step]))
+    _begin_again(conn, order_id, run, {"from_start": False, "leaving": "", "skips": skips})
+    _host_event(conn, order_id, run, RunState.PENDING, now, skipped=step)
+
+
+def leave(conn: sa.Connection, order_id: int, run: RunProgress, how: Leaving, now: float) -> None:
+    """The host gets its weight back in an attempt of its own."""
+    _begin_again(conn, order_id, run, {"from_start": False, "leaving": str(how)})
+    _host_event(conn, order_id, run, RunState.PENDING, now, leaving=how)
+
+
+def call_off(conn: sa.Connection, order_id: int, run: RunProgress, how: Leaving, now: float) -> None:
+    """The host leaves as it is: nothing is to be given back."""
+    _set_run(conn, order_id, run, state=str(RunState.SKIPPED), leaving=str(how), ended_at=now)
+    _host_event(conn, order_id, run, RunState.SKIPPED, now, leaving=how)
+
+
+def _begin_again(conn: sa.Connection, order_id: int, run: RunProgress, values: Mapping[str, Any]) -> None:
+    again = {"state": str(RunState.PENDING), "attempt": run.attempt + 1}
+    _set_run(conn, order_id, run, **again, **values, problem=None, started_at=None, ended_at=None)
 
 
 def touch_run(conn: sa.Connection, order_id: int, run: RunProgress) -> None:
@@ -185,6 +224,8 @@ def _host_event(
     state: RunState,
     now: float,
     problem: Problem | None = None,
+    *,
+    leaving: Leaving = Leaving.STAYS,
     **more: object,
 ) -> None:
     data: dict[str, Any] = {
@@ -195,6 +236,8 @@ def _host_event(
         "attempt": run.attempt,
         **more,
     }
+    if leaving:
+        data["leaving"] = str(leaving)
     if problem is not None:
         data["problem"] = problem.to_json()
     add_event(conn, order_id, now, "host", data)

@@ -82,6 +82,9 @@ def load_progress(conn: sa.Connection, order_id: int) -> OrderProgress:
         ended_at=row.ended_at,
         at_work=_at_work(conn, order_id) if row.works else (),
         outages=tuple(map(Outage.from_json, row.outages or ())),
+        max_failures_now=row.max_failures,
+        pauses_before=tuple(row.pauses_before or ()),
+        handed_to=row.handed_to,
     )
 
 

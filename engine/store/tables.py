@@ -171,6 +171,9 @@ order = sa.Table(
     sa.Column("outages", sa.JSON(none_as_null=True), nullable=True),  # a list: the balancers it waits for
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
     sa.Column("parallelism", sa.Integer, nullable=False, default=50),
+    sa.Column("max_failures", sa.Integer, nullable=True),  # what it was changed to while the order ran
+    sa.Column("pauses_before", sa.JSON(none_as_null=True), nullable=True),  # a list: keys of groups
+    _text("handed_to"),  # who is responsible for it instead of whoever created it
     sa.Column("epoch", sa.Integer, nullable=False, default=0), _text("engine_id"),
     _text("reason"), _text("created_by"),
     sa.Column("created_at", sa.Float, nullable=False), sa.Column("started_at", sa.Float, nullable=True),
@@ -219,6 +222,8 @@ host_run = sa.Table(
     _text("failed_at"),
     # the present attempt does again what an earlier one has done
     sa.Column("from_start", sa.Boolean, nullable=False, default=False),
+    sa.Column("skips", sa.JSON(none_as_null=True), nullable=True),  # a list: keys of steps that a person has skipped
+    _text("leaving"),  # it leaves the order before its end: skipped or excluded
 )  # fmt: skip
 
 step = sa.Table(

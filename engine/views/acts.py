@@ -34,7 +34,8 @@ class Consequence:
     hosts: tuple[str, ...]
     asks_reason: bool = False
     type_to_confirm: str = ""  # production: the name to be typed where a reason is asked for
-    choices: tuple[str, ...] = ()  # versions to choose from; "" among them: the one each host ran before
+    # versions to choose from ("": the one each host ran before), a step to skip ("": the whole host), or operators
+    choices: tuple[str, ...] = ()
     chosen: str = ""  # of the choices, what all this is said of
     makes_order: bool = False  # done by an order of its own
     may_keep: bool = False  # a retry that may keep what was done: everything can be done again instead
@@ -88,7 +89,7 @@ class EventView:
     id: int
     order_id: int
     at: float
-    kind: str  # order | node | host | step | weight | outside | command | engine | warning
+    kind: str  # order | node | paused | host | step | weight | outside | command | engine | warning
     data: Mapping[str, Any]
     sentence: Message
 

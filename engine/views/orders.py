@@ -10,6 +10,7 @@ from engine.domain.problem import Problem
 from engine.domain.states import (
     Direction,
     Health,
+    Leaving,
     NodeKind,
     NodeState,
     OrderState,
@@ -137,10 +138,19 @@ class HostRunView:
     by_hand: bool = False  # done, and its traffic is given by hand: its steps end without any
     no_traffic: bool = False  # and none was given yet, though it had some before
     app: str = ""  # empty before there is a plan
+    skips: tuple[str, ...] = ()  # steps that a person has skipped
+    leaving: Leaving = Leaving.STAYS  # it leaves the order before its end, or has left it
+
+    @property
+    def version_unknown(self) -> bool:
+        """Something was done to it, and nobody knows what it runs."""
+        return not self.version and self.attempt > 1 and (bool(self.skips) or self.leaving is not Leaving.STAYS)
 
     @property
     def shown(self) -> RunState | Shown:
         """A host that was called off before it began is untouched: nothing of it was cancelled."""
+        if self.state is RunState.SKIPPED and self.leaving is Leaving.EXCLUDED:
+            return Shown.EXCLUDED
         untouched = self.state is RunState.CANCELLED and self.started_at is None and self.attempt == 1
         return Shown.UNTOUCHED if untouched else self.state
 
@@ -181,6 +191,8 @@ class NodeView:
     confirmed_by: str
     paused: bool = False  # it has begun, and nothing of it runs before the order is resumed
     app: str = ""  # whose hosts they are
+    skipped: int = 0  # hosts that were skipped or excluded
+    pauses: bool = False  # the order pauses before it begins
 
     @property
     def shown(self) -> NodeState | Shown:
@@ -258,6 +270,9 @@ class OrderView:
     excluded: tuple[str, ...] = ()  # hosts that are left alone
     expected: ExpectedView | None = None  # when it will be done; None: it has ended, or has no plan yet
     remedies: tuple[RemedyView, ...] = ()
+    responsible: str = ""  # who created it, or to whom it was handed over since
+    parallelism: int = 0
+    max_failures: int = 0
 
     @property
     def shown(self) -> OrderState | Shown:

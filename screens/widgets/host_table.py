@@ -110,7 +110,9 @@ def _step(host: HostRunView, paint: Paint) -> Text:
 
 
 def _version(host: HostRunView, paint: Paint) -> Text:
-    if host.shown is Shown.UNTOUCHED:
+    if host.version_unknown:
+        return Text(f"{host.from_version or '-'} → ", paint.dim).append(words.version_word(host), paint.tone(Tone.WAIT))
+    if host.shown is Shown.UNTOUCHED or host.state is RunState.SKIPPED:
         return Text(host.version, style=paint.dim)
     if host.from_version == host.to_version:
         return Text(host.to_version, style=paint.dim)

@@ -38,6 +38,9 @@ def _summary(order: OrderView, paint: Paint, now: float, room: int) -> Text:
     text = paint.glyph_and_word(order.shown)
     text.append(f"  {words.order_words(order.kind, order.versions)}", paint.strong)
     text.append("  ").append(_("{done}/{all} hosts").format(done=done, all=len(counted)))
+    skipped = sum(host.state is RunState.SKIPPED for host in counted)
+    if skipped:
+        text.append("  ").append(_("{count} left out").format(count=skipped), paint.tone(Tone.WAIT))
     if failed:
         text.append("  ").append(_("{count} failed").format(count=failed), paint.tone(Tone.FAIL))
     until = order.ended_at if order.ended_at is not None else now
@@ -50,7 +53,9 @@ def _summary(order: OrderView, paint: Paint, now: float, room: int) -> Text:
         text.append(f"  {expected_words.left(order.expected, now)}", paint.plain)
     if order.paused and order.shown is not Shown.PAUSED:
         text.append("  ‖ " + _("paused"), paint.tone(Tone.WAIT))
-    for part in (order.created_by, order.title):
+    taken_over = order.responsible not in ("", order.created_by)
+    responsible = _("responsible: {operator}").format(operator=order.responsible) if taken_over else order.created_by
+    for part in (responsible, order.title):
         if part and text.cell_len + 2 + cell_len(part) <= room:  # another row for it would be taken from the hosts
             text.append(f"  {part}", paint.dim)
     return text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from engine.domain.states import NodeKind, NodeState
+from engine.domain.states import NodeKind, NodeState, RunState
 from engine.views.orders import NodeView
 from screens import words
 from screens.paint import Paint
@@ -53,6 +53,10 @@ def _hosts_detail(node: NodeView, paint: Paint, now: float) -> Text:
     detail = Text().append(f"{node.done}/{len(node.hosts)}", paint.state(node.shown))
     if node.failed:
         detail.append(f" ✗{node.failed}", paint.state(NodeState.FAILED))
+    if node.skipped:
+        detail.append(f" {words.glyph(RunState.SKIPPED)}{node.skipped}", paint.dim)
+    if node.pauses:
+        detail.append(" " + _("‖ pauses before it"), paint.state(NodeState.WAITING))
     if node.started_at is not None:
         until = node.ended_at if node.ended_at is not None else now
         detail.append(f" {words.elapsed(node.started_at, until)}", paint.dim)

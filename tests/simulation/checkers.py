@@ -281,8 +281,10 @@ class Checkers:
                 if not self._pressed(facts.id, "confirm", before):
                     self.violated(GATE, f"{key} of order #{facts.id} begins on {host} before {before}")
                 continue
-            passed = [name for name in hosts if self._passed(facts, name)]
-            if len(hosts) - len(passed) > facts.spec["max_failures"]:
+            with self.store.reading() as conn:
+                out = {name for name in hosts if self._left_out(conn, facts.id, name)}
+            passed = [name for name in hosts if name in out or self._passed(facts, name)]
+            if len(hosts) - len(passed) > self._may_fail(facts):
                 self.violated(
                     GATE, f"{key} begins on {host} when {len(passed)} of {len(hosts)} hosts of {before} passed"
                 )
@@ -292,6 +294,24 @@ class Checkers:
         if (host, facts.version) in self.asked_and_passed:
             return True
         return any(steps.get(step_names.CHECK_HEALTH) == 0 or steps.get("offline") == 0 for steps in attempts)
+
+    def _left_out(self, conn: sa.Connection, order_id: int, host: str) -> bool:
+        """Whether a person said that the order goes on without the host."""
+        asked = sa.select(t.command.c.params).where(
+            t.command.c.order_id == order_id,
+            t.command.c.act.in_(("skip", "exclude")),
+            t.command.c.state == "accepted",
+        )
+        return any(params.get("host") == host and "step" not in params for params in conn.execute(asked).scalars())
+
+    def _may_fail(self, facts: OrderFacts) -> int:
+        """How many of a group, by what was asked for first or at any time since."""
+        with self.store.reading() as conn:
+            asked = sa.select(t.command.c.params).where(
+                t.command.c.order_id == facts.id, t.command.c.act == "set_limits", t.command.c.state == "accepted"
+            )
+            changed = [int(params.get("max_failures", 0)) for params in conn.execute(asked).scalars()]
+        return max([int(facts.spec["max_failures"]), *changed])
 
     def _pressed(self, order_id: int, act: str, node: str | None) -> bool:
         with self.store.reading() as conn:
@@ -348,7 +368,12 @@ class Checkers:
             tried = order.state == "cancelled" and back in ("failed", "cancelled")
             given_up = order.state == "failed" and (back != "succeeded" or line.verified != "yes")
             unsure = order.state == "cancelled" and order.kind == "online" and line.verified != "yes"
-            if line.owned and not (tried or given_up or unsure):
+            # a person went on without it: it answered and has its weight back, or it is found on the list
+            left_out = self._left_out(conn, order.id, line.host) and "skipped" in (
+                back,
+                runs.get(("forward", line.host)),
+            )
+            if line.owned and not (tried or given_up or unsure or left_out):
                 self.violated(OWNED, f"#{order.id} has ended {order.state} and owns the weight of {line.host}")
 
     def _check_steps(self, conn: sa.Connection, order: sa.Row[Any]) -> None:
@@ -413,7 +438,7 @@ class Checkers:
             hand = self._by_hand(conn, order.id, line.host)
             wanted = order.kind == "offline" and self._is_offline(conn, line.host)
             # who has ended well has left none of its own hosts where an earlier order had left it
-            its_own = order.state == "succeeded" and line.host in mine
+            its_own = order.state == "succeeded" and line.host in mine and not self._left_out(conn, order.id, line.host)
             known = line.owned or (line.asked is None and not its_own and self._was_left(conn, order.id, line))
             if now == 0 < line.recorded and not known and not hand and not wanted:
                 self.violated(OWNED, f"#{order.id} {order.state} left {line.host} at 0 in {group}, and nobody knows")

@@ -27,6 +27,7 @@ WILD_ACTS = (
     Act.CANCEL, Act.ROLL_BACK, Act.INITIALISE,
 )  # fmt: skip
 RETRIES = 2
+SOMETIMES = 0.15
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Operators:
             if sensible is None:
                 return
             act, params = sensible
+        act, params = self._instead(progress, now) or (act, params)
         self._send(order_id, act, params, now)
 
     def finish(self, order_id: int, now: float) -> None:
@@ -128,6 +130,27 @@ class Operators:
         if forward and self._may(("back", progress.id), bounded):
             return Act.ROLL_BACK, {}
         return Act.CANCEL, {}
+
+    def _instead(self, progress: OrderProgress, now: float) -> tuple[Act, dict[str, Any]] | None:
+        """Sometimes a person takes a host or a step out, changes the limits, or wants a pause; apart from all other chances."""
+        chance = random.Random(f"{progress.id}/{now}")
+        if progress.plan is None or progress.started_at is None or chance.random() > SOMETIMES:
+            return None
+        failed = [run for run in progress.current_runs if run.state is RunState.FAILED]
+        if failed and chance.random() < 0.7:
+            run = chance.choice(failed)
+            step = {"step": run.failed_at} if run.failed_at and chance.random() < 0.5 else {}
+            return chance.choice([(Act.SKIP, {"host": run.host} | step), (Act.EXCLUDE, {"host": run.host})])
+        host = chance.choice(progress.plan.hosts)
+        node = chance.choice([node.key for node in progress.plan.nodes])
+        others: list[tuple[Act, dict[str, Any]]] = [
+            (Act.EXCLUDE, {"host": host}),
+            (Act.SKIP, {"host": host}),
+            (Act.SET_LIMITS, {"parallelism": chance.choice((1, 2, 50)), "max_failures": chance.choice((0, 1))}),
+            (Act.PAUSE_BEFORE, {"node": node}),
+            (Act.HAND_OVER, {"to": "bob"}),
+        ]
+        return chance.choice(others)
 
     def _from_start(self, progress: OrderProgress) -> dict[str, Any]:
         """Sometimes a person wants everything done again."""

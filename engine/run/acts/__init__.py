@@ -12,14 +12,19 @@ from engine.domain import acts
 from engine.run.acts import (
     cancel,
     confirm,
+    exclude,
     give_back,
+    hand_over,
     initialise,
     pause,
+    pause_before,
     remedy,
     resume,
     retry,
     roll_back,
+    set_limits,
     set_weights,
+    skip,
     start,
 )
 from engine.run.acts.doing import By, Doing, World
@@ -35,6 +40,11 @@ DOING: Mapping[type[acts.AnyAct], Doing] = {
     acts.SetWeights: Doing(set_weights.write, set_weights.effect, set_weights.waits_for),
     acts.Retry: Doing(retry.write),
     acts.Remedy: Doing(remedy.write, remedy.effect, remedy.waits_for, asked_again=True),
+    acts.Skip: Doing(skip.write),
+    acts.Exclude: Doing(exclude.write),
+    acts.SetLimits: Doing(set_limits.write),
+    acts.PauseBefore: Doing(pause_before.write),
+    acts.HandOver: Doing(hand_over.write, hand_over.effect, hand_over.waits_for, asked_again=True),
     acts.Cancel: Doing(cancel.write, withdraws=True),
     acts.RollBack: Doing(
         roll_back.write,

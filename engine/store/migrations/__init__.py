@@ -16,7 +16,7 @@ from engine.store.failures import StoreError, store_error
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0008"
+HEAD = "0009"
 # Oldest first; a unit test holds it against the files in versions/
 REVISIONS = (
     "0001",
@@ -27,6 +27,7 @@ REVISIONS = (
     "0006",
     "0007",
     "0008",
+    "0009",
 )
 
 FOLDER = Path(__file__).parent
