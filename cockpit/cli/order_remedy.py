@@ -54,7 +54,7 @@ def remedy(
     order: Order,
     host: Hosts = None,
     name: Annotated[
-        str, typer.Option("--remedy", metavar="NAME", help=f"Which: {', '.join(REMEDIES)}. Default: the first offered.")
+        str, typer.Option("--remedy", metavar="NAME", help=f"Only this one: {', '.join(REMEDIES)}. Default: to each host its own.")
     ] = "",
     deadline: Annotated[
         int,
@@ -64,7 +64,7 @@ def remedy(
 ) -> int:  # fmt: skip
     """Do what the failure cards offer as a step, then try these hosts again; of an order whose check failed, check again.
 
-    All hosts whose card offers the same, or those named. What it prints is kept: `cockpit order log`."""
+    All hosts whose card offers something, or those named. What it prints is kept: `cockpit order log`."""
     return act_on(session, order, Remedy(tuple(host or ()), name, deadline))
 
 

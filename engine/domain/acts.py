@@ -73,8 +73,8 @@ class Retry:
 @dataclass(frozen=True, slots=True)
 class Remedy:
     """What the failure cards of hosts offer as a step; then these hosts are retried, or an order whose check failed is checked
-    again. `hosts` empty: all whose card offers it. `remedy` empty: the one that the card of the first of them offers. `deadline_s`:
-    of a longer deadline, which; 0: twice the present one."""
+    again. `hosts` empty: all whose card offers something. `remedy`: only that one; empty: each host its own. `deadline_s`: of a
+    longer deadline, which; 0: twice the present one."""
 
     name: ClassVar[Act] = Act.REMEDY
     hosts: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from engine.diagnose.remedies import LONGER_DEADLINE, LONGEST_DEADLINE_S, REMEDIES, Remedy, remedy_of
 from engine.domain import acts
@@ -47,7 +48,7 @@ def offered(progress: OrderProgress) -> tuple[Offer, ...]:
 
 
 def asked_for(progress: OrderProgress, act: acts.Remedy) -> tuple[Offer, ...] | Problem:
-    """The offers that the act takes, all of one remedy; or why it can't be asked for now."""
+    """The offers that the act takes; or why it can't be asked for now."""
     chosen = chosen_by(progress, act)
     others = [each.act for each in progress.at_work if isinstance(each.act, acts.Remedy)]
     if isinstance(chosen, Problem) or not others:
@@ -66,31 +67,34 @@ def chosen_by(progress: OrderProgress, act: acts.Remedy) -> tuple[Offer, ...] | 
     offers = offered(progress)
     mine = [offer for offer in offers if not act.hosts or offer.host in act.hosts]
     without = [host for host in act.hosts if host not in {offer.host for offer in mine}]
-    name = act.remedy or (mine[0].remedy.name if mine else "")
-    chosen = tuple(offer for offer in mine if offer.remedy.name == name)
-    others = [offer for offer in mine if offer.remedy.name != name]
-    if without or not chosen:
-        return _nothing_offered(without, offers)
-    if others and act.hosts:
-        return _differ(chosen[0], others[0])
-    return chosen
+    chosen = tuple(offer for offer in mine if act.remedy in ("", offer.remedy.name))
+    return _nothing_offered(without, offers) if without or not chosen else chosen
 
 
 def summary(offers: Sequence[Offer]) -> Message:
+    hosts = named([offer.host for offer in offers])
     if not offers:
         return message("applies a remedy")
-    hosts = named([offer.host for offer in offers])
+    if len(_by_remedy(offers)) > 1:
+        return message("does what the cards offer, then tries again: {hosts}", hosts=hosts)
     return message("{remedy}, then tries again: {hosts}", remedy=offers[0].remedy.word, hosts=hosts)
 
 
+def at_work_on(offers: Sequence[Offer]) -> Message:
+    """What is waited for."""
+    parts = [
+        message("{remedy}: {hosts}", remedy=remedy.word, hosts=named(hosts)) for remedy, hosts in _by_remedy(offers)
+    ]
+    return reduce(lambda first, others: message("{first}; {others}", first=first, others=others), parts)
+
+
 def lines(offers: Sequence[Offer], deadline_s: int, *, checked: bool) -> list[Message]:
-    hosts, remedy = named([offer.host for offer in offers]), offers[0].remedy
-    said = [message(remedy.means.text, hosts=hosts)]
-    if remedy.name == LONGER_DEADLINE and deadline_s:
-        said.append(message("the deadline: {deadline} s", deadline=deadline_s))
-    elif remedy.name == LONGER_DEADLINE:
-        said.append(message("the deadline: twice the present one, at most {most} h", most=LONGEST_DEADLINE_S // 3600))
-    if not remedy.step:
+    said, remedies = [], _by_remedy(offers)
+    for remedy, hosts in remedies:
+        said.append(message(remedy.means.text, hosts=named(hosts)))
+        if remedy.name == LONGER_DEADLINE:
+            said.append(_deadline(deadline_s))
+    if not any(remedy.step for remedy, _hosts in remedies):
         return said
     if checked:
         return [
@@ -101,6 +105,20 @@ def lines(offers: Sequence[Offer], deadline_s: int, *, checked: bool) -> list[Me
         *said,
         message("what it prints is kept in the host's log; a host on which it does not succeed is not retried"),
     ]
+
+
+def _deadline(deadline_s: int) -> Message:
+    if deadline_s:
+        return message("the deadline: {deadline} s", deadline=deadline_s)
+    return message("the deadline: twice the present one, at most {most} h", most=LONGEST_DEADLINE_S // 3600)
+
+
+def _by_remedy(offers: Sequence[Offer]) -> list[tuple[Remedy, list[str]]]:
+    """Each remedy once, with its hosts, in the order in which they are offered."""
+    found: dict[str, tuple[Remedy, list[str]]] = {}
+    for offer in offers:
+        found.setdefault(offer.remedy.name, (offer.remedy, []))[1].append(offer.host)
+    return list(found.values())
 
 
 def _unknown(name: str) -> Problem:
@@ -127,15 +145,6 @@ def _nothing_offered(without: Sequence[str], offers: Sequence[Offer]) -> Problem
     remedy = message("It is offered for: {hosts}.", hosts=hosts)
     return Problem(
         "no_remedy", what, remedy if offers else message("Do what the problem's text says, then retry the host.")
-    )
-
-
-def _differ(one: Offer, other: Offer) -> Problem:
-    what = {"one": one.host, "first": one.remedy.word, "other": other.host, "second": other.remedy.word}
-    return Problem(
-        "remedies_differ",
-        message("The remedies differ: {first} for {one}, {second} for {other}.", **what),
-        message("Ask for one host after the other."),
     )
 
 

@@ -59,8 +59,8 @@ def remedy_text(step: RemedyView, app: App[object]) -> Text:
     """`r restart the agent, then try again (helped 3 of 4 times here)`"""
     paint = paint_of(app)
     text = Text().append(f" {key_name(act_key(Act.REMEDY), app)} ", paint.strong)
-    text.append(_("{remedy}, then try again").format(remedy=tr(step.word)), "bold")
-    return text.append(f" ({helped(step)})", paint.dim)
+    what = _("{remedy}, then try again ({how_often})")
+    return text.append(what.format(remedy=tr(step.word), how_often=helped(step)), "bold")
 
 
 class Trouble(Prose):

@@ -166,7 +166,7 @@ async def test_a_longer_deadline_is_given_to_the_failed_step_of_that_host_only(
 
 
 async def test_a_full_disk_is_shown_and_the_host_is_tried_again_once_there_is_room(scene: Scene) -> None:  # noqa: F811
-    shows = b"biggest folders below /home/admin, with what is in them:\n    900 MiB  /home/admin/logs\nfree: 0 MiB of 1000 MiB\n"
+    shows = b"biggest folders below /home/admin:\n    900 MiB  /home/admin/logs\nfree: 0 MiB of 1000 MiB\n"
     async with scene.engine():
         scene.remote.failing.add((HOST, names.DEPLOY))
         scene.remote.prints[HOST, names.DEPLOY] = "cp: 写入 'app.jar' 出错: 设备上没有空间\n"

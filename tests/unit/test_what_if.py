@@ -12,6 +12,7 @@ import pytest
 
 from engine.domain.acts import ACTS, Remedy, SetWeights
 from engine.domain.message import message
+from engine.domain.problem import Problem
 from engine.domain.progress import ActAtWork, OrderProgress
 from engine.domain.states import Act, Direction, OrderState, RunState
 from engine.domain.steps import Holds, StepPlan
@@ -350,6 +351,18 @@ def test_a_remedy_that_nothing_offers_is_refused(given: Given, params: dict[str,
     answer = ask(given("agent_down"), Act.REMEDY, **params)
     assert answer.refusal is not None
     assert (answer.allowed, answer.refusal.code) == (False, code)
+
+
+def test_each_host_gets_its_own_remedy_and_all_of_them_are_told(given: Given) -> None:
+    progress = given("init_failed")
+    agent, disk = (Problem(code, message(code), message("x")) for code in ("agent_not_running", "disk_low"))
+    progress = replace(progress, problems=(("hz-01", agent), ("hz-02", disk), ("hz-03", agent), ("", disk)))
+    answer = ask(progress, Act.REMEDY)
+    assert str(answer.summary) == "does what the cards offer, then tries again: hz-01, hz-02, hz-03"
+    lines = list(map(str, answer.lines))
+    assert any("agent.sh restart" in line and "hz-01, hz-03" in line for line in lines)
+    assert any("free space of hz-02" in line for line in lines)
+    assert ask(progress, Act.REMEDY, remedy="restart_agent").hosts == ("hz-01", "hz-03")
 
 
 def test_no_remedy_begins_beside_another_one_on_the_same_host(given: Given) -> None:

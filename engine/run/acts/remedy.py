@@ -21,8 +21,7 @@ from engine.domain.problem import Problem, ProblemError
 from engine.domain.progress import OrderProgress
 from engine.domain.states import OrderState, RunState
 from engine.kinds.registry import kind_of
-from engine.plan.remedies import Offer, chosen_by
-from engine.plan.what_if_words import named
+from engine.plan.remedies import Offer, at_work_on, chosen_by
 from engine.run.acts.doing import By, World
 from engine.run.logs import HostLog
 from engine.run.trial_build import unsigned_context
@@ -42,7 +41,7 @@ EVIDENCE_LINES = 9
 def waits_for(progress: OrderProgress, act: Remedy) -> Message:
     offers = chosen_by(progress, act)
     assert not isinstance(offers, Problem), "what_if accepted it"
-    return message("{remedy}: {hosts}", remedy=offers[0].remedy.word, hosts=named([offer.host for offer in offers]))
+    return at_work_on(offers)
 
 
 async def effect(world: World, act: Remedy) -> Problem | None:
