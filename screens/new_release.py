@@ -34,7 +34,7 @@ _MODES = (TrafficMode.SNAPSHOT, TrafficMode.GRAY, TrafficMode.PRESET)
 class NewReleaseScreen(OrderForm):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "next_traffic", N_("traffic")),
-        Binding("a", "edit_apps", N_("several apps")),
+        Binding("a", "edit_apps", N_("apps")),
         Binding("p", "edit_weights", N_("weights")),
         *WALK,
     ]

@@ -57,7 +57,7 @@ class OrderForm(WatchingScreen[Choices]):
         Binding("ctrl+s", "submit", N_("create the order"), show=False, priority=True),
         Binding("b", "switch_beta", N_("Beta")),
         Binding("B", "draw_beta", N_("other hosts")),
-        Binding("e", "edit_groups", N_("edit groups")),
+        Binding("e", "edit_groups", N_("groups")),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (60, "-roomy")]  # noqa: RUF012  # textual declares it so
 
