@@ -10,14 +10,16 @@ from screens.translate import _, ngettext
 
 
 def left(expected: ExpectedView, now: float) -> str:
-    """`ends 12:24, p90 12:26`; while people have still to act `left 01:30, p90 02:10 + 1 wait`: nobody knows when they will."""
+    """`ends 12:24, p90 12:26`; while people have still to act `left 01:30, p90 02:10 + 1 wait`: nobody knows when they will.
+    Two times that read the same are told once."""
     if expected.left_p50_s is None or expected.left_p90_s is None:
         return _("end unknown")
     if not expected.people:
         ends = {"p50": _clock(now + expected.left_p50_s), "p90": _clock(now + expected.left_p90_s)}
-        return _("ends {p50}, p90 {p90}").format(**ends)
+        once = ends["p50"] == ends["p90"]
+        return (_("ends {p50}") if once else _("ends {p50}, p90 {p90}")).format(**ends)
     p50, p90 = words.elapsed(0, expected.left_p50_s), words.elapsed(0, expected.left_p90_s)
-    work = _("left {p50}, p90 {p90}").format(p50=p50, p90=p90)
+    work = (_("left {p50}") if p50 == p90 else _("left {p50}, p90 {p90}")).format(p50=p50, p90=p90)
     waits = ngettext("{count} wait", "{count} waits", expected.people).format(count=expected.people)
     return f"{work} + {waits}"
 

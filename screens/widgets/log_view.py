@@ -57,6 +57,7 @@ class LogView(ScrollView, can_focus=True):
         self.following = True
         self.unseen = 0
         self._chosen_wrap: bool | None = None
+        self._bars_asked: tuple[bool, bool] | None = None  # across, down
         # rows of the top line that are above the edge
         self._hidden_rows = 0
         # the line that it goes to by itself; a wheel or the scrollbar goes elsewhere
@@ -108,6 +109,7 @@ class LogView(ScrollView, can_focus=True):
         self.refresh()
 
     def on_resize(self, event: Resize) -> None:
+        self._bars_asked = None
         self._fit()
         if self.following:
             self.action_follow()
@@ -133,7 +135,11 @@ class LogView(ScrollView, can_focus=True):
         size = self._size_of_all()
         too_wide = size.width > self.container_size.width and self.styles.overflow_x != "hidden"
         too_long = size.height > self.container_size.height
-        if (self.show_horizontal_scrollbar, self.show_vertical_scrollbar) != (too_wide, too_long):
+        bars = (too_wide, too_long)
+        if bars == (self.show_horizontal_scrollbar, self.show_vertical_scrollbar):
+            self._bars_asked = None
+        elif bars != self._bars_asked:  # asked for once: under a dialogue no bar comes or goes
+            self._bars_asked = bars
             self.virtual_size = size
             self.call_after_refresh(self._barred)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.cells import cell_len
+from rich.style import Style
 from rich.text import Text
 
 from engine.domain.states import RunState, Shown
@@ -49,16 +50,21 @@ def _summary(order: OrderView, paint: Paint, now: float, room: int) -> Text:
         text.append(f"  {took}", paint.dim)
     if order.expected is not None and room >= _WIDE and (waited := expected_words.waited(order.expected)):
         text.append(f" ({waited})", paint.dim)
-    if order.expected is not None:
-        text.append(f"  {expected_words.left(order.expected, now)}", paint.plain)
     if order.paused and order.shown is not Shown.PAUSED:
         text.append("  ‖ " + _("paused"), paint.tone(Tone.WAIT))
-    taken_over = order.responsible not in ("", order.created_by)
-    responsible = _("responsible: {operator}").format(operator=order.responsible) if taken_over else order.created_by
-    for part in (responsible, order.title):
+    for part, style in _asides(order, paint, now):
         if part and text.cell_len + 2 + cell_len(part) <= room:  # another row for it would be taken from the hosts
-            text.append(f"  {part}", paint.dim)
+            text.append(f"  {part}", style)
     return text
+
+
+def _asides(order: OrderView, paint: Paint, now: float) -> list[tuple[str, Style]]:
+    """What is good to know where there is room for it, the most important first."""
+    left = "" if order.expected is None else expected_words.left(order.expected, now)
+    if order.responsible in ("", order.created_by):
+        return [(left, paint.plain), (order.created_by, paint.dim), (order.title, paint.dim)]
+    responsible = _("responsible: {operator}").format(operator=order.responsible)
+    return [(responsible, paint.dim), (left, paint.plain), (order.title, paint.dim)]
 
 
 def _balancer(balancer: BalancerView, paint: Paint, room: int) -> Text:

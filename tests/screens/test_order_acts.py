@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Select
 
@@ -18,6 +20,7 @@ from screens.limits import LimitsScreen
 from screens.order import OrderScreen
 from screens.widgets.flow_view import FlowView
 from screens.widgets.host_table import HostTable
+from screens.widgets.log_view import LogView
 from screens.widgets.notice import Notice
 from screens.widgets.order_head import OrderHead
 from screens.widgets.prose import Prose
@@ -88,7 +91,7 @@ async def test_e_excludes_the_host_under_the_cursor(tmp_path: Path) -> None:
     async with stage.app().run_test(size=SIZE) as pilot:
         screen = await open_order(pilot, stage.order_id)
         screen.query_one(FlowView).select("group-1")
-        screen.on_flow_view_selected(FlowView.Selected(by_hand=True))
+        screen.on_flow_view_selected(FlowView.Selected("group-1", by_hand=True))
         await settled(pilot)
         screen.query_one(HostTable).move_to("hz-02")
         await settled(pilot)
@@ -122,6 +125,18 @@ async def test_b_asks_for_two_numbers_and_shows_what_they_mean(tmp_path: Path) -
         assert f"goes on although these failed: {FAILED}" in said(pilot)
         await press(pilot, "b")
         assert stage.api.sent == [(Act.SET_LIMITS, {"parallelism": 3, "max_failures": 1}, "")]
+
+
+async def test_the_log_under_a_dialogue_stands_still(tmp_path: Path) -> None:
+    """It has more lines than rows there and can't get a scrollbar: it asks for one once."""
+    stage = Situation(tmp_path, "halted")
+    told: list[Message] = []
+    async with stage.app().run_test(size=SIZE, message_hook=told.append) as pilot:
+        await open_order(pilot, stage.order_id)
+        await press(pilot, "b")
+        told.clear()
+        await asyncio.sleep(0.5)
+        assert sum(isinstance(message, LogView.Changed) for message in told) < 20
 
 
 async def test_the_pause_before_a_group_is_set_and_taken_back_with_the_same_key(tmp_path: Path) -> None:
