@@ -16,6 +16,7 @@ from screens.widgets.bound import is_shown, words_of
 from screens.widgets.key_button import KeyButton, key_name
 
 MOST = 12
+ALWAYS = ("app.pop_screen", "help")  # the way back and help have their place however many keys there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class KeyBar(Horizontal):
                 await self.app.run_action(item.action, item.node)
 
     def _bound(self) -> list[KeyNow]:
-        """What is expected first, then the bindings that are shown, then the way to the next field; help always has its place."""
+        """What is expected first, then the bindings that are shown, then the way to the next field."""
         expected = getattr(self.screen, "expected_key", None)
         items = [expected] if isinstance(expected, KeyNow) and not self._taken(expected) else []
         late: list[KeyNow] = []
@@ -87,15 +88,16 @@ class KeyBar(Horizontal):
         return on_top is not None and on_top.binding.show and on_top.node is not expected.node
 
     def _fitting(self, items: list[KeyNow]) -> tuple[KeyNow, ...]:
-        last = [item for item in items if item.action == "help"]
-        room = self.size.width - sum(map(self._width, last))
+        kept = [item for item in items if item.action in ALWAYS]
+        room, places = self.size.width - sum(map(self._width, kept)), MOST - len(kept)
         shown: list[KeyNow] = []
         for item in items:
-            if item in last or self._width(item) > room or len(shown) + len(last) == MOST:
-                continue
+            if item not in kept:
+                if self._width(item) > room or not places:
+                    continue
+                room, places = room - self._width(item), places - 1
             shown.append(item)
-            room -= self._width(item)
-        return (*shown, *last)
+        return tuple(shown)
 
     def _width(self, item: KeyNow) -> int:
         """With a blank at either side, as buttons have it."""

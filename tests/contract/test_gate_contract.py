@@ -18,7 +18,22 @@ from engine.api_errors import ApiError
 from engine.catalogue.catalogue import Catalogue
 from engine.catalogue.problems import CatalogueError
 from engine.catalogue.read import read_text
-from engine.domain.acts import ACTS, AnyAct, Cancel, Confirm, GiveBack, Pause, Retry, RollBack, SetWeights
+from engine.domain.acts import (
+    ACTS,
+    AnyAct,
+    Cancel,
+    Confirm,
+    Exclude,
+    GiveBack,
+    HandOver,
+    Pause,
+    PauseBefore,
+    Retry,
+    RollBack,
+    SetLimits,
+    SetWeights,
+    Skip,
+)
 from engine.domain.roles import Grant, Grants, Role
 from engine.domain.states import Act
 from engine.store import tables as t
@@ -33,6 +48,15 @@ HERE = ("acme", "prod")
 ROOT = Path(__file__).parents[2]
 PEOPLE = {"vic": Role.VIEWER, "olga": Role.OPERATOR, "ann": Role.APPROVER, "ada": Role.ADMIN}
 NEEDS = {act: row.least for act, row in ACTS.items()}
+# what is asked for must be worth asking: who may is refused for nothing else
+WORTH: dict[Act, AnyAct] = {
+    Act.SET_WEIGHTS: SetWeights({"hz-01": 50}),
+    Act.SKIP: Skip("hz-03"),
+    Act.EXCLUDE: Exclude("hz-02"),
+    Act.SET_LIMITS: SetLimits(parallelism=2),
+    Act.PAUSE_BEFORE: PauseBefore("group-2"),
+    Act.HAND_OVER: HandOver("olga"),
+}
 SITUATIONS: dict[Act, tuple[str, AnyAct]] = {
     act: (
         {
@@ -41,8 +65,9 @@ SITUATIONS: dict[Act, tuple[str, AnyAct]] = {
             "remedy": "agent_down",
             "give_back": "left_behind",
             "resume": "paused",
+            "skip": "halted",
         }.get(str(act), "waiting_at_gray_gate"),
-        SetWeights({"hz-01": 50}) if act is Act.SET_WEIGHTS else row.type(),
+        WORTH.get(act, row.type()),
     )
     for act, row in ACTS.items()
 }

@@ -35,8 +35,8 @@ def test_a_script_that_fails_halts_its_group_and_a_retry_after_the_repair_finish
     fleet.catalogue(lambda data: prod_host(data, bad)["variables"].update(python="/opt/no/such/python"))
     fleet.start(order)
     view = fleet.ends(order, OrderState.HALTED)
-    assert_failed(view, bad, step_names.INSTALL_SOFTWARE, "script_failed", bad)
-    assert "no runtime at /opt/no/such/python" in run_of(view, bad).problem.evidence  # type: ignore[union-attr]
+    assert_failed(view, bad, step_names.INSTALL_SOFTWARE, "command_missing", bad)
+    assert "/opt/no/such/python: not found" in run_of(view, bad).problem.evidence  # type: ignore[union-attr]
     assert_out_of_service(fleet, view, bad)
     assert fleet.versions()[bad] == before  # deploy was never reached
     assert run_of(view, good).state is RunState.SUCCEEDED

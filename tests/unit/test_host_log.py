@@ -37,7 +37,7 @@ async def test_a_mark_never_gets_shorter_nor_leaves_a_file_behind(tmp_path: Path
         sizes.add((tmp_path / "h1.offset").stat().st_size)
     log.close()
     assert len(sizes) == 1
-    assert sorted(os.listdir(tmp_path)) == ["h1.log", "h1.offset"]
+    assert sorted(os.listdir(tmp_path)) == ["h1.log", "h1.offset", "h1.times"]
     assert HostLog(tmp_path / "h1.log").offset == 7
 
 
