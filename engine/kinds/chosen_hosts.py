@@ -9,7 +9,7 @@ from typing import Protocol, Unpack
 
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
 from engine.domain.message import Message, message
-from engine.domain.orders import AppAsked, HostPlan, OrderSpec, Plan
+from engine.domain.orders import AppAsked, HostIs, HostPlan, OrderSpec, Plan
 from engine.domain.problem import Problem
 from engine.domain.states import HostState
 from engine.kinds import by_hand, forbidden
@@ -113,6 +113,12 @@ def apps(spec: OrderSpec) -> Sequence[AppAsked]:
 
 def deployed(host: Stands) -> bool:
     return host.version != "" and host.state is not HostState.OFFLINE
+
+
+def stands(host: Host) -> HostIs:
+    """What a deployed host is. One whose deployment broke off stays so: nothing but another deployment makes known what it runs."""
+    failed = host.state is HostState.DEPLOY_FAILED
+    return HostIs(host.version, HostState.DEPLOY_FAILED if failed else HostState.DEPLOYED)
 
 
 def hosts_of(spec: OrderSpec, app: InstanceFacts, takes: Takes) -> tuple[Host, ...]:

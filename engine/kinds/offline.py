@@ -12,7 +12,7 @@ from engine.domain.orders import HostIs, HostPlan
 from engine.domain.progress import OrderProgress
 from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, release
-from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
+from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed, stands
 from engine.plan.back import Back, SucceededVersions, WayBack, never_succeeded, plan_rollback
 from engine.plan.problems import no_version_to_choose, rollback_never_succeeded
 from engine.plan.which_hosts import may_be_touched
@@ -29,7 +29,7 @@ def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[Mou
         steps=STEPS,
         undo=release.STEPS,
         undo_untouched=release.RESTORE,
-        before=HostIs(host.version, HostState.DEPLOYED),
+        before=stands(host),
         after=HostIs(host.version, HostState.OFFLINE),
         during=host.state,
         on_failure=HostState.DEPLOY_FAILED,

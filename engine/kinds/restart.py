@@ -9,10 +9,10 @@ from __future__ import annotations
 from engine.domain import step_names as names
 from engine.domain.fleet import Facts, Host, InstanceFacts, MountWeight
 from engine.domain.message import message
-from engine.domain.orders import HostIs, HostPlan
+from engine.domain.orders import HostPlan
 from engine.domain.states import HostState
 from engine.kinds import chosen_hosts, release
-from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed
+from engine.kinds.chosen_hosts import NOT_DEPLOYED, deployed, stands
 from engine.steps.registry import step, steps
 
 NAME = "restart"
@@ -24,8 +24,7 @@ STEPS = (
 
 
 def _host_plan(facts: Facts, app: InstanceFacts, host: Host, recorded: tuple[MountWeight, ...]) -> HostPlan:
-    failed = host.state is HostState.DEPLOY_FAILED
-    runs = HostIs(host.version, HostState.DEPLOY_FAILED if failed else HostState.DEPLOYED)
+    runs = stands(host)
     return HostPlan(
         host=host.name,
         app=app.app,

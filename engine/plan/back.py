@@ -112,8 +112,9 @@ def plan_cancel(progress: OrderProgress) -> Plan:
         plan = _whole(progress, run)
         if run.host in moved and plan.undo_untouched:
             now = _is_now(run, plan)
-            # it is healthy and takes traffic then: whatever it was to become, it is deployed
-            then = replace(now, state=HostState.DEPLOYED if now.version else now.state)
+            # it is healthy and takes traffic then: whatever it was to become, it is deployed, unless nobody knew what before
+            known = now.version and plan.before.state is not HostState.DEPLOY_FAILED
+            then = replace(now, state=HostState.DEPLOYED if known else now.state)
             hosts[run.host] = replace(
                 plan,
                 steps=plan.undo_untouched,

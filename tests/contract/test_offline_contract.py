@@ -116,6 +116,23 @@ async def test_a_way_back_that_fails_leaves_a_zero_that_is_known(scene: Scene) -
     assert orphans(scene) >= 1
 
 
+async def test_a_host_whose_deployment_broke_off_is_not_said_to_be_deployed_when_it_is_left_out(scene: Scene) -> None:  # noqa: F811
+    scene.remote.failing = {("hz-a-01", "check_health")}
+    async with scene.engine():
+        await scene.start(groups=2)
+        await scene.until_state(OrderState.HALTED)
+        await scene.accepted(Act.CANCEL, reason="tomorrow")
+        await scene.until_state(OrderState.CANCELLED)
+        assert states(scene)["hz-a-01"] == "deploy_failed"
+        scene.remote.records.clear()
+        scene.remote.failing = {("hz-a-01", "download_scripts")}
+        await start(scene, "offline", hosts=OUT, groups=1)
+        await scene.until_state(OrderState.HALTED)
+        await scene.accepted(Act.SKIP, reason="later", host="hz-a-01")
+        await scene.until_state(OrderState.SUCCEEDED)
+    assert states(scene)["hz-a-01"] == "deploy_failed"
+
+
 async def test_rolled_back_the_hosts_are_deployed_anew_and_serve_again(scene: Scene) -> None:  # noqa: F811
     scene.remote.failing = {("hz-a-01", "offline")}
     async with scene.engine():
